@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import pytest
 from playwright.sync_api import Locator, Page, Request, expect
-from studio import Server, Visit, status, two_frames
+from studio import Server, Visit, two_frames
+from waiting import wait
 
 from cdvft_app import catalog
 from cdvft_app.settings import RaceRequest
@@ -22,27 +23,13 @@ pytestmark = pytest.mark.browser
 class Choice(NamedTuple):
     """A model's field, the one after it, and that of the model's layers."""
 
-    tab: str
     model: str
     after: str
     layers: str
 
 
-CHOICES = [
-    Choice("compare", "cost-model", "cost-device", "cost-targets"),
-    Choice("train", "set-model", "find-model", "set-target_modules"),
-]
-in_both_tabs = pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.tab)
-
-
-def opened(visit: Visit, tab: str) -> Page:
-    if tab == "compare":
-        page = visit("?tab=compare", ready="#costs h2")
-        page.get_by_role("button", name="Methods, sizes, layers").click()
-        return page
-    page = visit()
-    page.get_by_role("button", name="Model and data").click()
-    return page
+COMPARE = Choice("cost-model", "cost-device", "cost-targets")
+TRAIN = Choice("set-model", "find-model", "set-target_modules")
 
 
 def chosen(page: Page, layers: str) -> Locator:
@@ -54,9 +41,7 @@ def asked_by(request: Request) -> int | None:
     return request.post_data_json.get("trigger_id") if "/run/predict" in request.url else None
 
 
-@in_both_tabs
-def test_leaving_a_models_field_keeps_its_layers(visit: Visit, server: Server, choice: Choice) -> None:
-    page = opened(visit, choice.tab)
+def leaving_a_models_field_keeps_its_layers(page: Page, server: Server, choice: Choice) -> None:
     expect(chosen(page, choice.layers)).to_have_count(2)
     chosen(page, choice.layers).last.locator(".token-remove").click()
     expect(chosen(page, choice.layers)).to_have_count(1)
@@ -69,11 +54,7 @@ def test_leaving_a_models_field_keeps_its_layers(visit: Visit, server: Server, c
     expect(chosen(page, choice.layers)).to_have_count(1)
 
 
-@in_both_tabs
-def test_typing_replaces_a_model_and_brings_its_layers(visit: Visit, choice: Choice) -> None:
-    page = opened(visit, choice.tab)
-    chosen(page, choice.layers).last.locator(".token-remove").click()
-    expect(chosen(page, choice.layers)).to_have_count(1)
+def typing_replaces_a_model_and_brings_its_layers(page: Page, choice: Choice) -> None:
     page.locator(f"#{choice.model} input").click()
     page.keyboard.type("RoBERTa-large", delay=20)
     expect(page.locator("ul[role=listbox] li")).to_have_count(1)
@@ -81,16 +62,6 @@ def test_typing_replaces_a_model_and_brings_its_layers(visit: Visit, choice: Cho
     page.keyboard.press("Enter")
     expect(page.locator(f"#{choice.model} input")).to_have_value(re.compile("^RoBERTa-large ", re.IGNORECASE))
     expect(chosen(page, choice.layers)).to_have_text(["query", "value"])
-
-
-def test_a_race_that_has_finished_is_on_offer(visit: Visit, server: Server) -> None:
-    request = RaceRequest(max_steps=10)
-    runs = [catalog.resolve(settings).settings for settings in request.runs()]
-    started = server.queue.submit(runs, "somebody", "finished")
-    page = visit("?run=" + ",".join(started))
-    expect(status(page)).to_have_text("All 3 finished")
-    page = opened(visit, "compare")
-    expect(page.locator("#cost-race")).to_contain_text("Fills in its model, layers and settings.")
 
 
 WATCHED = """(place) => {
@@ -121,9 +92,36 @@ def slow_answers(monkeypatch: pytest.MonkeyPatch):
     ready.set()
 
 
-def test_a_recipe_that_was_chosen_is_kept_whole_and_refuses_nothing(visit: Visit, slow_answers) -> None:
+def test_a_model_that_is_trained_is_chosen_by_a_recipe_left_and_typed(
+    visit: Visit, server: Server, slow_answers: threading.Event
+) -> None:
     slow_answers.set()
     page = visit()
+    a_recipe_that_was_chosen_is_kept_whole_and_refuses_nothing(page, slow_answers)
+    page.get_by_role("radio", name="Sentiment of film reviews").check()
+    expect(chosen(page, TRAIN.layers)).to_have_text(["query", "value"])
+    leaving_a_models_field_keeps_its_layers(page, server, TRAIN)
+    typing_replaces_a_model_and_brings_its_layers(page, TRAIN)
+
+
+def test_a_model_that_is_compared_is_left_typed_and_chosen_and_a_finished_race_is_on_offer(
+    visit: Visit, server: Server, slow_answers: threading.Event
+) -> None:
+    slow_answers.set()
+    runs = [catalog.resolve(settings).settings for settings in RaceRequest(max_steps=10).runs()]
+    for run in server.queue.submit(runs, "somebody", "finished"):
+        wait(server.store, run, "finished")
+    page = visit("?tab=compare", ready="#costs h2")
+    page.get_by_role("button", name="Methods, sizes, layers").click()
+    expect(page.locator("#cost-race")).to_contain_text("Fills in its model, layers and settings.")
+    leaving_a_models_field_keeps_its_layers(page, server, COMPARE)
+    typing_replaces_a_model_and_brings_its_layers(page, COMPARE)
+    a_model_is_counted_with_its_own_layers_until_its_choice_is_answered(page, slow_answers)
+
+
+def a_recipe_that_was_chosen_is_kept_whole_and_refuses_nothing(
+    page: Page, slow_answers: threading.Event
+) -> None:
     page.evaluate(WATCHED, "#counts")
     slow_answers.clear()
     page.get_by_role("radio", name=re.compile("^Handwritten digits")).check()
@@ -141,11 +139,9 @@ def test_a_recipe_that_was_chosen_is_kept_whole_and_refuses_nothing(visit: Visit
     assert refused == []
 
 
-def test_a_compared_model_is_counted_with_its_own_layers_until_its_choice_is_answered(
-    visit: Visit, slow_answers
+def a_model_is_counted_with_its_own_layers_until_its_choice_is_answered(
+    page: Page, slow_answers: threading.Event
 ) -> None:
-    slow_answers.set()
-    page = opened(visit, "compare")
     page.evaluate(WATCHED, "#costs")
     slow_answers.clear()
     page.locator("#cost-model input").click()
