@@ -82,12 +82,11 @@ def run_on_pictures(server: Server, run_id: str, tmp_path_factory: pytest.TempPa
     return record.id
 
 
-@pytest.fixture
-def page(visit: Visit, run_id: str) -> Page:
-    return visit(f"?tab=use&run={run_id}", ready="#use-apply-file")
-
-
 def give(page: Page, file: Path) -> None:
+    """In place of the file that is there."""
+    clear = page.locator("#use-apply-file").get_by_role("button", name="Clear")
+    if clear.is_visible():
+        clear.click()
     page.locator("#use-apply-file input").set_input_files(file)
 
 
@@ -98,7 +97,19 @@ def answered(page: Page, tmp_path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((tmp_path / "answered.csv").open(encoding="utf-8")))
 
 
-def test_a_file_comes_back_answered_and_scored(page: Page, tmp_path: Path):
+def test_files_come_back_answered_and_scored_and_what_is_stopped_goes_on(
+    visit: Visit, run_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    page = visit(f"?tab=use&run={run_id}", ready="#use-apply-file")
+    a_file_comes_back_answered_and_scored(page, tmp_path)
+    assert not axe_violations(page)
+    a_column_of_another_name_is_asked_for(page, tmp_path)
+    monkeypatch.setattr(applying, "CHUNK", 100)
+    monkeypatch.setattr(sys.modules[__name__], "HELD", [500])
+    what_is_stopped_goes_on(page, tmp_path)
+
+
+def a_file_comes_back_answered_and_scored(page: Page, tmp_path: Path):
     give(page, made.written(tmp_path, "text,label,n\ngood film,1,-5\nbad film,0,+49\n,1,7\n", "new.csv"))
     expect(page.locator("#use-apply-said")).to_contain_text("3 rows.")
     expect(page.locator("#use-apply-label input")).to_have_value("label")
@@ -110,10 +121,9 @@ def test_a_file_comes_back_answered_and_scored(page: Page, tmp_path: Path):
     rows = answered(page, tmp_path)
     assert [row["n"] for row in rows] == ["-5", "+49", "7"]
     assert [*rows[0]] == ["text", "label", "n", "answer", "confidence", "correct"]
-    assert not axe_violations(page)
 
 
-def test_a_column_of_another_name_is_asked_for(page: Page, tmp_path: Path):
+def a_column_of_another_name_is_asked_for(page: Page, tmp_path: Path):
     give(page, made.written(tmp_path, "id,opinion\n1,good film\n2,bad film\n", "new.csv"))
     expect(page.locator("#use-apply-said")).to_contain_text("“text”, which this file does not have")
     page.locator("#use-apply-read input").click()
@@ -123,17 +133,7 @@ def test_a_column_of_another_name_is_asked_for(page: Page, tmp_path: Path):
     expect(page.locator("#use-apply-said")).to_contain_text("2 of 2 rows are answered.")
 
 
-def test_pictures_come_back_answered(visit: Visit, run_on_pictures: str, tmp_path: Path):
-    page = visit(f"?tab=use&run={run_on_pictures}", ready="#use-apply-file")
-    give(page, made.zipped(tmp_path, {"dark/1.png": made.picture(20), "light/2.png": made.picture(230)}))
-    expect(page.locator("#use-apply-said")).to_contain_text("2 rows.")
-    page.locator("#use-apply-start").click()
-    expect(page.locator("#use-apply-said")).to_contain_text("2 of 2 rows are answered.")
-
-
-def test_what_is_stopped_goes_on(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(applying, "CHUNK", 100)
-    monkeypatch.setattr(sys.modules[__name__], "HELD", [500])
+def what_is_stopped_goes_on(page: Page, tmp_path: Path):
     lines = "".join(f"good film {place}\n" for place in range(2000))
     give(page, made.written(tmp_path, "text\n" + lines, "new.csv"))
     expect(page.locator("#use-apply-said")).to_contain_text("2,000 rows.")
@@ -146,6 +146,14 @@ def test_what_is_stopped_goes_on(page: Page, tmp_path: Path, monkeypatch: pytest
     page.locator("#use-apply-start").click()
     expect(page.locator("#use-apply-said")).to_contain_text("2,000 of 2,000 rows are answered.")
     assert len(answered(page, tmp_path)) == 2000
+
+
+def test_pictures_come_back_answered(visit: Visit, run_on_pictures: str, tmp_path: Path):
+    page = visit(f"?tab=use&run={run_on_pictures}", ready="#use-apply-file")
+    give(page, made.zipped(tmp_path, {"dark/1.png": made.picture(20), "light/2.png": made.picture(230)}))
+    expect(page.locator("#use-apply-said")).to_contain_text("2 rows.")
+    page.locator("#use-apply-start").click()
+    expect(page.locator("#use-apply-said")).to_contain_text("2 of 2 rows are answered.")
 
 
 def test_programs_get_answers_and_score(server: Server, run_id: str):

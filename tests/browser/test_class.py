@@ -111,6 +111,7 @@ def test_what_a_pupil_answers_and_hands_in_outlives_a_new_server(visit: Visit, s
     assert [row["what"] for row in table(teacher)] == ["sealed question", "homework"]
     bar.get_by_role("button", name="Leave").click()
     expect(pupil.locator("#class-bar section")).to_be_hidden()
+    a_worksheet_has_all_questions_of_a_lesson(teacher)
 
 
 def sealed_answers_end_in_the_teachers_table(pupil: Page, teacher: Page) -> None:
@@ -153,8 +154,7 @@ def a_receipt_is_checked(teacher: Page, receipt: str, proof: str) -> None:
     expect(said).to_contain_text("was not signed by this server")
 
 
-def test_a_worksheet_has_all_questions_of_a_lesson(visit: Visit) -> None:
-    page = visit(TEACHING, ready="#worksheets select")
+def a_worksheet_has_all_questions_of_a_lesson(page: Page) -> None:
     sheet = page.locator(".worksheet")
     page.get_by_label("Lesson", exact=True).select_option("The rank machine")
     expect(sheet.locator("ol > li")).to_have_count(6)
