@@ -95,25 +95,21 @@ PAPER = """
 """
 
 
-def test_a_plot_may_count_places_from_one(visit: Visit) -> None:
-    draw = """({ line_plot }, { first }) => { %s
+def test_a_plot_may_count_places_from_one_and_draws_no_line_of_no_width(visit: Visit) -> None:
+    said = """({ line_plot }, { first }) => { %s
       const plot = Object.assign(new line_plot.LinePlot({ label: "", height: 9 }), { width: 300, tall: 100 });
       plot.show([{ y: [9, 8, 7], color: "red" }], { first, low: 6, high: 10 });
       plot.draw(paper);
       return said.filter((text) => Number(text) < 6);
     }"""
     page = without_app(visit)
-    assert imported(page, draw % PAPER, first=1) == ["1", "2", "3"]
-    assert imported(page, draw % PAPER, first=0) == ["0", "1", "2"]
-
-
-def test_a_line_of_no_width_is_not_drawn(visit: Visit) -> None:
-    draw = """({ line_plot }, { width }) => { %s
+    assert imported(page, said % PAPER, first=1) == ["1", "2", "3"]
+    assert imported(page, said % PAPER, first=0) == ["0", "1", "2"]
+    strokes = """({ line_plot }, { width }) => { %s
       const axes = { x: { title: "" }, y: { title: "" } };
       const plot = Object.assign(new line_plot.LinePlot({ label: "", height: 100, axes }),
         { width: 300, tall: 100, series: [{ x: [1, 2], y: [3, 4], width, color: "red" }] });
       plot.draw(paper);
       return strokes.length;
     }"""
-    page = without_app(visit)
-    assert imported(page, draw % PAPER, width=1) == 1 + imported(page, draw % PAPER, width=0)
+    assert imported(page, strokes % PAPER, width=1) == 1 + imported(page, strokes % PAPER, width=0)
