@@ -139,14 +139,15 @@ def record_inputs(model: str, keys: list[str]) -> None:
 def record_image(model: str, keys: list[str]) -> None:
     """Write what layers of recorded runs receive for the first image, and their weights' norms.
 
-    It is every third layer, the last included: the files are to stay small.
+    It is every fourth layer, the last included, and those that are shown first: the files are to stay small.
     """
     run = RecordedRun(keys[0])
     modules = sorted(
         {layer.module for key in keys for layer in layers.layers(RecordedRun(key))}, key=layers.natural_order
     )
     recorded_images = frozen.images(run)
-    received = {module: frozen.patch_inputs(run, module, 0) for module in modules[::-3]}
+    chosen = {*modules[::-4], *(RecordedRun(key).first() for key in keys)}
+    received = {module: frozen.patch_inputs(run, module, 0) for module in modules if module in chosen}
     known = {
         "weights": frozen.weight_norms(run, modules),
         "examples": [],

@@ -79,7 +79,19 @@ QKV = "blocks.0.attn.qkv"
 
 
 @pytest.fixture
-def of_images(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
+def asked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Questions are answered in this process, where what a test puts in place of the model is."""
+
+    def here(
+        inspector: background.Inspector, question: str, *, run_id: str, patience: float, **about: Any
+    ) -> Any:
+        return background.questions()[question](sources.find(RunStore(inspector._root), run_id), **about)
+
+    monkeypatch.setattr(background.Inspector, "ask", here)
+
+
+@pytest.fixture
+def of_images(server: Server, asked_here: None, monkeypatch: pytest.MonkeyPatch) -> str:
     """A run on images of 2 x 2 patches, whose qkv layer has 3 x 1 blocks; its model is small and drawn."""
     torch.manual_seed(0)
     model = VisionTransformer(img_size=28, patch_size=14, embed_dim=8, depth=1, num_heads=2, num_classes=0)
@@ -90,12 +102,6 @@ def of_images(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(frozen, "backbone", lambda _: nullcontext(loaded))
     monkeypatch.setattr(frozen, "load_rows", lambda *_, **__: rows)
 
-    def here(
-        inspector: background.Inspector, question: str, *, run_id: str, patience: float, **about: Any
-    ) -> Any:
-        return background.questions()[question](sources.find(RunStore(inspector._root), run_id), **about)
-
-    monkeypatch.setattr(background.Inspector, "ask", here)  # where the drawn model is
     frozen._read_examples.cache_clear()
     settings = RunSettings(recipe="mnist", method="cdvft", target_modules=("attn.qkv",), image_size=28)
     end = {f"{QKV}/{name}": vector for name, vector in vectors(rng, 24, 8, 2, 8).items()}
@@ -135,7 +141,7 @@ def any_patch_ends_in_the_dense_product(page: Page, image: str) -> None:
 
 
 def test_the_recorded_image_run_is_followed_without_its_model(
-    visit: Visit, monkeypatch: pytest.MonkeyPatch
+    visit: Visit, asked_here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(frozen, "backbone", lambda _: pytest.fail("asks for the model"))
     page = visit("?run=nothing&tab=factors&factors=recorded-digits", ready=READY)

@@ -14,22 +14,23 @@ from cdvft_app.ui.factors.tab import Questions
 @pytest.mark.parametrize("key", sources.recorded_keys())
 def test_what_is_recorded_agrees_with_itself(key):
     run = RecordedRun(key)
-    layer = layers.layers(run)[-1]
-    said, known = numbers.singular(run, layer), run.singular(layer.module)
+    last = layers.layers(run)[-1]
+    said, known = numbers.singular(run, last), run.singular(last.module)
     assert run.steps()[0] == 0 and known["steps"] == said["steps"] and known["count"] == said["count"]
     for one, other in ((said["norm"], known["norm"]), (said["effective_rank"], known["effective_rank"])):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-9)
     values = [floats(one["values"]) for one in (said, known)]
     np.testing.assert_allclose(*values, rtol=2e-3, atol=2e-3 * values[0].max())
     assert {one["module"] for one in run.overview()["layers"]} == {one.module for one in layers.layers(run)}
-    if run.settings.image_size is None:
-        given = examples.inputs(run, layer.module, examples.texts(run, layer.module)[0])
-    else:
-        given = examples.patches(run, layer.module, 0)
-        shown = examples.images(run)
-        assert len(given["tokens"]) == len(shown["before"]) + shown["rows"] * shown["columns"]
-    assert given["width"] == layer.d_in and examples.weight_norms(run)[layer.module] > 0
-    assert len(floats(given["data"])) == layer.d_in * len(given["tokens"])
+    for layer in (last, layers.find_layer(run, run.first())):  # which is shown first
+        if run.settings.image_size is None:
+            given = examples.inputs(run, layer.module, examples.texts(run, layer.module)[0])
+        else:
+            given = examples.patches(run, layer.module, 0)
+            shown = examples.images(run)
+            assert len(given["tokens"]) == len(shown["before"]) + shown["rows"] * shown["columns"]
+        assert given["width"] == layer.d_in and examples.weight_norms(run)[layer.module] > 0
+        assert len(floats(given["data"])) == layer.d_in * len(given["tokens"])
 
 
 RACE = ("cdvft", "lora", "fourierft")  # that ships with the program, weights and all
