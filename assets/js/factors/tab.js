@@ -6,7 +6,7 @@ import { fullScreenButton } from "../shared/full_screen.js";
 import { drawn, newest } from "../shared/part.js";
 import { unanswered } from "../shared/request.js";
 import { asked, keep } from "../shared/router.js";
-import { accepted, Answers, Message } from "./answers.js";
+import { accepted, Answers, Message, Refusal } from "./answers.js";
 import { LayerData } from "./data.js";
 import { EffectsPanel } from "./effects.js";
 import { Forward } from "./forward.js";
@@ -226,12 +226,18 @@ class FactorsTab {
       return this.problem.error(error, () => this.loadNumbers(run));
     }
     if (run === this.run && !run.layers.every(({ module }) => run.weights?.[module])) {
-      const answer = await this.answers.ask("weights", { run: run.id }).catch(unanswered);
-      if (!answer || run !== this.run) return;
-      run.weights = answer.weights;
-      this.overview.refresh();
-      this.ranks.weight = answer.weights[this.module ?? ""];
-      this.ranks.draw();
+      try {
+        const { weights } = await this.answers.ask("weights", { run: run.id });
+        if (run !== this.run) return;
+        run.weights = weights;
+        this.overview.refresh();
+        this.ranks.weight = weights[this.module ?? ""];
+        this.ranks.draw();
+      } catch (error) {
+        const hasNoModel = error instanceof Refusal && error.final;
+        if (run === this.run && !hasNoModel) this.problem.error(error, () => this.loadNumbers(run));
+        return;
+      }
     }
     const rival = isTraining(run) ? null : this.choice.rival(run),
       found = rival && (await this.answers.ask("overview", { run: rival.id, first: 0 }).catch(unanswered));
