@@ -47,7 +47,7 @@ def test_a_file_is_in_sight_at_once_and_start_names_it_and_trains_on_it(visit: V
     for size in (PHONE, DESK):
         page.set_viewport_size(size)
         a_file_and_the_examples_are_in_sight(page)
-    assert not axe_violations(page, ".begin")
+        assert not axe_violations(page, ".begin")
     expect(page.locator("#start")).to_have_text(f"Start on “{SENTIMENT}”")
     give(page, csv(tmp_path))
     learns(page, "tickets")
