@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 
 from cdvft_app.store import states
-from cdvft_app.store.records import IllegalTransition
+from cdvft_app.store.records import JOB, IllegalTransition
 
 ENDS = ("finished", "stopped", "failed", "interrupted")
 LIVES = [
@@ -77,6 +78,13 @@ def test_what_runs_or_is_complete_cannot_be_resumed(store, run_id, path):
         IllegalTransition, match=f"“first” is {run.state}; only a run that is stopped or .* can be resumed"
     ):
         run.require_resumable()
+
+
+def test_a_run_that_was_a_job_of_the_hub_cannot_be_resumed_here(store, run_id):
+    job = replace(lead(store, run_id, "preparing", "running", "failed"), result={JOB: "the hub's"})
+    assert job.is_job and not job.is_resumable
+    with pytest.raises(IllegalTransition, match="send it anew"):
+        job.require_resumable()
 
 
 def test_a_run_that_ends_keeps_when_and_why_until_it_waits_or_goes_on_again(store, run_id):
