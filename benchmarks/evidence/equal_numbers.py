@@ -38,7 +38,7 @@ def equal_numbers() -> EvidenceFigure | None:
         "key": "equal_numbers",
         "doubt": "Better at equal numbers?",
         "answer": recorded.answer(found, metrics),
-        "figure": _drawn(found[drawn]),
+        "figure": _drawn(found[drawn], titles[drawn]),
         "label": f"{titles[drawn]}: mean of five seeds against trained numbers, with 95 % intervals; the "
         "dotted line joins the adapters with the best means seen, level lines are the head alone and full "
         "fine-tuning",
@@ -79,7 +79,7 @@ def equal_numbers() -> EvidenceFigure | None:
     }  # fmt: skip
 
 
-def _drawn(points: list[recorded.Point]) -> dict[str, Any]:
+def _drawn(points: list[recorded.Point], title: str) -> dict[str, Any]:
     adapters = [point for point in points if point.method not in NO_ADAPTERS]
     front = recorded.front(adapters)
     line = thin_line([one.numbers for one in front], [100 * one.mean for one in front])
@@ -104,7 +104,7 @@ def _drawn(points: list[recorded.Point]) -> dict[str, Any]:
     ticks = _ticks([one.numbers for one in adapters])
     along = axis("trained numbers", log=True, tickvals=ticks, ticktext=[f"{tick:,}" for tick in ticks])
     along["range"] = [math.log10(end) for end in ends]
-    return figure([line, *traces], along, {}, annotations=[name_of_y("right, %"), *names])
+    return figure([line, *traces], along, {}, annotations=[name_of_y(f"{title}: right, %"), *names])
 
 
 def _ticks(numbers: Sequence[int]) -> list[int]:
