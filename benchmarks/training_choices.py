@@ -308,7 +308,8 @@ def main() -> None:
 def _keep(record: Record) -> None:
     command, day = "python -m benchmarks.training_choices", time.strftime("%d %B %Y")
     whole = {"command": command, "day": day, "machine": machine()}
-    write_whole(RESULTS, json.dumps(whole | record, indent=1) + "\n")
+    whole |= {part: record[part] for part in ("runs", "verdicts")}  # the day and machine are of the last run
+    write_whole(RESULTS, json.dumps(whole, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -81,6 +81,8 @@ def test_it_chooses_on_validation_rows_and_confirms_with_seeds_that_chose_nothin
         training_choices.main()
     world["cut"] = -1
     del done[:]
+    cut_off = json.loads(training_choices.RESULTS.read_text()) | {"day": "31 December 1999"}
+    training_choices.RESULTS.write_text(json.dumps(cut_off))
     training_choices.main()
     choosing = [one for one in done if one[3] == "validation"]
     confirming = [one for one in done if one[3] == "evaluation"]
@@ -88,7 +90,7 @@ def test_it_chooses_on_validation_rows_and_confirms_with_seeds_that_chose_nothin
     assert {one[2] for one in choosing} <= {1234, 1235} and {one[2] for one in confirming} == {0, 1, 2, 3, 4}
     assert {one[:2] for one in confirming} == {(4.0, 0.003), (1.0, 0.01)}
     record = json.loads(training_choices.RESULTS.read_text())
-    assert len(record["runs"]["mnist"]) == 16 + 10
+    assert len(record["runs"]["mnist"]) == 16 + 10 and record["day"] != cut_off["day"]
     assert record["verdicts"]["mnist"]["input_rates"].startswith(
         "CDVFT with input rate x 4 is ahead of CDVFT as usual"
     )
