@@ -53,12 +53,11 @@ Setting = tuple[str, float]
 
 @dataclass(frozen=True)
 class Choice:
-    """What is other than usual: settings, `TrainingArguments`, and the ratio of LoRA+."""
+    """What is other than usual: settings and `TrainingArguments`."""
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     arguments: Mapping[str, float] = field(default_factory=dict)
-    lora_plus_ratio: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,9 @@ FAMILIES = {
         ),
     ),
     "lora_plus": Family(
-        "lora", tuple(Choice(f"LoRA+ x {2**n}", lora_plus_ratio=2.0**n) for n in range(1, 6)), is_scale=True
+        "lora",
+        tuple(Choice(f"LoRA+ x {2**n}", {"lora_loraplus_lr_ratio": 2.0**n}) for n in range(1, 6)),
+        is_scale=True,
     ),
 }
 OTHER_LAYERS = {
@@ -142,11 +143,10 @@ def settings(recipe: str, method: str, wanted: Try) -> RunSettings:
 
 @contextmanager
 def trained_by(choice: Choice) -> Iterator[None]:
-    """Train with the choice's `TrainingArguments` and its ratio of LoRA+ in this process."""
+    """Train with the choice's `TrainingArguments` in this process."""
     from cdvft_app.training import trainer
-    from cdvft_app.training.loop import RaceTrainer
 
-    made, create = trainer.training_arguments, RaceTrainer.create_optimizer
+    made = trainer.training_arguments
 
     def arguments(*given: Any) -> Any:
         found = made(*given)
@@ -154,22 +154,7 @@ def trained_by(choice: Choice) -> Iterator[None]:
             setattr(found, name, value)
         return found
 
-    def create_optimizer(self: RaceTrainer, model: Any = None) -> Any:
-        optimizer = create(self, model)
-        assert self.model is not None
-        second = {id(one) for name, one in self.model.named_parameters() if "lora_B" in name}
-        for group in [*optimizer.param_groups] if choice.lora_plus_ratio != 1 else []:
-            faster = [one for one in group["params"] if id(one) in second]
-            group["params"] = [one for one in group["params"] if id(one) not in second]
-            if faster:
-                rate = group["lr"] * choice.lora_plus_ratio
-                optimizer.add_param_group(group | {"params": faster, "lr": rate})
-        return optimizer
-
-    with (
-        mock.patch.object(trainer, "training_arguments", arguments),
-        mock.patch.object(RaceTrainer, "create_optimizer", create_optimizer),
-    ):
+    with mock.patch.object(trainer, "training_arguments", arguments):
         yield
 
 

@@ -29,7 +29,7 @@ def figure_of(record: dict[str, Any]) -> EvidenceFigure:
     recipes = list(dict.fromkeys(run["recipe"] for run in record["runs"]))
     return {
         "key": "effects",
-        "doubt": "Does it learn what LoRA does?",
+        "doubt": "Same updates as LoRA?",
         "answer": verdict(record["runs"], recipes),
         "figure": drawn(record["runs"], recipes),
         "label": "Cosine of CDVFT's and LoRA's updates, and of their effects on real inputs, by layer",

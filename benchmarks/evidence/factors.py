@@ -49,7 +49,7 @@ def few_factors() -> EvidenceFigure:
     ours, theirs = (errors[2][0] for errors in random)
     return {
         "key": "factors",
-        "doubt": "Are few factors enough?",
+        "doubt": "Few factors enough?",
         "answer": f"Unproven: a random matrix: m = 2 leaves {ours:.1f}\u00a0%, LoRA {theirs:.1f}\u00a0%.",
         "figure": figure(
             data,

@@ -16,7 +16,7 @@ def layers_and_architectures() -> EvidenceFigure:
     kinds = len({one["kind"].split(",")[0] for one in worked})
     return {
         "key": "reach",
-        "doubt": "What does it fit?",
+        "doubt": "Which models?",
         "answer": f"{len(worked)} of {len(tried)} architectures.",
         "figure": None,
         "label": "Architectures that were tried",

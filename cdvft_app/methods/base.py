@@ -285,6 +285,13 @@ class Method(BaseModel):
         """PEFT's configuration of it, initialization included; `more` is what every method's config takes."""
         raise ValueError(f"{self.title} has no adapter.")
 
+    def lr_ratios(self) -> dict[str, float]:
+        """Return learning rates in units of the method's, by regular expressions of parameters' names.
+
+        The rate of a parameter of no such name is the method's.
+        """
+        return {}
+
     def vectors(self, layer: Any, adapter: str = "default") -> Iterator[tuple[str, Tensor]]:
         """Yield the trained tensors of its adapter on one PEFT layer, by the names that snapshots have for
         them."""

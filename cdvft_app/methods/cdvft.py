@@ -100,6 +100,11 @@ class Cdvft(Method):
         own = {name: value for name, value in self.setting_values().items() if name != of_training}
         return CDVFTConfig(**own, **more)
 
+    def lr_ratios(self) -> dict[str, float]:
+        """Return the input diagonals' ratio, as `cdvft.create_optimizer` has it."""
+        ratio = self.input_diagonal_lr_ratio
+        return {r"\.cdvft_diagonals\.\w+\.0$": ratio} if ratio != 1 else {}
+
     def vectors(self, layer: Any, adapter: str = "default") -> Iterator[tuple[str, Tensor]]:
         """ "diagonal.0", "circulant.0", ... in the order in which they are applied."""
         factors = layer.factors(adapter)

@@ -18,6 +18,7 @@ class Dora(Lora):
     light, dark = "#7A4B1E", "#C8905A"
     dash, marker = "10px,3px,2px,3px", "pentagon"
     drawn_from_vectors = False
+    with_ratio = r"\.lora_(B|magnitude_vector)\."
     growth_note = "LoRA's costs, the magnitudes, and B A built every step for its norms."
 
     method: Literal["dora"] = "dora"  # type: ignore[assignment]

@@ -37,6 +37,7 @@ class Lora(Method):
     dash, marker = "6px,3px", "square"
     usual_learning_rate = 1e-3
     matched_by = "r"
+    with_ratio: ClassVar[str] = r"\.lora_B\."  # parameters whose learning rate LoRA+ multiplies
     growth_note: ClassVar[str] = (
         "LoRA's numbers and FLOPs are proportional to its rank; the inputs that its layers keep are not."
     )
@@ -62,6 +63,11 @@ class Lora(Method):
         max_length=200,
         hint="Ranks of some layers in place of r, as PEFT's rank_pattern: query=16 value=4. The factor "
         "alpha / r is the same in all.",
+    )  # fmt: skip
+
+    loraplus_lr_ratio: float = setting(
+        1.0, symbol="LoRA+", title="LoRA+ ratio", in_label="changed", ge=1, le=1000,
+        hint="Of B, which begins at zero, in learning rates: above 1 it learns faster than A.",
     )  # fmt: skip
 
     @field_validator("rank_pattern", mode="before")
@@ -132,6 +138,10 @@ class Lora(Method):
             r=self.r, lora_alpha=self.alpha or self.r, lora_dropout=self.dropout,
             rank_pattern=self.ranks, alpha_pattern=alphas, **more,
         )  # fmt: skip
+
+    def lr_ratios(self) -> dict[str, float]:
+        """Return LoRA+'s (Hayou et al., arXiv 2402.12354), as by PEFT's `create_loraplus_optimizer`."""
+        return {self.with_ratio: self.loraplus_lr_ratio} if self.loraplus_lr_ratio != 1 else {}
 
     def vectors(self, layer: Any, adapter: str = "default") -> Iterator[tuple[str, Tensor]]:
         yield "A", layer.lora_A.get_parameter(f"{adapter}.weight")

@@ -203,7 +203,7 @@ def _settings(run: FinishedRun, rows: Rows, base: str, revision: str | None) -> 
         "SCHEDULE": "constant_with_warmup" if own.schedule == "constant" else own.schedule,
         "BATCH_SIZE": own.batch_size,
         "LEARNING_RATE": own.method.learning_rate,
-        "INPUT_DIAGONAL_LR_RATIO": getattr(own.method, "input_diagonal_lr_ratio", 1.0),
+        "LR_RATIOS": own.method.lr_ratios(),
         "WEIGHT_DECAY": own.weight_decay,
     }
 
@@ -310,7 +310,7 @@ def _of_a_classifier(
 
 def _imports(kind: Kind, pooling: str, metric: LabelledMetric, method: str) -> str:
     adapter = method not in _TRAINED
-    lines = ["import math", ""]
+    lines = ["import math", "import re", ""]
     lines += ["import cdvft  # makes CDVFT known to PEFT"] if method.startswith("CDVFT") else []
     lines += _metric_import(metric, "import ")
     lines += ["import timm", "import timm.data"] if kind == "image" else []
@@ -458,7 +458,7 @@ class Order(torch.utils.data.Sampler):
 
 
 class OwnRates(Trainer):
-    \"\"\"The head has a learning rate of its own, and CDVFT's input diagonals may.\"\"\"
+    \"\"\"The head has a learning rate of its own, and so have parameters of a name in LR_RATIOS.\"\"\"
 
     def _get_train_sampler(self, *_):
         return Order()
@@ -469,19 +469,18 @@ class OwnRates(Trainer):
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad:
                 in_head = name.removeprefix("base_model.model.").startswith(f"{HEAD}.")
-                of_input = "cdvft_diagonals" in name and name.endswith(".0")
-                groups.setdefault((in_head, of_input, name not in decayed), []).append(parameter)
+                own = [ratio for pattern, ratio in LR_RATIOS.items() if re.search(pattern, name)]
+                ratio = own[0] if own and not in_head else 1.0
+                groups.setdefault((in_head, ratio, name not in decayed), []).append(parameter)
         kind, options = self.get_optimizer_cls_and_kwargs(self.args)
         self.optimizer = kind(
             [
                 {
-                    "params": groups[in_head, of_input, spared],
-                    "lr": HEAD_LEARNING_RATE
-                    if in_head
-                    else LEARNING_RATE * (INPUT_DIAGONAL_LR_RATIO if of_input else 1),
+                    "params": groups[in_head, ratio, spared],
+                    "lr": HEAD_LEARNING_RATE if in_head else LEARNING_RATE * ratio,
                     "weight_decay": 0.0 if spared else WEIGHT_DECAY,
                 }
-                for in_head, of_input, spared in sorted(groups)
+                for in_head, ratio, spared in sorted(groups, key=lambda of: (of[0], of[1] != 1, of[2]))
             ],
             **options,
         )
@@ -614,7 +613,7 @@ def _writer_imports(method: str, bits: int | None) -> str:
         froms += ["from cdvft import CDVFTConfig", "from peft import get_peft_model"]
     elif method != "full":
         froms += [f"from peft import {config}, get_peft_model"]
-    return "\n".join(["import math", "", *plain, "import torch", *sorted(froms)])
+    return "\n".join(["import math", "import re", "", *plain, "import torch", *sorted(froms)])
 
 
 _WRITER_DATA = """
@@ -739,17 +738,15 @@ class AnswersOnly(Trainer):
         return Order()
 
     def create_optimizer(self, *_):
-        \"\"\"CDVFT's input diagonals may have a learning rate of their own.\"\"\"
+        \"\"\"Parameters of a name in LR_RATIOS have learning rates of their own.\"\"\"
         optimizer = super().create_optimizer(self.model)
-        parameters = {id(one): name for name, one in self.model.named_parameters()}
-        for group in list(optimizer.param_groups):
-            names = [parameters[id(one)] for one in group["params"]]
-            of_input = ["cdvft_diagonals" in name and name.endswith(".0") for name in names]
-            if INPUT_DIAGONAL_LR_RATIO != 1 and any(of_input):
-                own = [one for one, is_input in zip(group["params"], of_input) if is_input]
-                group["params"] = [one for one, is_input in zip(group["params"], of_input) if not is_input]
-                rate = LEARNING_RATE * INPUT_DIAGONAL_LR_RATIO
-                optimizer.add_param_group({**group, "params": own, "lr": rate})
+        names = {id(one): name for name, one in self.model.named_parameters()}
+        for pattern, ratio in LR_RATIOS.items():
+            for group in list(optimizer.param_groups):
+                own = [one for one in group["params"] if re.search(pattern, names[id(one)])]
+                group["params"] = [one for one in group["params"] if not re.search(pattern, names[id(one)])]
+                if own:
+                    optimizer.add_param_group({**group, "params": own, "lr": LEARNING_RATE * ratio})
         return optimizer
 
     def compute_loss(self, model, inputs, return_outputs=False, **_):

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ctypes
 import math
+import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
-from cdvft.optimizers import input_diagonals
 from cdvft_app.catalog import Plan
 from cdvft_app.tasks.base import GenerativeTask, Task
 from cdvft_app.training import schedule, trainable
@@ -172,7 +172,7 @@ class RaceTrainer(Trainer):
         task: gives the loss and names the head.
         lengths: of the training examples.
         head_learning_rate: the head's own rate, equal for all methods of a race.
-        input_ratio: of CDVFT's input diagonals, times the method's rate.
+        lr_ratios: as `Method.lr_ratios` returns them.
         clock: counts the seconds of steps.
         compiled: what whole batches of training go through; None: the model as it is.
     """
@@ -183,7 +183,7 @@ class RaceTrainer(Trainer):
         task: Task,
         lengths: list[int],
         head_learning_rate: float,
-        input_ratio: float,
+        lr_ratios: Mapping[str, float],
         clock: Clock,
         compiled: CompiledSteps | None = None,
         **kwargs: Any,
@@ -197,7 +197,7 @@ class RaceTrainer(Trainer):
         task.train_in(autocast_dtype(self.args))
         keep_freed_memory()
         self.lengths = lengths
-        self.head_learning_rate, self.input_ratio = head_learning_rate, input_ratio
+        self.head_learning_rate, self.lr_ratios = head_learning_rate, lr_ratios
         self.clock = clock
         self.peak_resident_bytes = 0
         self.answers_are_written = False
@@ -226,31 +226,31 @@ class RaceTrainer(Trainer):
         )
 
     def create_optimizer(self, model: nn.Module | None = None) -> Any:
-        """AdamW with the method's rate, the head's, and that of CDVFT's input diagonals; weight decay spares
-        biases and norms.
+        """AdamW with the method's rate, the head's, and the method's ratios; weight decay spares biases and
+        norms.
 
-        The method's group comes first: its rate is the one that is logged.
+        The method's group comes first: its rate is the one that is logged. `cdvft.create_optimizer` and
+        PEFT's `create_loraplus_optimizer` give adapters the same rates, but know of no head with its own.
         """
         trained = self.model if model is None else model
         if self.optimizer is None and trained is not None:
             decayed = set(self.get_decay_parameter_names(trained))
-            of_input = set() if self.input_ratio == 1 else {id(one) for one in input_diagonals(trained)}
-            groups: dict[tuple[bool, bool, bool], list[nn.Parameter]] = {}
+            groups: dict[tuple[bool, float, bool], list[nn.Parameter]] = {}
             for name, parameter in trained.named_parameters():
                 if parameter.requires_grad:
                     in_head = trainable.is_head(name, self.task.head)
-                    key = (in_head, id(parameter) in of_input, name not in decayed)
+                    own = [ratio for pattern, ratio in self.lr_ratios.items() if re.search(pattern, name)]
+                    key = (in_head, own[0] if own and not in_head else 1.0, name not in decayed)
                     groups.setdefault(key, []).append(parameter)
             optimizer_class, kwargs = self.get_optimizer_cls_and_kwargs(self.args)
-            own, of_head = self.args.learning_rate, self.head_learning_rate
             self.optimizer = optimizer_class(
                 [
                     {
-                        "params": groups[in_head, is_input, spared],
-                        "lr": of_head if in_head else own * (self.input_ratio if is_input else 1),
+                        "params": groups[in_head, ratio, spared],
+                        "lr": self.head_learning_rate if in_head else self.args.learning_rate * ratio,
                         "weight_decay": 0.0 if spared else self.args.weight_decay,
                     }
-                    for in_head, is_input, spared in sorted(groups)
+                    for in_head, ratio, spared in sorted(groups, key=lambda of: (of[0], of[1] != 1, of[2]))
                 ],
                 **kwargs,
             )

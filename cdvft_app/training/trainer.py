@@ -228,7 +228,7 @@ class _Run:
             task=self.task,
             lengths=prepared.lengths,
             head_learning_rate=head_learning_rate(plan),
-            input_ratio=getattr(method, "input_diagonal_lr_ratio", 1.0),
+            lr_ratios=method.lr_ratios(),
             clock=self.clock,
             compiled=CompiledSteps(prepared, schedule.examples_at_once(plan.settings), emit)
             if plan.settings.torch_compile

@@ -253,18 +253,40 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
     told = " ".join(said(subject.points(WORLD, "accuracy")))
     assert any(told in text for text in drawn["behind"])
     axis = drawn["figure"]["layout"]["xaxis"]
-    assert axis["ticktext"] == ["10,000", "20,000", "50,000", "100,000"]
+    assert axis["ticktext"] == ["10", "30", "100"]
     assert axis["range"] == pytest.approx([math.log10(9_216 / 8), math.log10(147_456 * 1.5)])
     assert [row[2] for row in drawn["rows"]] == [0, 9_216, 13_824, 18_432, 23_040, 147_456]
     writes, digits = (RECIPES[key].title for key in ("sql", "mnist"))
     missing = f"Not recorded: {writes} (1 of 1 settings), {digits} (1 of 7 settings)."
-    assert missing in drawn["behind"] and "Best at an end of these rates: LoRA r = 1." in drawn["behind"]
+    at_an_end = f"Best at an end of these rates on {digits}: LoRA r = 1."
+    assert {missing, at_an_end} <= set(drawn["behind"])
     assert all(title and "methods=" in query for query, title in drawn["again"])
     front, head, *methods = drawn["figure"]["data"]
     assert front["x"] == [9_216, 13_824, 147_456] and {one["name"] for one in methods} == {"CDVFT", "LoRA"}
     level = 100 * statistics.fmean(run["metric"] for run in WORLD[-1]["runs"])
     assert (head["name"], head["y"]) == ("Head only", pytest.approx([level, level]))
-    assert [name["y"] for name in drawn["figure"]["layout"]["annotations"][1:]] == pytest.approx([level])
+    named, at_level, _ = drawn["figure"]["layout"]["annotations"]
+    assert named["text"] == "mnist: right, %" and at_level["y"] == pytest.approx(level)
+
+
+def test_each_recipe_has_a_panel_with_axes_of_its_own(tmp_path, monkeypatch):
+    """In rows of two. The lines of the head and of full fine-tuning are named once."""
+    file = tmp_path / "equal_numbers.json"
+    monkeypatch.setattr(subject, "RESULTS", file)
+    recipes = {"addresses": WORLD[:-1], "mnist": WORLD, "sentiment": WORLD}
+    machines = [{"cpu": "a processor", "torch": "2"}]
+    file.write_text(json.dumps({"machines": machines, "recipes": recipes, "command": "", "not_recorded": []}))
+    drawn = figure()
+    assert drawn is not None
+    layout, data = drawn["figure"]["layout"], drawn["figure"]["data"]
+    heads = [trace for trace in data if trace.get("name") == "Head only"]
+    assert [(trace["xaxis"], trace["yaxis"]) for trace in heads] == [("x2", "y2"), ("x3", "y3")]
+    first, second, third = ((layout[f"xaxis{of}"], layout[f"yaxis{of}"]) for of in ("", "2", "3"))
+    assert first[0]["domain"][1] < second[0]["domain"][0] and first[1]["domain"] == second[1]["domain"]
+    assert third[1]["domain"][1] < first[1]["domain"][0] and third[0]["domain"] == first[0]["domain"]
+    assert [x["anchor"] for x, _ in (first, second, third)] == ["y", "y2", "y3"]
+    texts = [one["text"] for one in layout["annotations"]]
+    assert texts == ["addresses: right, %", "mnist", "Head", "sentiment", "trained numbers, × 1,000"]
 
 
 def test_a_race_at_searched_rates_is_of_the_methods_that_are_raced_and_corrected_for_all_of_its_pairs():

@@ -67,7 +67,7 @@ def assert_same_adapter(run, out: Path) -> None:
     [
         ("text", "cdvft"),
         ("text with fast input diagonals", "cdvft"),
-        ("text", "lora"),
+        ("text with LoRA+", "lora"),
         ("text", "head"),
         ("text", "full"),
         ("first token", "cdvft"),
@@ -75,7 +75,7 @@ def assert_same_adapter(run, out: Path) -> None:
         ("image", "cdvft"),
         ("answer", "cdvft"),
         ("answer with fast input diagonals", "cdvft"),
-        ("answer in float32", "lora"),
+        ("answer with LoRA+", "lora"),
         ("answer", "full"),
         ("answer in parts", "fourierft"),
     ],
@@ -87,7 +87,8 @@ def test_the_script_has_the_loss_of_the_run_whatever_its_data_are_called(
     name = kind if kind == "first token" else kind.partition(" ")[0]
     more = {
         "answer in parts": {"gradient_accumulation": 2, "gradient_checkpointing": True},
-        "answer in float32": {"precision": "float32"},
+        "answer with LoRA+": {"precision": "float32", "lora_loraplus_lr_ratio": 8.0},
+        "text with LoRA+": {"lora_loraplus_lr_ratio": 8.0},
         "text with fast input diagonals": {"input_diagonal_lr_ratio": 8.0},
         "answer with fast input diagonals": {"input_diagonal_lr_ratio": 8.0},
     }

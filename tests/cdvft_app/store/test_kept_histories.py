@@ -55,7 +55,7 @@ def test_its_runs_have_their_methods_with_their_own_settings(race):
     assert own == {
         "cdvft": {"m": 3, "block_size": 64, "alpha": 1.0, "init_weights": "zero_output"}
         | {"input_diagonal_lr_ratio": 1.0},
-        "lora": {"r": 4, "alpha": None, "dropout": 0.0, "rank_pattern": None},
+        "lora": {"r": 4, "alpha": None, "dropout": 0.0, "rank_pattern": None, "loraplus_lr_ratio": 1.0},
         "fourierft": {"n": 200, "scaling": 150.0},
         "c3a": {"block_size": 384},
         "head": {},

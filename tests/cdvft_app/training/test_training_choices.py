@@ -1,56 +1,86 @@
-"""Other ways to train: input diagonals at their own rate, and the benchmark that chooses among such."""
+"""Other ways to train: rates by kind of factor, and the benchmark that chooses among such."""
 
 from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 import pytest
 import torch
 from listening import run as trained
+from peft.optimizers import create_loraplus_optimizer
+from safetensors.torch import load_file
+from torch import nn
+from torch.optim import Optimizer
 
+import cdvft
 from benchmarks import training_choices
 from benchmarks.training_choices import RECIPES, USUAL, Choice
+from cdvft_app.training.loop import RaceTrainer
+
+CREATE = RaceTrainer.create_optimizer
+RATE = 0.01
 
 
-def factors(text_plan, text_rows, folder, ratio: float) -> dict[str, torch.Tensor]:
-    """How far each factor of the first layer moved from its start, largest entry."""
-    from safetensors.torch import load_file
-
-    plan = text_plan(method="cdvft", learning_rate=0.01, input_diagonal_lr_ratio=ratio, max_steps=6)
-    trained(plan, text_rows, folder)
-    kept = load_file(str(folder / "adapter" / "adapter_model.safetensors"))
-    first = {name: value for name, value in kept.items() if "layer.0" in name and "query" in name}
-    return {name.split("cdvft_")[-1]: value for name, value in first.items()}
+def learning_rates(optimizer: Optimizer, model: nn.Module) -> dict[str, float]:
+    """Of the adapters' parameters, by name."""
+    names = {id(one): name for name, one in model.named_parameters()}
+    found = {names[id(one)]: group["lr"] for group in optimizer.param_groups for one in group["params"]}
+    return {name: rate for name, rate in found.items() if "lora_" in name or "cdvft_" in name}
 
 
-def test_the_trainer_gives_input_diagonals_their_rate(text_plan, text_rows, tmp_path) -> None:
-    usual = factors(text_plan, text_rows, tmp_path / "usual", 1.0)
-    faster = factors(text_plan, text_rows, tmp_path / "faster", 8.0)
-    (diagonal,) = [name for name in usual if name.startswith("diagonals") and name.endswith("0")]
-    moved = {ratio: (of[diagonal] - 1).abs().max().item() for ratio, of in ((1, usual), (8, faster))}
-    assert moved[8] > 4 * moved[1] > 0
+def by_peft(model: nn.Module) -> Optimizer:
+    return create_loraplus_optimizer(model, torch.optim.AdamW, lr=RATE, loraplus_lr_ratio=8.0)
 
 
-def moved_by(text_plan, text_rows, folder, choice: Choice) -> float:
-    """How far LoRA's second matrix of the first query is from its start, root mean square."""
-    from safetensors.torch import load_file
-
-    plan = text_plan(method="lora", learning_rate=1e-3, max_steps=6)
-    with training_choices.trained_by(choice):
-        trained(plan, text_rows, folder)
-    kept = load_file(str(folder / "adapter" / "adapter_model.safetensors"))
-    (second,) = [value for name, value in kept.items() if "layer.0" in name and "query.lora_B" in name]
-    return second.square().mean().sqrt().item()
+def by_library(model: nn.Module) -> Optimizer:
+    return cdvft.create_optimizer(model, torch.optim.AdamW, RATE, input_diagonal_lr_ratio=8.0)
 
 
-def test_a_choice_is_what_is_trained_with(text_plan, text_rows, tmp_path) -> None:
-    """LoRA+'s ratio is of the rate of the second matrix, which begins at zero; a large epsilon stops Adam."""
-    usual = moved_by(text_plan, text_rows, tmp_path / "usual", training_choices.USUAL)
-    faster = moved_by(text_plan, text_rows, tmp_path / "faster", Choice("", lora_plus_ratio=8.0))
-    slower = moved_by(text_plan, text_rows, tmp_path / "slower", Choice("", arguments={"adam_epsilon": 1e3}))
-    assert faster > 4 * usual > 0
-    assert slower < usual / 100
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("cdvft", "input_diagonal_lr_ratio", by_library, (1, 3)),
+        ("lora", "lora_loraplus_lr_ratio", by_peft, (1, 2)),
+        ("dora", "dora_loraplus_lr_ratio", by_peft, (2, 3)),
+    ],
+)
+def test_what_a_ratio_is_of_learns_faster(case, text_plan, text_rows, tmp_path, monkeypatch) -> None:
+    """As by the function that the library or PEFT has for it; without a ratio all have one rate."""
+    method, name, wanted, (many, of) = case
+    seen: list[dict[str, float]] = []
+
+    def create(trainer: RaceTrainer, model: nn.Module | None = None) -> Any:
+        made = CREATE(trainer, model)
+        own = learning_rates(made, trainer.model)
+        assert made.param_groups[0]["lr"] == RATE, "the one that is logged"
+        if seen:
+            assert own == pytest.approx(learning_rates(wanted(trainer.model), trainer.model))
+        seen.append(own)
+        return made
+
+    monkeypatch.setattr(RaceTrainer, "create_optimizer", create)
+    plan = {"method": method, "learning_rate": RATE, "max_steps": 1}
+    trained(text_plan(**plan), text_rows, tmp_path / "usual")
+    trained(text_plan(**plan, **{name: 8.0}), text_rows, tmp_path / "faster")
+    usual, faster = seen
+    assert set(usual.values()) == {RATE} and usual.keys() == faster.keys()
+    assert sum(rate == pytest.approx(8 * RATE) for rate in faster.values()) * of == many * len(faster)
+
+
+def test_what_a_choice_says_of_adam_is_what_is_trained_with(text_plan, text_rows, tmp_path) -> None:
+    """A large epsilon stops Adam."""
+
+    def moved(name: str, choice: Choice) -> float:
+        plan = text_plan(method="lora", learning_rate=1e-3, max_steps=6)
+        with training_choices.trained_by(choice):
+            trained(plan, text_rows, tmp_path / name)
+        kept = load_file(str(tmp_path / name / "adapter" / "adapter_model.safetensors"))
+        (second,) = [value for name, value in kept.items() if "layer.0" in name and "query.lora_B" in name]
+        return second.square().mean().sqrt().item()
+
+    assert moved("slower", Choice("", arguments={"adam_epsilon": 1e3})) < moved("usual", USUAL) / 100
 
 
 @pytest.fixture
