@@ -66,8 +66,8 @@ class Lora(Method):
     )  # fmt: skip
 
     loraplus_lr_ratio: float = setting(
-        1.0, symbol="LoRA+", title="LoRA+ ratio", in_label="changed", ge=1, le=1000,
-        hint="Of B, which begins at zero, in learning rates: above 1 it learns faster than A.",
+        1.0, symbol="LoRA+", title="rate of B", in_label="changed", ge=1, le=1000,
+        hint="Of B, in learning rates: it begins at zero, and above 1 it learns faster than A.",
     )  # fmt: skip
 
     @field_validator("rank_pattern", mode="before")
