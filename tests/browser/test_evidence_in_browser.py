@@ -20,6 +20,11 @@ def evidence(visit: Visit, width: int) -> Page:
 
 def test_figures_of_evidence_unfold_name_their_lines_and_open_train(visit: Visit) -> None:
     page = evidence(visit, 1280)
+    symbols = page.locator("#evidence .legend path").evaluate_all(
+        "(all) => all.map((one) => one.getAttribute('d'))"
+    )
+    names = page.locator("#evidence .legend li").count()
+    assert names == len({*symbols} - {None}) == 6, "each method's points have a symbol of their own"
     a_folded_doubt_shows_its_answer_and_draws_its_figure_once_opened(page)
     no_names_in_a_figure_overlap(page)
     a_figure_opens_train_with_its_settings_without_a_reload(page)

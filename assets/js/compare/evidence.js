@@ -18,7 +18,7 @@ const OPEN = 5; // doubts that are seen with their figures at once
 /** @param {Part<null, Styled, Servers["compare/evidence"]>} part */
 export function mount({ element, props, server, life }) {
   const said = h("p", { class: "quiet", role: "status" }, "Reading the figures …");
-  const lines = legend("Methods");
+  const lines = legend("Methods", true);
   const figures = h("div", { class: "doubts" });
   find(element, ".mount").replaceChildren(
     h("h2", { class: "hidden-text" }, "Doubts"),

@@ -34,7 +34,7 @@ export function mount({ element, props, server, life }) {
     role: "group",
     "aria-label": "Scores of settings against what they cost",
   });
-  const methods = legend("Methods");
+  const methods = legend("Methods", true);
   const seen = h("div", { class: "seen", "aria-live": "polite" });
   const others = h("div", { class: "seen" });
   const more = fold("In words", others);

@@ -233,11 +233,25 @@ export function styleOf(styles, { method, twin = 0 }) {
   return { ...style, line };
 }
 
+/** @typedef {{line: {color: string, width: number, dash?: string | number[] | null}, marker?: {symbol?: unknown}}} Style */
+
+/** Plotly's symbols around 0, as paths. @type {Record<string, string>} */
+const SYMBOLS = {
+  circle: "M-4 0a4 4 0 1 1 8 0a4 4 0 1 1-8 0",
+  square: "M-3.6-3.6h7.2v7.2h-7.2z",
+  diamond: "M0-4.8 4.8 0 0 4.8-4.8 0z",
+  "triangle-up": "M0-4.4 4.6 3.6h-9.2z",
+  pentagon: "M0-4.4 4.3-1.2 2.6 3.8h-5.2L-4.3-1.2z",
+  cross: "M-1.6-4.6h3.2v3h3v3.2h-3v3h-3.2v-3h-3v-3.2h3z",
+  star: "M0-5 1.5-1.6 4.8-1.3 2.3 1.1 3 4.6 0 2.7-3 4.6-2.3 1.1-4.8-1.3-1.5-1.6z",
+};
+
 /**
  * A short dash in a method's colour and pattern, as its line has it in the chart.
- * @param {{line: {color: string, width: number, dash?: string | number[] | null}}} style
+ * @param {Style} style
+ * @param {boolean} marked with the symbol of its points, too
  */
-export function swatch(style) {
+export function swatch(style, marked = false) {
   return h(
     "svg",
     { class: "swatch", viewBox: "0 0 22 10", width: 22, height: 10, "aria-hidden": "true" },
@@ -250,24 +264,32 @@ export function swatch(style) {
       "stroke-width": style.line.width,
       "stroke-dasharray": dashes(style.line.dash).join(" ") || null,
     }),
+    marked && style.marker
+      ? h("path", {
+          d: SYMBOLS[String(style.marker.symbol)],
+          transform: "translate(11 5)",
+          fill: style.line.color,
+        })
+      : null,
   );
 }
 
 /**
  * What the lines of a figure are, each with a short piece of itself, and what its other marks mean.
  * @param {string} label
+ * @param {boolean} marked with the symbols of points
  */
-export function legend(label) {
+export function legend(label, marked = false) {
   const node = h("ul", { class: "legend", role: "list", "aria-label": label });
   return {
     node,
     /**
-     * @param {{style: Parameters<typeof swatch>[0], text: Child}[]} lines
+     * @param {{style: Style, text: Child}[]} lines
      * @param {...Child[]} marks
      */
     show(lines, ...marks) {
       node.replaceChildren(
-        ...lines.map(({ style, text }) => h("li", {}, swatch(style), h("span", {}, text))),
+        ...lines.map(({ style, text }) => h("li", {}, swatch(style, marked), h("span", {}, text))),
         ...marks.map((mark) => h("li", {}, mark)),
       );
     },
