@@ -131,7 +131,7 @@ def _front(adapters: Sequence[recorded.Point]) -> list[dict[str, Any]]:
 
 
 def _level(one: recorded.Point, ends: Sequence[float]) -> dict[str, Any]:
-    return of_method(one.method, ends, [100 * one.mean] * 2, "lines", text=[one.label] * 2)
+    return of_method(one.method, ends, [100 * one.mean] * 2, "lines", **_hover([one] * 2))
 
 
 def _marks(adapters: Sequence[recorded.Point]) -> Iterator[dict[str, Any]]:
@@ -144,8 +144,17 @@ def _marks(adapters: Sequence[recorded.Point]) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
         yield of_method(
             method, [one.numbers for one in own], [100 * one.mean for one in own], "markers",
-            error_y=spans, text=[one.label for one in own],
+            error_y=spans, **_hover(own),
         )  # fmt: skip
+
+
+def _hover(points: Sequence[recorded.Point]) -> dict[str, Any]:
+    texts = [
+        f"{one.label}: {100 * one.mean:.1f}\u00a0% ({100 * one.low:.1f} to {100 * one.high:.1f})<br>"
+        f"{one.numbers:,} trained numbers"
+        for one in points
+    ]
+    return {"text": texts, "hovertemplate": "%{text}<extra></extra>"}
 
 
 def _ticks(numbers: Sequence[int]) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import random
 import shutil
 import statistics
@@ -263,6 +264,8 @@ def test_the_figure_reads_the_record(tmp_path, monkeypatch):
     assert all(title and "methods=" in query for query, title in drawn["again"])
     front, head, *methods = drawn["figure"]["data"]
     assert front["x"] == [9_216, 13_824, 147_456] and {one["name"] for one in methods} == {"CDVFT", "LoRA"}
+    (least,) = [text for one in methods for text in one["text"] if "9,216" in text]
+    assert re.fullmatch(r"LoRA r.=.1: [\d.]+.% \([\d.]+ to [\d.]+\)<br>9,216 trained numbers", least)
     level = 100 * statistics.fmean(run["metric"] for run in WORLD[-1]["runs"])
     assert (head["name"], head["y"]) == ("Head only", pytest.approx([level, level]))
     named, at_level, _ = drawn["figure"]["layout"]["annotations"]
