@@ -41,10 +41,7 @@ def test_texts_in_several_languages_are_said_to_be():
     assert language_of([ENGLISH] * 700 + [GERMAN] * 300) == "mul"  # sorted by language
     assert language_of([ENGLISH] * 19 + [GERMAN]) == "en"  # one in twenty makes no mixture
     assert language_of([ENGLISH, GERMAN, FRENCH] * 10) == "mul"
-
-
-def test_too_few_texts_have_no_language():
-    assert language_of([ENGLISH] * 3) is None
+    assert language_of([ENGLISH] * 3) is None  # too few say nothing
 
 
 def test_a_model_of_many_languages_is_chosen_where_texts_are_in_several(tmp_path):
