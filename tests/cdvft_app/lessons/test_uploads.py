@@ -64,6 +64,8 @@ def _shaped(shape: str, kind: str = "'<f8'") -> Callable[[Path], object]:
     ("name", "write", "said"),
     [
         ("a.npy", lambda file: np.save(file, np.zeros((3, 4))), "square matrix is needed"),
+        ("a.npy", lambda file: np.save(file, np.zeros(9)), "square matrix is needed"),
+        ("a.npy", lambda file: np.save(file, np.zeros((3, 3, 3))), "square matrix is needed"),
         ("a.npy", lambda file: np.save(file, np.zeros((300, 300), np.int8)), "sides from 2 to 256"),
         ("a.npy", lambda file: np.save(file, np.zeros((4, 4), complex)), "real numbers are needed"),
         ("a.npy", lambda file: file.write_bytes(b"\x93NUMPY nonsense"), "no array that numpy.save wrote"),
