@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from forked import Forked
+from given_tables import workbook
 
 from benchmarks import apply_file
 from cdvft_app.data.answered_file import (
@@ -54,33 +55,29 @@ def answered(tmp_path: Path):
     return write
 
 
-def test_csv_comes_back_in_its_separator_with_values_as_they_were(answered, tmp_path):
-    text = 'id;text;amount\n007;"good; very";-5\n008;  bad ;+49\n009;;=1+1\n'
-    file = made.written(tmp_path, text)
-    out = answered(file, "out.csv", [Answer("a", 0.9), Answer("b", 0.5), Answer(None)])
-    assert out.read_text(encoding="utf-8") == (
-        'id;text;amount;answer;confidence\n007;"good; very";-5;a;0.9\n008;  bad ;+49;b;0.5\n009;;=1+1;;\n'
-    )
-
-
-def test_of_a_wrong_answer_to_a_conversation_its_turns_are_shown(answered, tmp_path):
-    turns = [("user", "Hi?"), ("assistant", "Yes."), ("user", "Why?"), ("assistant", "So.")]
-    file = tmp_path / "chats.jsonl"
-    file.write_text(json.dumps({"messages": [{"role": role, "content": text} for role, text in turns]}))
-    wrong = Answer("No.", 0.5, False, "So.")
-    out = answered(file, "out.jsonl", [wrong], CHECKED, inputs=("prompt",))
-    (row,) = answered.written.wrong
-    assert row.read == "User: Hi?\n\nAssistant: Yes.\n\nUser: Why?"
-    given_back = json.loads(out.read_text())["messages"]
-    assert given_back[2] == {"role": "user", "content": "Why?"}
-
-
-def test_formulas_are_escaped_in_csv_where_that_is_asked_for(answered, tmp_path):
-    file = made.written(tmp_path, "id,text\n1,=1+1\n2,-5\n3,+49 30 1234\n4,@x\n")
-    out = answered(file, "out.csv", [Answer("-no", 0.5)] * 4, escaped=True)
-    rows = list(csv.reader(out.open(encoding="utf-8")))
-    assert [row[1:3] for row in rows[1:]] == [["'=1+1", "'-no"], ["-5", "'-no"], ["'+49 30 1234", "'-no"],
-                                              ["'@x", "'-no"]]  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "answers", "came_back"),
+    [
+        (  # in its separator, with values as they were
+            'id;text;n\n007;"good; very";-5\n008;  bad ;+49\n009;;=1+1\n',
+            [Answer("a", 0.9), Answer("b", 0.5), Answer(None)],
+            'id;text;n;answer;confidence\n007;"good; very";-5;a;0.9\n008;  bad ;+49;b;0.5\n009;;=1+1;;\n',
+        ),
+        (  # other names are found for columns that are there
+            "text,Answer,confidence\na,1,2\nb,3,4\n",
+            [Answer("a", 0.5), Answer("b", 0.5)],
+            "text,Answer,confidence,answer 2,confidence 2\na,1,2,a,0.5\nb,3,4,b,0.5\n",
+        ),
+        (  # a row that cannot be read is left out, and the others keep their answers
+            "id,text\n1,a\n2,b,c,d\n3,c\n",
+            [Answer("one", 0.5), Answer("three", 0.5)],
+            "id,text,answer,confidence\n1,a,one,0.5\n3,c,three,0.5\n",
+        ),
+    ],
+)
+def test_csv_comes_back_with_its_answers(answered, tmp_path, given, answers, came_back):
+    out = answered(made.written(tmp_path, given), "out.csv", answers)
+    assert out.read_text(encoding="utf-8") == came_back
 
 
 def test_windows_1252_comes_back_as_utf_8_that_excel_knows(answered, tmp_path):
@@ -90,72 +87,63 @@ def test_windows_1252_comes_back_as_utf_8_that_excel_knows(answered, tmp_path):
     assert out.read_text(encoding="utf-8-sig").splitlines()[1] == "1,caf\u00e9,\u4f60,0.5"
 
 
+def test_formulas_are_escaped_in_csv_where_that_is_asked_for(answered, tmp_path):
+    file = made.written(tmp_path, "id,text\n1,=1+1\n2,-5\n3,+49 30 1234\n4,@x\n")
+    out = answered(file, "out.csv", [Answer("-no", 0.5)] * 4, escaped=True)
+    rows = [row[1:3] for row in csv.reader(out.open(encoding="utf-8"))][1:]
+    assert rows == [["'=1+1", "'-no"], ["-5", "'-no"], ["'+49 30 1234", "'-no"], ["'@x", "'-no"]]
+
+
+def test_of_a_wrong_answer_to_a_conversation_its_turns_are_shown(answered, tmp_path):
+    turns = [("user", "Hi?"), ("assistant", "Yes."), ("user", "Why?"), ("assistant", "So.")]
+    said = {"messages": [{"role": role, "content": text} for role, text in turns]}
+    file, wrong = made.written(tmp_path, json.dumps(said), "chats.jsonl"), Answer("No.", 0.5, False, "So.")
+    out = answered(file, "out.jsonl", [wrong], CHECKED, inputs=("prompt",))
+    (row,) = answered.written.wrong
+    assert row.read == "User: Hi?\n\nAssistant: Yes.\n\nUser: Why?"
+    assert json.loads(out.read_text())["messages"] == said["messages"]
+
+
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])
 def test_a_packed_file_comes_back_as_what_it_packs(answered, tmp_path, ending):
     content = "id;text\n007;caf\u00e9\n".encode("cp1252") if ending == ".csv" else b'{"text": "a", "n": 1}\n'
-    for name in (f"plain{ending}", f"packed{ending}.gz"):
-        (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-    plain, packed = (
-        answered(tmp_path / name, f"{name} answered{ending}", [Answer("x", 0.5)]).read_bytes()
-        for name in (f"plain{ending}", f"packed{ending}.gz")
-    )
-    assert plain == packed and b"0.5" in packed
+    came_back = []
+    for name, given in ((f"plain{ending}", content), (f"packed{ending}.gz", gzip.compress(content))):
+        (tmp_path / name).write_bytes(given)
+        out = answered(tmp_path / name, f"{name} answered{ending}", [Answer("x", 0.5)])
+        came_back.append(out.read_bytes())
+    assert came_back[0] == came_back[1] and b"0.5" in came_back[0]
 
 
-def test_jsonl_keeps_types_and_names_of_later_lines(answered, tmp_path):
+@pytest.mark.parametrize("ending", [".jsonl", ".json"])
+def test_json_keeps_types_and_names_of_later_rows(answered, tmp_path, ending):
+    """Lines come back as lines, and a list as a list."""
     rows = [{"text": "a", "n": 1, "more": {"x": [1.5, None]}}, {"text": "b", "n": 2.0, "late": True}]
-    file = tmp_path / "rows.jsonl"
-    file.write_text("\n".join(map(json.dumps, rows)))
-    out = answered(file, "out.jsonl", [Answer("x", 0.25), Answer("y", 0.75)])
-    found = [json.loads(line) for line in out.read_text().splitlines()]
-    assert found == [
-        {**rows[0], "answer": "x", "confidence": 0.25},
-        {**rows[1], "answer": "y", "confidence": 0.75},
-    ]
+    given = json.dumps(rows) if ending == ".json" else "\n".join(map(json.dumps, rows))
+    file = made.written(tmp_path, given, f"rows{ending}")
+    text = answered(file, f"out{ending}", [Answer("x", 0.25), Answer(None)]).read_text()
+    found = json.loads(text) if ending == ".json" else [*map(json.loads, text.splitlines())]
+    answers = {"answer": "x", "confidence": 0.25}, {"answer": None, "confidence": None}
+    assert found == [row | answer for row, answer in zip(rows, answers, strict=True)]
     assert type(found[1]["n"]) is float and type(found[0]["n"]) is int
 
 
-def test_a_list_of_objects_comes_back_as_a_list(answered, tmp_path):
-    rows = [{"text": "a", "n": 1}, {"text": "b", "n": 2}]
-    file = tmp_path / "rows.json"
-    file.write_text(json.dumps(rows))
-    out = answered(file, "out.json", [Answer("x", 0.25), Answer(None)])
-    assert json.loads(out.read_text()) == [
-        {**rows[0], "answer": "x", "confidence": 0.25},
-        {**rows[1], "answer": None, "confidence": None},
-    ]
-
-
 def test_parquet_keeps_the_types_of_all_columns_also_of_those_that_are_not_read(answered, tmp_path):
+    days = [datetime.date(2026, 1, 2), None]
     given = pa.table(
-        {
-            "text": ["a", "b"],
-            "n": pa.array([1, None], pa.int16()),
-            "at": pa.array([datetime.date(2026, 1, 2), None]),
-            "list": [[1, 2], [3]],
-        }
+        {"text": ["a", "b"], "n": pa.array([1, None], pa.int16()), "at": days, "list": [[1, 2], [3]]}
     )
     pq.write_table(given, tmp_path / "rows.parquet")
-    out = answered(
-        tmp_path / "rows.parquet", "out.parquet", [Answer("x", 0.25, True), Answer("y", 0.5)], CHECKED
-    )
-    found = pq.read_table(out)
+    answers = [Answer("x", 0.25, True), Answer("y", 0.5)]
+    found = pq.read_table(answered(tmp_path / "rows.parquet", "out.parquet", answers, CHECKED))
     assert found.select(given.column_names).equals(given)
     assert found.column("answer").to_pylist() == ["x", "y"]
     assert found.column("correct").to_pylist() == [True, None]
 
 
-def workbook(path: Path, rows: list[list[object]]) -> Path:
-    book = openpyxl.Workbook()
-    for row in rows:
-        book.active.append(row)
-    book.save(path)
-    return path
-
-
 def test_xlsx_keeps_numbers_and_dates_and_writes_answers_as_texts(answered, tmp_path):
     day = datetime.datetime(2026, 3, 4)
-    file = workbook(tmp_path / "rows.xlsx", [["text", "n", "day"], ["a", 1.5, day], ["b", 7, None]])
+    file = workbook(tmp_path / "rows.xlsx", Rows=[["text", "n", "day"], ["a", 1.5, day], ["b", 7, None]])
     out = answered(file, "out.xlsx", [Answer('=HYPERLINK("http://x")', 0.5), Answer("-5", 0.25)])
     sheet = openpyxl.load_workbook(out).active
     assert [[cell.value for cell in row] for row in sheet.iter_rows(min_row=2)] == [
@@ -193,7 +181,8 @@ def ods_cells(path: Path) -> list[list[tuple[str | None, str | None]]]:
 
 def test_ods_keeps_numbers_dates_and_truth_and_writes_answers_as_texts(answered, tmp_path):
     day = datetime.datetime(2026, 3, 4)
-    book = workbook(tmp_path / "rows.xlsx", [["text", "n", "day", "is"], ["a", 1.5, day, True], ["b", 7]])
+    rows = [["text", "n", "day", "is"], ["a", 1.5, day, True], ["b", 7]]
+    book = workbook(tmp_path / "rows.xlsx", Rows=rows)
     first = answered(book, "first.ods", [Answer("=1+1", 0.5), Answer("-5", 0.25)])
     expected = [
         [("string", one) for one in ("text", "n", "day", "is", "answer", "confidence")],
@@ -211,8 +200,7 @@ def test_ods_keeps_numbers_dates_and_truth_and_writes_answers_as_texts(answered,
 def test_texts_of_an_ods_come_back_as_they_were(answered, tmp_path):
     odd = [" two  spaces ", "a\ttab", "two\nlines", "<b>&amp;</b>", "\x07bell", "\u2028", "007", '"quoted"']
     rows = [{"text": one, "id": str(place)} for place, one in enumerate(odd)]
-    file = tmp_path / "rows.jsonl"
-    file.write_text("\n".join(map(json.dumps, rows)))
+    file = made.written(tmp_path, "\n".join(map(json.dumps, rows)), "rows.jsonl")
     out = answered(file, "out.ods", [Answer(one, 0.5) for one in odd])
     folder = tmp_path / "read again"
     folder.mkdir()
@@ -220,18 +208,6 @@ def test_texts_of_an_ods_come_back_as_they_were(answered, tmp_path):
     (batch,) = rows_of(folder)
     found = batch.column("text").to_pylist()
     assert found == [one.replace("\x07", "") for one in odd] == batch.column("answer").to_pylist()
-
-
-def test_other_names_are_found_for_columns_that_are_there(answered, tmp_path):
-    file = made.written(tmp_path, "text,Answer,confidence\na,1,2\nb,3,4\n")
-    head = answered(file, "out.csv", [Answer("a", 0.5)] * 2).read_text().splitlines()[0]
-    assert head == "text,Answer,confidence,answer 2,confidence 2"
-
-
-def test_rows_that_cannot_be_read_are_left_out_and_the_others_keep_their_answers(answered, tmp_path):
-    file = made.written(tmp_path, "id,text\n1,a\n2,b,c,d\n3,c\n")
-    out = answered(file, "out.csv", [Answer("one", 0.5), Answer("three", 0.5)])
-    assert [row[::2] for row in csv.reader(out.open())][1:] == [["1", "one"], ["3", "three"]]
 
 
 def test_the_worst_answers_are_named_with_their_rows(answered, tmp_path):
@@ -261,10 +237,8 @@ def test_one_picture_is_answered_too(answered, tmp_path):
 def test_conversations_that_end_with_a_question_have_a_prompt(answered, tmp_path):
     said = [{"role": "user", "content": "a?"}]
     known = [*said, {"role": "assistant", "content": "b"}]
-    file = tmp_path / "rows.jsonl"
-    file.write_text(
-        "\n".join(json.dumps({"messages": one}) for one in (said, known, [{"role": "x", "content": ""}]))
-    )
+    lines = (json.dumps({"messages": one}) for one in (said, known, [{"role": "x", "content": ""}]))
+    file = made.written(tmp_path, "\n".join(lines), "rows.jsonl")
     answered(file, "out.jsonl", [Answer("x", 0.5), Answer("y", 0.5), Answer(None)])
     (batch,) = rows_of(tmp_path / "read for out.jsonl")
     assert batch.select(["prompt", "answer"]).to_pylist() == [

@@ -10,12 +10,12 @@ import made
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from given_tables import looked
 
 from cdvft_app.catalog.columns import connect
 from cdvft_app.catalog.dataset_readers import read_uploaded
 from cdvft_app.catalog.uploaded import kept_table
 from cdvft_app.data.imported_table import import_file
-from cdvft_app.data.inspect import inspect, roles_of
 from cdvft_app.data.source import DataRefused
 
 NAMES = (
@@ -32,6 +32,8 @@ NAMES = (
     "a.b",
     "[a, b]",
 )
+ROWS = made.sentences(40)
+TEXTS, LABELS = zip(*ROWS, strict=True)
 STEPS = ("drop-repeats", "merge-case", "keep-majority", "hide-labels", "strip-html")
 
 
@@ -52,26 +54,22 @@ def written(tmp_path, kind, columns):
 
 def learned(path, text, label):
     """(text, label) of all rows that are learned from or evaluated on, mended."""
-    kept = import_file(path)
-    found = inspect(kept, "rows", roles_of(kept, [text], label), clean=STEPS)
+    found = looked(path, STEPS, inputs=[text], label=label)
     assert found.problem is None, found.problem
     splits = read_uploaded(found.data)
     rows = []
     for split in (splits.train, splits.evaluation):
-        places = range(len(split.labels))
-        texts = split.select(pa.array(places).to_numpy())
+        texts = split.select(range(len(split.labels)))
         rows += [(text, splits.labels[label]) for text, label in zip(texts, split.labels, strict=True)]
     return sorted(rows)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_column_of_any_name_is_read(tmp_path, name):
-    rows = made.sentences(40)
-    texts, labels = zip(*rows, strict=True)
-    as_text = written(tmp_path, "csv", [(name, texts), ("label", labels)])
-    assert learned(as_text, name, "label") == sorted(rows)
-    as_label = written(tmp_path, "csv", [("text", texts), (name, labels)])
-    assert learned(as_label, "text", name) == sorted(rows)
+    as_text = written(tmp_path, "csv", [(name, TEXTS), ("label", LABELS)])
+    assert learned(as_text, name, "label") == sorted(ROWS)
+    as_label = written(tmp_path, "csv", [("text", TEXTS), (name, LABELS)])
+    assert learned(as_label, "text", name) == sorted(ROWS)
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
@@ -85,30 +83,26 @@ def test_columns_of_any_name_are_kept_alike_of_every_format(tmp_path, kind):
 
 def test_a_column_that_is_not_used_may_have_any_name(tmp_path):
     """Also one that queries have for what they compute."""
-    rows = made.sentences(40)
-    texts, labels = zip(*rows, strict=True)
     others = [(name, ["same"] * 40) for name in "abhlortvy"]
-    path = written(tmp_path, "csv", [("text", texts), ("label", labels), *others])
-    assert learned(path, "text", "label") == sorted(rows)
+    path = written(tmp_path, "csv", [("text", TEXTS), ("label", LABELS), *others])
+    assert learned(path, "text", "label") == sorted(ROWS)
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 def test_names_that_differ_in_capitals_are_two_columns(tmp_path, kind):
     """To SQL they are one: the second would be read as the first."""
-    rows = made.sentences(40)
-    texts, labels = zip(*rows, strict=True)
-    path = written(tmp_path, kind, [("Text", ["not this one"] * 40), ("text", texts), ("label", labels)])
-    assert import_file(path).columns == ("Text", "text 2", "label")
-    assert learned(path, "text 2", "label") == sorted(rows)
+    others = ["not this one"] * 40
+    columns = [("Text", others), ("text", TEXTS), ("TEXT", others), ("label", LABELS)]
+    path = written(tmp_path, kind, columns)
+    assert import_file(path).columns == ("Text", "text 2", "TEXT 3", "label")
+    assert learned(path, "text 2", "label") == sorted(ROWS)
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_a_column_without_a_name_and_one_named_as_the_rows_number_is(tmp_path, kind):
-    rows = made.sentences(40)
-    texts, labels = zip(*rows, strict=True)
-    path = written(tmp_path, kind, [("", texts), ("__row__", labels), ("column 1", labels)])
+    path = written(tmp_path, kind, [("", TEXTS), ("__row__", LABELS), ("column 1", LABELS)])
     assert import_file(path).columns == ("column 1", "__row__ 2", "column 1 3")
-    assert learned(path, "column 1", "__row__ 2") == sorted(rows)
+    assert learned(path, "column 1", "__row__ 2") == sorted(ROWS)
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path):

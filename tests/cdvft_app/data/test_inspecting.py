@@ -7,31 +7,20 @@ import re
 
 import made
 import numpy as np
+import pyarrow as pa
 import pytest
+from given_tables import looked, table_of
 
 from cdvft_app.catalog import resolve
 from cdvft_app.catalog.dataset_readers import load_rows, read_uploaded
 from cdvft_app.catalog.uploaded import kept_table, train_test_split
 from cdvft_app.commands.data import lines
 from cdvft_app.data.imported_table import columns_of, import_file
-from cdvft_app.data.inspect import as_dict, inspect, roles_of
+from cdvft_app.data.inspect import as_dict
 from cdvft_app.data.source import DataRefused
 from cdvft_app.progress import never, silent
 from cdvft_app.settings import RunSettings
 from cdvft_app.tasks.prepare import prepare
-
-
-def looked(path, evaluation=None, evaluation_title="", **said):
-    kept = import_file(path)
-    roles = roles_of(kept, **said)
-    return inspect(kept, path.stem, roles, evaluation=evaluation, evaluation_title=evaluation_title)
-
-
-def table_of(tmp_path, head, rows, name="rows.csv"):
-    text = "\n".join([head, *(",".join(map(str, row)) for row in rows)])
-    path = tmp_path / name
-    path.write_text(text)
-    return path
 
 
 def test_a_clean_table_is_ready_to_be_learned(tmp_path):
@@ -73,16 +62,18 @@ def test_every_fault_is_named_with_its_row_and_column(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "head, row, why",
+    ("head", "row", "rows", "why"),
     [
-        ("review", ("t{}",), "It has one column, “review”. Give it a second one"),
-        ("text,label", ("t{}", "good"), "“label” has the same value in each row"),
-        ("text,label", ("t{}", ""), "“label” has no value in any row"),
-        ("text,score", ("t{}", '"{},500"'), "“score” holds numbers such as 39,500: the comma may stand"),
+        ("review", "t{}", 40, "It has one column, “review”. Give it a second one"),
+        ("text,label", "t{},good", 40, "“label” has the same value in each row"),
+        ("text,label", "t{},", 40, "“label” has no value in any row"),
+        ("text,score", 't{0},"{0},500"', 40, "“score” holds numbers such as 39,500: the comma may stand"),
+        ("text,label", "t{0},l{0}", 40, "names rows, not classes"),
+        ("text,label", "t{},{}", 3, "rows are left to train on"),
     ],
 )
-def test_what_cannot_be_told_is_said_with_its_column(tmp_path, head, row, why):
-    found = looked(table_of(tmp_path, head, [[one.format(place) for one in row] for place in range(40)]))
+def test_what_cannot_be_told_or_learned_is_said_with_its_column(tmp_path, head, row, rows, why):
+    found = looked(table_of(tmp_path, head, [row.format(n, "xy"[n % 2]) for n in range(rows)]))
     assert found.data is None and why in found.problem
 
 
@@ -105,10 +96,8 @@ def test_nothing_is_on_both_sides(tmp_path):
     assert not sides[0] & sides[1] and len(sides[0] | sides[1]) == 60
     assert len(pools.evaluation.labels) == 12 and len(pools.train.labels) == 48 * 3
     assert [sum(pools.evaluation.labels == one) for one in (0, 1)] == [6, 6]
-    again, other = train_test_split(data), train_test_split(data.model_copy(update={"split_seed": 1}))
-    assert (again.evaluation == train_test_split(data).evaluation).all() and (
-        again.evaluation != other.evaluation
-    ).any()
+    one, again, other = (train_test_split(data.model_copy(update={"split_seed": n})) for n in (0, 0, 1))
+    assert (one.evaluation == again.evaluation).all() and (one.evaluation != other.evaluation).any()
 
 
 def test_a_split_of_its_own_is_kept_and_its_doubles_are_not_trained_on(tmp_path):
@@ -119,15 +108,10 @@ def test_a_split_of_its_own_is_kept_and_its_doubles_are_not_trained_on(tmp_path)
 
 
 def test_a_second_file_is_what_is_evaluated_on(tmp_path):
-    train = import_file(made.clean_csv(tmp_path / "train.csv", made.sentences(40)))
+    train = made.clean_csv(tmp_path / "train.csv", made.sentences(40))
     new = [(f"new {text}", label) for text, label in made.sentences(10)]
     rows = [*new, ("odd", "so-so"), made.sentences(40)[3]]
-    found = inspect(
-        train,
-        "mine",
-        evaluation=import_file(made.clean_csv(tmp_path / "test.csv", rows)),
-        evaluation_title="test",
-    )
+    found = looked(train, evaluation=made.clean_csv(tmp_path / "test.csv", rows))
     assert (found.data.train_rows, found.data.evaluation_rows) == (39, 11)
     assert found.faults[0].startswith("“test”, row 12, column “verdict”: no row to train on has this label")
 
@@ -145,19 +129,6 @@ def test_the_task_follows_from_the_label(tmp_path, head, rows, task, why):
     assert found.task == task and why in found.why and found.problem is None
     assert list(found.roles.inputs) == head.split(",")[:-1]
     assert resolve(RunSettings(method="lora", data=found.data)).dataset.labels == found.data.labels
-
-
-@pytest.mark.parametrize(
-    "head, rows, why",
-    [
-        ("text,label", [(f"t{n}", f"l{n}") for n in range(40)], "names rows, not classes"),
-        ("text,label", [(f"t{n}", "same") for n in range(40)], "label"),
-        ("text,label", [("a", "x"), ("b", "y"), ("c", "x")], "rows are left to train on"),
-    ],
-)
-def test_what_cannot_be_learned_says_why(tmp_path, head, rows, why):
-    found = looked(table_of(tmp_path, head, rows))
-    assert found.data is None and why in found.problem
 
 
 def test_few_rows_to_evaluate_on_make_a_run_that_can_be_kept(tmp_path):
@@ -196,7 +167,7 @@ def test_warnings_that_matter(tmp_path):
 )
 def test_only_inputs_that_are_learned_contradict_each_other(tmp_path, head, row, alike, contradicts):
     rows = [*(row.format(n, ("good", "bad")[n % 2]) for n in range(40)), *alike.split(" / ")]
-    found = looked(table_of(tmp_path, head, [one.split(",") for one in rows]))
+    found = looked(table_of(tmp_path, head, rows))
     assert found.problem is None
     assert ("1 input comes with different" in " ".join(found.warnings)) is contradicts
 
@@ -211,7 +182,7 @@ def test_only_inputs_that_are_learned_contradict_each_other(tmp_path, head, row,
 )
 def test_each_row_is_used_or_counted_once_as_left_out(tmp_path, head, row, lacking, named):
     rows = [*(row.format(n, ("good", "bad")[n % 2]) for n in range(40)), *lacking.split(" / ")]
-    found = looked(table_of(tmp_path, head, [one.split(",") for one in rows]))
+    found = looked(table_of(tmp_path, head, rows))
     assert (found.data.train_rows + found.data.evaluation_rows, found.left_out) == (40, named)
     assert {str(line) for line in range(42, 42 + named)} <= {*re.findall(r"\d+", " ".join(found.faults))}
 
@@ -221,7 +192,7 @@ def test_the_commonest_class_is_the_same_before_a_run_and_in_it(tmp_path, text_p
     learned = [(f"text {n}", "good" if n % 3 else "bad") for n in range(60)]
     asked = [(f"other {n}", "bad" if n % 8 < 5 else "good") for n in range(16)]
     path, other = (table_of(tmp_path, "text,label", rows, f"{len(rows)}.csv") for rows in (learned, asked))
-    found = looked(path, evaluation=import_file(other), evaluation_title="asked")
+    found = looked(path, evaluation=other)
     assert found.majority.sentence == (
         "Always answering “good”, the commonest class of the 60 rows to train on, is right for 37.5 % of the "
         "16 rows to evaluate on."
@@ -240,9 +211,8 @@ def test_the_commonest_class_is_the_same_before_a_run_and_in_it(tmp_path, text_p
 def test_columns_can_be_chosen_and_a_wrong_one_is_named(tmp_path):
     path = table_of(tmp_path, "id,a,b,kind", [(n, f"x{n}", f"y{n}", n % 2) for n in range(40)])
     found = looked(path, inputs=("b",), label="kind")
-    assert found.data.inputs == ("b",) and read_uploaded(found.data).train.select(np.array([0]))[
-        0
-    ].startswith("y")
+    (read,) = read_uploaded(found.data).train.select(np.array([0]))
+    assert found.data.inputs == ("b",) and read.startswith("y")
     with pytest.raises(DataRefused, match=r"no column “c”\. The columns are id, a, b, kind"):
         looked(path, inputs=("c",))
     with pytest.raises(DataRefused, match="cannot be both"):
@@ -254,9 +224,7 @@ def test_pictures_come_as_pictures_with_their_classes(tmp_path):
     assert len(found.classes) == 10 and found.data.kind == "image"
     plan = resolve(RunSettings(recipe="mnist", method="cdvft", data=found.data))
     rows = load_rows(plan.dataset, train_examples=20, evaluation_examples=5, seed=0)
-    assert (
-        len(rows.train) == 20 and rows.train.inputs[0].size == (8, 8) and rows.labels == tuple("0123456789")
-    )
+    assert (len(rows.train), rows.train.inputs[0].size, rows.labels) == (20, (8, 8), tuple("0123456789"))
 
 
 def test_the_recipe_gives_small_data_more_epochs_and_its_own_length(tmp_path):
@@ -270,8 +238,6 @@ def test_the_recipe_gives_small_data_more_epochs_and_its_own_length(tmp_path):
 
 
 def test_a_table_is_not_read_into_memory(tmp_path):
-    import pyarrow as pa
-
     kept = import_file(made.clean_csv(tmp_path / "rows.csv", made.sentences(5_000)))
     before = pa.total_allocated_bytes()
     rows = kept_table(kept.sha256)
@@ -279,7 +245,5 @@ def test_a_table_is_not_read_into_memory(tmp_path):
 
 
 def test_amounts_between_whole_numbers_are_numbers(tmp_path):
-    file = tmp_path / "amounts.csv"
-    file.write_text("text,a,b\n" + "".join(f"row {i},{i},{i * 0.37:.2f}\n" for i in range(30)))
-    kept = import_file(file)
-    assert [column.type for column in columns_of(kept)] == ["text", "whole numbers", "numbers"]
+    file = table_of(tmp_path, "text,a,b", [f"row {i},{i},{i * 0.37:.2f}" for i in range(30)])
+    assert [one.type for one in columns_of(import_file(file))] == ["text", "whole numbers", "numbers"]

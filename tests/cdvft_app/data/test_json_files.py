@@ -6,7 +6,7 @@ import json
 
 import made
 import pytest
-from kept_values import values
+from given_tables import values
 
 from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.source import Limits
@@ -17,27 +17,42 @@ ALPACA = [
 ]
 
 
-def test_json_lines_name_the_line_that_is_none(tmp_path):
-    text = '{"text": "a", "label": 1}\n{"text": "b", "label"\n[1]\n{"text": null, "label": 2.5}\n'
+HALVES = r"""{"text": "a \ud83d\ude00", "label": "1"}
+{"text": "b \ud800", "label": "2"}
+{"text": "c", "label": "\udfff"}
+{"text": "d \\ud800", "label": "4"}"""
+
+
+@pytest.mark.parametrize(
+    ("text", "read", "named"),
+    [
+        (
+            '{"text": "a", "label": 1}\n{"text": "b", "label"\n[1]\n{"text": null, "label": 2.5}\n',
+            [("a", "1"), (None, "2.5")],
+            ("Row 2: it is no JSON", "Row 3: it holds a list"),
+        ),
+        (
+            "\n".join(f'{{"text": "a", "label": {number}}}' for number in ("1", "1.0", "0", "-0.0")),
+            [("a", "1"), ("a", "1"), ("a", "0"), ("a", "0")],  # one class however it is written
+            (),
+        ),
+        (
+            HALVES,
+            [("a \U0001f600", "1"), ("d \\ud800", "4")],
+            ("Row 2: it holds half of a character", "1 row like it (3)"),
+        ),
+        (  # of one conversation
+            '{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]}',
+            [("hi", "hello")],
+            (),
+        ),
+    ],
+)
+def test_each_line_of_json_is_a_row_or_is_named(tmp_path, text, read, named):
     kept = import_file(made.written(tmp_path, text, "rows.jsonl"))
-    assert values(kept) == [("a", "1"), (None, "2.5")]
+    assert values(kept) == read
     said = " ".join(kept.row_errors.sentences())
-    assert "Row 2: it is no JSON" in said and "Row 3: it holds a list" in said
-
-
-def test_a_whole_number_is_one_class_however_it_is_written(tmp_path):
-    rows = "".join(f'{{"text": "a {n}", "label": {("1", "1.0", "0", "-0.0")[n % 4]}}}\n' for n in range(40))
-    kept = import_file(made.written(tmp_path, rows, "rows.jsonl"))
-    assert {label for _, label in values(kept)} == {"0", "1"}
-
-
-def test_half_a_character_costs_its_row_alone(tmp_path):
-    rows = ['{"text": "a \\ud83d\\ude00", "label": "1"}', '{"text": "b \\ud800", "label": "2"}']
-    rows += ['{"text": "c", "label": "\\udfff"}', '{"text": "d \\\\ud800", "label": "4"}']
-    kept = import_file(made.written(tmp_path, "\n".join(rows), "rows.jsonl"))
-    assert values(kept) == [("a \U0001f600", "1"), ("d \\ud800", "4")]
-    said = " ".join(kept.row_errors.sentences())
-    assert "Row 2: it holds half of a character" in said and "1 row like it (3)" in said
+    assert bool(said) is bool(named) and all(one in said for one in named)
 
 
 def test_a_list_of_json_objects_is_read_object_by_object(tmp_path):
@@ -72,12 +87,6 @@ def test_a_list_of_json_objects_is_read_in_any_encoding(tmp_path, encoding, said
 def test_a_list_of_json_objects_is_known_by_its_beginning(tmp_path, name):
     kept = import_file(made.written(tmp_path, "\n " + json.dumps(ALPACA), name))
     assert kept.format == "JSON" and kept.rows == 3
-
-
-def test_one_conversation_is_a_row(tmp_path):
-    said = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
-    kept = import_file(made.written(tmp_path, json.dumps({"messages": said}), "one.jsonl"))
-    assert values(kept) == [("hi", "hello")]
 
 
 def test_a_line_that_is_too_long_is_counted_once(tmp_path):

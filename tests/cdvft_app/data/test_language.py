@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from given_tables import looked, table_of
 
 from cdvft_app.catalog import get_recipe, resolve
 from cdvft_app.catalog.uploaded import suited_model
-from cdvft_app.data.imported_table import import_file
-from cdvft_app.data.inspect import as_dict, inspect
+from cdvft_app.data.inspect import as_dict
 from cdvft_app.data.language import language_of
 from cdvft_app.settings import RunSettings
 
@@ -16,11 +16,9 @@ FRENCH = "La livraison de ma commande {} est arrivée en retard, personne ne ré
 GERMAN = "Die Lieferung meiner Bestellung {} kam viel zu spät und niemand hat geantwortet."
 
 
-def inspected(tmp_path, text):
-    lines = [f'"{text.format(number)}",{("bad", "good")[number % 2]}' for number in range(40)]
-    path = tmp_path / "mails.csv"
-    path.write_text("\n".join(["text,label", *lines]), encoding="utf-8")
-    return inspect(import_file(path), "mails")
+def inspected(tmp_path, *texts):
+    rows = (f'"{texts[n % len(texts)].format(n)}",{("bad", "good")[n // 3 % 2]}' for n in range(42))
+    return looked(table_of(tmp_path, "text,label", rows))
 
 
 @pytest.mark.parametrize(
@@ -43,31 +41,22 @@ def test_texts_in_several_languages_are_said_to_be():
     assert language_of([ENGLISH] * 700 + [GERMAN] * 300) == "mul"  # sorted by language
     assert language_of([ENGLISH] * 19 + [GERMAN]) == "en"  # one in twenty makes no mixture
     assert language_of([ENGLISH, GERMAN, FRENCH] * 10) == "mul"
-
-
-def test_too_few_texts_have_no_language():
-    assert language_of([ENGLISH] * 3) is None
+    assert language_of([ENGLISH] * 3) is None  # too few say nothing
 
 
 def test_a_model_of_many_languages_is_chosen_where_texts_are_in_several(tmp_path):
-    lines = [f'"{(ENGLISH, GERMAN)[n % 3 == 0].format(n)}",{("bad", "good")[n % 2]}' for n in range(40)]
-    path = tmp_path / "mails.csv"
-    path.write_text("\n".join(["text,label", *lines]), encoding="utf-8")
-    found = inspect(import_file(path), "mails")
+    found = inspected(tmp_path, GERMAN, ENGLISH, ENGLISH)
     assert any(one.startswith("The texts are in several languages. MiniLM") for one in found.notes)
     assert as_dict(found)["model"] == "e5_small"
 
 
 def test_the_language_is_named_and_the_model_that_reads_it_is_chosen(tmp_path):
     german, english = inspected(tmp_path, GERMAN), inspected(tmp_path, ENGLISH)
-    assert any(
-        one.startswith("The texts are in German. MiniLM") and "e5" in one.lower().replace(" ", "")
-        for one in german.notes
-    ), german.notes
-    assert "The texts are in English." in english.notes
-    assert (as_dict(german)["model"], as_dict(english)["model"]) == ("e5_small", "minilm")
-    assert resolve(RunSettings(method="cdvft", data=german.data)).model.key == "e5_small"
-    assert resolve(RunSettings(method="cdvft", data=english.data)).model.key == "minilm"
+    (said,) = [one for one in german.notes if one.startswith("The texts are in German. MiniLM")]
+    assert "Multilingual E5" in said and "The texts are in English." in english.notes
+    for found, model in ((german, "e5_small"), (english, "minilm")):
+        assert as_dict(found)["model"] == model
+        assert resolve(RunSettings(method="cdvft", data=found.data)).model.key == model
     chosen = RunSettings(method="cdvft", data=german.data, model="minilm")
     assert resolve(chosen).model.key == "minilm"
     assert suited_model(german.data, get_recipe("sst2")) == get_recipe("sst2").model

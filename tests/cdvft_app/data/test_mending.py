@@ -6,12 +6,13 @@ import random
 
 import made
 import pytest
+from given_tables import looked, table_of
 
 from cdvft_app.catalog.dataset_readers import read_uploaded
 from cdvft_app.catalog.uploaded import CLEANED, MAX_CLEANED, train_test_split
 from cdvft_app.commands.data import lines
 from cdvft_app.data.imported_table import import_file
-from cdvft_app.data.inspect import as_dict, inspect, roles_of
+from cdvft_app.data.inspect import as_dict
 from cdvft_app.data.library import read_steps
 from cdvft_app.data.source import DataRefused
 
@@ -22,16 +23,12 @@ def dirty(tmp_path):
     drawn = random.Random(0)
     rows = []
     for place in range(200):
-        label = ("Rechnung", "Lob", "Frage")[place % 3]
-        if place % 10 == 1:
-            label = label.lower()
-        if place % 17 == 0:
-            label = "n/a"
+        label = ("Rechnung", "Lob", "Frage")[place % 3] if place % 17 else "n/a"
+        label = label.lower() if place % 10 == 1 else label
         text = f"{drawn.choice(made.GOOD)} text {place}"
         text = f"<b>{text}</b>" if place % 4 == 0 else text
         rows.append((f"{text} {label}" if place % 3 else text, label))
-    rows += [rows[0]] * 5 + [(rows[1][0], "Frage")]
-    rows += [(f"rare {place}", "Selten") for place in range(3)]
+    rows += [rows[0]] * 5 + [(rows[1][0], "Frage"), *((f"rare {place}", "Selten") for place in range(3))]
     return made.clean_csv(tmp_path / "tickets.csv", rows)
 
 
@@ -40,7 +37,7 @@ def steps_of(found):
 
 
 def test_each_finding_names_the_steps_that_mend_it(dirty):
-    found = inspect(import_file(dirty), "tickets")
+    found = looked(dirty)
     wanted = {"merge-case", "drop:n/a", "join-rare:8", "hide-labels", "strip-html", "drop-repeats"}
     assert wanted | {"keep-majority", "drop-contradictions"} <= steps_of(found)
     said = as_dict(found)
@@ -52,7 +49,7 @@ def test_each_finding_names_the_steps_that_mend_it(dirty):
 
 def test_after_the_steps_nothing_of_it_is_found_and_the_numbers_are_told(dirty):
     steps = read_steps(["strip-html,merge-case,drop:n/a,join-rare:8,hide-labels,keep-majority,drop-repeats"])
-    found = inspect(import_file(dirty), "tickets", clean=steps)
+    found = looked(dirty, steps)
     assert steps_of(found) <= {"join-rare:8"}
     assert [name for name, _, _ in found.classes] == ["Frage", "Lob", "Rechnung", "other"]
     assert found.cleaned[0].startswith("strip-html: ") and "values changed" in found.cleaned[0]
@@ -62,7 +59,7 @@ def test_after_the_steps_nothing_of_it_is_found_and_the_numbers_are_told(dirty):
 
 
 def test_a_run_learns_from_the_mended_rows(dirty):
-    data = inspect(import_file(dirty), "tickets", clean=("strip-html", "merge-case", "drop:n/a")).data
+    data = looked(dirty, ("strip-html", "merge-case", "drop:n/a")).data
     splits = read_uploaded(data)
     assert splits.labels == ("Frage", "Lob", "Rechnung", "Selten")
     every = [*splits.train.select(range(len(splits.train.labels)))]
@@ -75,13 +72,7 @@ def test_rows_to_evaluate_on_are_mended_and_kept(dirty, tmp_path):
         tmp_path / "test.csv", [("<i>new</i>", "RECHNUNG"), ("<i>new</i>", "RECHNUNG"), ("odd", "n/a")]
     )
     steps = ("strip-html", "merge-case", "drop:n/a", "drop-repeats")
-    found = inspect(
-        import_file(dirty),
-        "tickets",
-        evaluation=import_file(evaluation),
-        evaluation_title="test",
-        clean=steps,
-    )
+    found = looked(dirty, steps, evaluation)
     splits = read_uploaded(found.data)
     assert splits.evaluation.select([0, 1]) == ["new", "new"]
     assert [splits.labels[one] for one in splits.evaluation.labels] == ["Rechnung", "Rechnung"]
@@ -89,20 +80,17 @@ def test_rows_to_evaluate_on_are_mended_and_kept(dirty, tmp_path):
 
 
 def test_a_few_mended_tables_are_kept_and_the_others_made_again(dirty):
-    kept = import_file(dirty)
-    first = inspect(kept, "tickets", clean=("merge-case",)).data
+    first = looked(dirty, ("merge-case",)).data
     for words in range(2, 8):
-        inspect(kept, "tickets", clean=(f"cut:{words}",))
-    assert len(list(kept.folder.glob(f"{CLEANED}*"))) <= MAX_CLEANED
+        looked(dirty, (f"cut:{words}",))
+    assert len(list(import_file(dirty).folder.glob(f"{CLEANED}*"))) <= MAX_CLEANED
     assert len(train_test_split(first).train) == first.train_rows
 
 
-def prices(tmp_path, written, count=60):
-    """A table of texts and prices, each `written(place)`."""
-    path = tmp_path / "flats.csv"
-    rows = (f"flat {place} in town;{written(place)}\n" for place in range(count))
-    path.write_text("text;price\n" + "".join(rows))
-    return import_file(path)
+def prices(tmp_path, written):
+    """A table of 60 texts and prices, each `written(place)`."""
+    rows = (f'flat {place} in town,"{written(place)}"' for place in range(60))
+    return table_of(tmp_path, "text,price", rows, "flats.csv")
 
 
 @pytest.mark.parametrize(
@@ -118,8 +106,8 @@ def prices(tmp_path, written, count=60):
     ],
 )
 def test_numbers_as_people_write_them_are_read_and_that_is_said(tmp_path, written, step, first):
-    kept = prices(tmp_path, written)
-    found = inspect(kept, "flats")
+    flats = prices(tmp_path, written)
+    found = looked(flats)
     assert (found.task, found.problem, found.clean, found.automatic) == ("regression", None, (step,), (step,))
     assert found.data.clean == (step,) and found.data.train_rows + found.data.evaluation_rows == 60
     assert any("they are read as numbers" in one and "price" in one.columns for one in found.warnings)
@@ -127,7 +115,7 @@ def test_numbers_as_people_write_them_are_read_and_that_is_said(tmp_path, writte
     labels = dict(zip(split.train.tolist(), split.train_labels.tolist(), strict=True))
     labels |= dict(zip(split.evaluation.tolist(), split.evaluation_labels.tolist(), strict=True))
     assert labels[0] == pytest.approx(first)
-    assert inspect(kept, "flats", clean=(step,)).data == found.data
+    assert looked(flats, (step,)).data == found.data
 
 
 @pytest.mark.parametrize(
@@ -138,58 +126,54 @@ def test_numbers_as_people_write_them_are_read_and_that_is_said(tmp_path, writte
     ],
 )
 def test_numbers_that_can_be_read_in_two_ways_are_asked_about(tmp_path, written, said):
-    kept = prices(tmp_path, written)
-    found = inspect(kept, "flats")
+    flats = prices(tmp_path, written)
+    found = looked(flats)
     assert found.data is None and said in found.problem
     assert steps_of(found) == {"numbers:comma", "numbers:point"}
-    means = {step: inspect(kept, "flats", clean=(step,)).data.label_mean for step in steps_of(found)}
+    means = {step: looked(flats, (step,)).data.label_mean for step in steps_of(found)}
     assert max(means.values()) == pytest.approx(1000 * min(means.values()))
-    assert not inspect(kept, "flats", clean=("numbers:comma",)).automatic
+    assert not looked(flats, ("numbers:comma",)).automatic
 
 
 def test_numbers_that_are_written_in_several_ways_or_units_are_refused_in_words(tmp_path):
-    mixed = inspect(prices(tmp_path, lambda place: f"{place}{',.'[place % 2]}5"), "flats")
+    mixed = looked(prices(tmp_path, lambda place: f"{place}{',.'[place % 2]}5"))
     assert "with a decimal comma and others with a decimal point" in mixed.problem
-    kept = prices(tmp_path, lambda place: f"{place},50 {'€$'[place % 2]}")
-    units = inspect(kept, "flats", roles_of(kept, label="price"))
+    units = looked(prices(tmp_path, lambda place: f"{place},50 {'€$'[place % 2]}"), label="price")
     assert "in different units: $, €" in units.problem
 
 
 def test_thousands_that_look_like_decimals_are_pointed_out(tmp_path):
-    kept = prices(tmp_path, lambda place: f"1.{place + 100}")
-    found = inspect(kept, "flats")
+    flats = prices(tmp_path, lambda place: f"1.{place + 100}")
+    found = looked(flats)
     assert found.task == "regression" and found.data.label_mean < 2
     assert any("three digits after every point" in one for one in found.warnings)
-    assert inspect(kept, "flats", clean=("numbers:comma",)).data.label_mean > 1000
+    assert looked(flats, ("numbers:comma",)).data.label_mean > 1000
 
 
 def test_a_few_shares_or_amounts_without_decimals_stay_classes(tmp_path):
-    found = inspect(prices(tmp_path, lambda place: f"{10 * (place % 3)} %"), "flats")
+    found = looked(prices(tmp_path, lambda place: f"{10 * (place % 3)} %"))
     assert (found.task, found.data.labels, found.clean) == ("classification", ("0 %", "10 %", "20 %"), ())
 
 
 def test_the_few_values_that_are_no_numbers_are_named_with_what_mends_them(tmp_path):
     prices = [f'"{place},5"' for place in range(58)] + ["on request", "sold"]
     rows = [f"{place + 1} rooms in town {place},{price}" for place, price in enumerate(prices)]
-    path = tmp_path / "flats.csv"
-    path.write_text("\n".join(["description,price", *rows]))
-    found = inspect(import_file(path), "flats")
+    path = table_of(tmp_path, "description,price", rows)
+    found = looked(path)
     assert found.roles.label == "price" and found.data is None
     assert "holds numbers, but for “on request”, “sold”" in found.problem
     assert steps_of(found) == {"drop:on request", "drop:sold"}
-    found = inspect(import_file(path), "flats", clean=("drop:on request", "drop:sold"))
+    found = looked(path, ("drop:on request", "drop:sold"))
     assert (found.task, found.problem) == ("regression", None)
     assert found.clean == ("numbers:comma", "drop:on request", "drop:sold")
     # As runs of earlier versions have it:
-    found = inspect(import_file(path), "flats", clean=("drop:on request", "drop:sold", "decimal-point"))
+    found = looked(path, ("drop:on request", "drop:sold", "decimal-point"))
     assert (found.task, found.problem, found.data.clean[-1]) == ("regression", None, "decimal-point")
 
 
 def test_an_amount_is_asked_for_beside_a_class_without_a_name_of_one(tmp_path):
     rows = [f"{place % 6} rooms,a flat in town {place} with a view,{place}.5" for place in range(60)]
-    path = tmp_path / "flats.csv"
-    path.write_text("\n".join(["kind of flat,description,price_eur", *rows]))
-    found = inspect(import_file(path), "flats")
+    found = looked(table_of(tmp_path, "kind of flat,description,price_eur", rows))
     assert "“kind of flat” and “price_eur” are as likely the label" in found.problem
 
 

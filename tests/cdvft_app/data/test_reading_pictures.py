@@ -11,7 +11,7 @@ import zipfile
 import made
 import numpy as np
 import pytest
-from kept_values import values
+from given_tables import values
 from PIL import Image
 
 from cdvft_app.data.imported_table import import_file, thumbnails
@@ -36,24 +36,6 @@ def test_folders_are_classes_and_what_cannot_be_read_is_named(tmp_path):
     assert "“set/test/dog/d.png”: it cannot be read" in said and "“set/notes.txt”: it is no picture" in said
 
 
-def test_a_table_beside_the_pictures_says_the_labels(tmp_path):
-    files = {
-        "a.png": made.picture(1),
-        "b.png": made.picture(2),
-        "labels.csv": "file,label\na.png,cat\nb.png,dog\n",
-    }
-    assert [row[1] for row in values(import_file(made.zipped(tmp_path, files)))] == ["cat", "dog"]
-
-
-def odd_zip(tmp_path, name, mode=0):
-    path = made.zipped(tmp_path, {"a/1.png": made.picture(1), "b/2.png": made.picture(2)})
-    with zipfile.ZipFile(path, "a") as archive:
-        member = zipfile.ZipInfo(name)
-        member.external_attr = mode << 16
-        archive.writestr(member, b"x")
-    return path
-
-
 @pytest.mark.parametrize(
     "name, mode, why",
     [
@@ -66,8 +48,13 @@ def odd_zip(tmp_path, name, mode=0):
     ],
 )
 def test_what_no_honest_zip_holds_is_refused(tmp_path, name, mode, why):
+    path = made.zipped(tmp_path, {"a/1.png": made.picture(1), "b/2.png": made.picture(2)})
+    with zipfile.ZipFile(path, "a") as archive:
+        member = zipfile.ZipInfo(name)
+        member.external_attr = mode << 16
+        archive.writestr(member, b"x")
     with pytest.raises(DataRefused, match=why):
-        import_file(odd_zip(tmp_path, name, mode))
+        import_file(path)
 
 
 def test_bombs_are_refused_before_and_while_they_unpack(tmp_path):
@@ -82,15 +69,17 @@ def test_bombs_are_refused_before_and_while_they_unpack(tmp_path):
     assert "64 x 64 pixels" in import_file(wide, Limits(pixels=32)).row_errors.sentences()[0]
 
 
-def test_pictures_without_classes_are_refused(tmp_path):
-    for files in (
-        {"a.png": made.picture(1)},
-        {"train/a.png": made.picture(1), "test/b.png": made.picture(2)},
-    ):
-        with pytest.raises(DataRefused, match="folder of its own"):
-            import_file(made.zipped(tmp_path, files))
-    with pytest.raises(DataRefused, match="holds no pictures"):
-        import_file(made.zipped(tmp_path, {"notes.md": "no pictures"}))
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"a.png": made.picture(1)}, "folder of its own"),
+        ({"train/a.png": made.picture(1), "test/b.png": made.picture(2)}, "folder of its own"),
+        ({"notes.md": "no pictures"}, "holds no pictures"),
+    ],
+)
+def test_pictures_without_classes_are_refused(tmp_path, files, why):
+    with pytest.raises(DataRefused, match=why):
+        import_file(made.zipped(tmp_path, files))
 
 
 def test_a_folder_of_pictures_is_kept_as_a_zip_of_the_same_bytes_each_time(tmp_path):
@@ -131,12 +120,14 @@ def test_several_pictures_have_the_classes_that_their_names_begin_with(loose, pa
     assert "what the files' names begin with" in kept.notes[0]
 
 
-def test_several_pictures_may_have_a_table_of_labels(loose, tmp_path):
-    files = loose("a.png", "b.png")
-    table = tmp_path / "labels.csv"
-    table.write_text("file,label\na.png,cat\nb.png,dog\n")
-    with packed_files([*files, table], Limits()) as whole:
-        assert [row[1] for row in values(import_file(whole))] == ["cat", "dog"]
+def test_a_table_beside_the_pictures_says_their_labels(loose, tmp_path):
+    """In a zip, and of several files."""
+    table = made.written(tmp_path, "file,label\na.png,cat\nb.png,dog\n", "labels.csv")
+    files = [*loose("a.png", "b.png"), table]
+    zipped = made.zipped(tmp_path, {file.name: file.read_bytes() for file in files})
+    with packed_files(files, Limits()) as whole:
+        for given in (zipped, whole):
+            assert [row[1] for row in values(import_file(given))] == ["cat", "dog"]
 
 
 @pytest.mark.parametrize(

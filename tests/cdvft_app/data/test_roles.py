@@ -12,16 +12,23 @@ from cdvft_app.data.inspect import inspect
 from cdvft_app.store.runs import RunStore
 
 FILES = Path(__file__).parent / "roles"
+TEXT_AND_LABEL = (
+    "text_label.csv label_first.csv id_text_label.csv split_column.csv label_and_label_text.csv "
+    "lang_label.csv text_label.jsonl text_label.parquet text_label.csv.gz "
+)
+CONVERSATIONS = (
+    "messages.jsonl messages_121_rows.jsonl messages.parquet messages_in_csv.csv sharegpt.jsonl "
+    "sharegpt.json sharegpt.parquet conversation_column.jsonl prompt_completion_messages.jsonl "
+    "messages.jsonl.gz "
+)
 LEARNED = [
-    ("text_label.csv", "classification", ("text",), "label"),
-    ("label_first.csv", "classification", ("text",), "label"),
+    *((name, "classification", ("text",), "label") for name in TEXT_AND_LABEL.split()),
+    *((name, "generation", ("prompt",), "answer") for name in CONVERSATIONS.split()),
     ("sentence_sentiment.tsv", "classification", ("sentence",), "sentiment"),
     ("review_stars.csv", "classification", ("review",), "stars"),
-    ("id_text_label.csv", "classification", ("text",), "label"),
     ("idx_sentence_label.csv", "classification", ("sentence",), "label"),
     ("unnamed_index.csv", "classification", ("tweet",), "class"),
     ("uuid_date_text_label.csv", "classification", ("message",), "intent"),
-    ("split_column.csv", "classification", ("text",), "label"),
     ("headline_category_author.csv", "classification", ("headline",), "category"),
     ("unnamed_columns.csv", "classification", ("spoken",), "kind"),
     ("no_head.csv", "classification", ("column 1",), "column 2"),
@@ -31,12 +38,8 @@ LEARNED = [
     ("ticket_description.csv", "classification", ("Ticket Description",), "Ticket Type"),
     ("url_title_topic.csv", "classification", ("title",), "topic"),
     ("email_comment_toxic.csv", "classification", ("comment_text",), "toxic"),
-    ("label_and_label_text.csv", "classification", ("text",), "label"),
     ("fine_and_coarse.csv", "classification", ("text",), "fine_label"),
-    ("lang_label.csv", "classification", ("text",), "label"),
     ("only_language.csv", "classification", ("text",), "lang"),
-    ("text_label.jsonl", "classification", ("text",), "label"),
-    ("text_label.parquet", "classification", ("text",), "label"),
     ("text_score.csv", "regression", ("text",), "score"),
     ("sentence_a_b_similarity.csv", "regression", ("sentence_a", "sentence_b"), "similarity"),
     ("stsb.tsv", "regression", ("sentence1", "sentence2"), "score"),
@@ -60,16 +63,6 @@ LEARNED = [
     ("frage_antwort.csv", "generation", ("Frage",), "Antwort"),
     ("question_reponse.csv", "generation", ("question",), "réponse"),
     ("pregunta_respuesta.csv", "generation", ("pregunta",), "respuesta"),
-    ("messages.jsonl", "generation", ("prompt",), "answer"),
-    ("messages_121_rows.jsonl", "generation", ("prompt",), "answer"),
-    ("messages.json", "generation", ("prompt",), "answer"),
-    ("messages.parquet", "generation", ("prompt",), "answer"),
-    ("messages_in_csv.csv", "generation", ("prompt",), "answer"),
-    ("sharegpt.jsonl", "generation", ("prompt",), "answer"),
-    ("sharegpt.json", "generation", ("prompt",), "answer"),
-    ("sharegpt.parquet", "generation", ("prompt",), "answer"),
-    ("conversation_column.jsonl", "generation", ("prompt",), "answer"),
-    ("prompt_completion_messages.jsonl", "generation", ("prompt",), "answer"),
     ("alpaca.json", "generation", ("instruction", "input"), "output"),
     ("alpaca_few_answers.jsonl", "generation", ("instruction", "input"), "output"),
     ("alpaca_text.jsonl", "generation", ("instruction",), "output"),
@@ -82,8 +75,6 @@ LEARNED = [
     ("anweisung_ausgabe.csv", "generation", ("Anweisung", "Eingabe"), "Ausgabe"),
     ("question_yes_no.csv", "classification", ("question",), "answer"),
     ("question_answer_label.csv", "classification", ("question", "answer"), "label"),
-    ("text_label.csv.gz", "classification", ("text",), "label"),
-    ("messages.jsonl.gz", "generation", ("prompt",), "answer"),
     ("tickets.xlsx", "classification", ("Betreff",), "Kategorie"),
     ("title_above.xlsx", "classification", ("Nachricht",), "Stimmung"),
     ("scores.xlsx", "regression", ("text",), "score"),
@@ -114,7 +105,7 @@ ASKED = [
 def test_roles_of_common_files_are_found(name, task, inputs, label):
     found = inspect(import_file(FILES / name), name)
     assert (found.task, found.roles.inputs, found.roles.label) == (task, inputs, label)
-    assert found.problem is None
+    assert found.problem is None and (found.data.kind == "generation") is (task == "generation")
 
 
 @pytest.mark.parametrize(("name", "problem"), ASKED)
@@ -129,4 +120,3 @@ def test_a_person_is_asked_where_nothing_or_several_columns_fit(name, problem):
 
 def test_every_file_is_a_case():
     assert {file.name for file in FILES.iterdir()} == {name for name, *_ in (*LEARNED, *ASKED)}
-    assert len(LEARNED) + len(ASKED) >= 60

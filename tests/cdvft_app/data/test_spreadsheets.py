@@ -8,11 +8,11 @@ import io
 import json
 import zipfile
 
-import openpyxl
+import made
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from kept_values import values
+from given_tables import values, workbook
 
 from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import inspect
@@ -25,7 +25,7 @@ ODS = (
     ' xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"'
     ' xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"><office:body><office:spreadsheet>'
     '<table:table table:name="Empty"><table:table-row table:number-rows-repeated="1048576"/></table:table>'
-    '<table:table table:name="Rows">{rows}</table:table>'
+    '{notes}<table:table table:name="Rows">{rows}</table:table>'
     "</office:spreadsheet></office:body></office:document-content>"
 )
 NOTHING = '<table:table-row table:number-rows-repeated="1048000"><table:table-cell/></table:table-row>'
@@ -35,9 +35,9 @@ def text(value):
     return f'<table:table-cell office:value-type="string"><text:p>{value}</text:p></table:table-cell>'
 
 
-def ods(path, *rows, doctype=""):
+def ods(path, *rows, doctype="", notes=""):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("content.xml", ODS.format(doctype=doctype, rows="".join(rows)))
+        archive.writestr("content.xml", ODS.format(doctype=doctype, notes=notes, rows="".join(rows)))
     return path
 
 
@@ -45,28 +45,17 @@ def row(*cells):
     return f"<table:table-row>{''.join(cells)}</table:table-row>"
 
 
-def xlsx(path, *rows):
-    book = openpyxl.Workbook()
-    book.active.title = "Empty"
-    sheet = book.create_sheet("Rows")
-    for one in rows:
-        sheet.append(one)
-    book.save(path)
-    return path
-
-
 def test_cells_of_a_workbook_are_read_as_a_person_sees_them(tmp_path):
     day = datetime.datetime(2024, 3, 1)
-    path = xlsx(
-        tmp_path / "a.xlsx",
+    rows = [
         ["text", "n", "when", "seen", "is"],
         ["=1+1", 3.0, day, day.replace(hour=9), True],
         [" two\nlines ", 2.5, None, None, False],
         [None, None, None, None, None],
         ["short"],
         [*"abcde", "too wide"],
-    )
-    found = import_file(path)
+    ]
+    found = import_file(workbook(tmp_path / "a.xlsx", Empty=[], Rows=rows))
     assert found.columns == ("text", "n", "when", "seen", "is")
     assert values(found) == [
         (None, "3", "2024-03-01", "2024-03-01 09:00:00", "true"),
@@ -83,9 +72,7 @@ def test_an_open_document_is_read_with_what_is_repeated(tmp_path):
         tmp_path / "a.ods",
         row(text("text"), text("score"), '<table:table-cell table:number-columns-repeated="16382"/>'),
         row(text('one<text:s text:c="2"/>two'), number),
-        row(text("again"), number).replace(
-            "<table:table-row>", '<table:table-row table:number-rows-repeated="2">'
-        ),
+        row(text("again"), number).replace("-row>", '-row table:number-rows-repeated="2">', 1),
         NOTHING,
         row(text("last"), number),
     )
@@ -96,17 +83,6 @@ def test_an_open_document_is_read_with_what_is_repeated(tmp_path):
 
 NOTES = (["Export of the survey", None], ["Do not edit", None], ["Author", "Bob"])
 TABLE = (["text", "label"], *([f"text {n}", "ab"[n % 2]] for n in range(20)))
-
-
-def workbook(path, **sheets):
-    book = openpyxl.Workbook()
-    book.remove(book.active)
-    for title, rows in sheets.items():
-        sheet = book.create_sheet(title)
-        for one in rows:
-            sheet.append(one)
-    book.save(path)
-    return path
 
 
 @pytest.mark.parametrize(
@@ -125,17 +101,8 @@ def test_the_sheet_that_holds_a_table_is_read(tmp_path, sheets, read):
 
 
 def test_of_an_open_document_too(tmp_path):
-    path = tmp_path / "a.ods"
-    sheets = [
-        f'<table:table table:name="{name}">{"".join(row(*map(text, one)) for one in rows)}</table:table>'
-        for name, rows in (("Notes", [["a note"], ["another"]]), ("Rows", TABLE))
-    ]
-    whole = ODS.format(doctype="", rows="").replace(
-        '<table:table table:name="Rows"></table:table>', "".join(sheets)
-    )
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("content.xml", whole)
-    found = import_file(path)
+    notes = f'<table:table table:name="Notes">{row(text("a note"))}{row(text("another"))}</table:table>'
+    found = import_file(ods(tmp_path / "a.ods", *(row(*map(text, one)) for one in TABLE), notes=notes))
     assert (found.rows, found.columns) == (20, ("text", "label"))
 
 
@@ -151,39 +118,37 @@ def test_a_name_above_several_columns_names_them_all(tmp_path):
 def test_a_large_sheet_is_read_to_its_end(tmp_path):
     rows = [row(text(f"text {n}"), text(n % 2)) for n in range(500)]
     assert import_file(ods(tmp_path / "a.ods", row(text("text"), text("label")), *rows)).rows == 500
-    path = xlsx(tmp_path / "a.xlsx", ["text", "label"], *([f"text {n}", n % 2] for n in range(500)))
-    assert import_file(path).rows == 500
+    rows = [["text", "label"], *([f"text {n}", n % 2] for n in range(500))]
+    assert import_file(workbook(tmp_path / "a.xlsx", Rows=rows)).rows == 500
 
 
 ENTITIES = '<!DOCTYPE a [<!ENTITY b "bbbbbbbbbb"><!ENTITY c "&b;&b;&b;&b;&b;&b;">]>'
 
 
 def test_hostile_and_damaged_spreadsheets_are_refused(tmp_path):
+    count = row(text("a")).replace("row>", 'row table:number-rows-repeated="x">', 1)
+    wide = row(text("a").replace("cell", 'cell table:number-columns-repeated="9999"', 1))
+    damaged = "cannot be read as a spreadsheet"
     hostile = [
-        ods(tmp_path / "entities.ods", row(text("&c;")), doctype=ENTITIES),
-        ods(tmp_path / "cut.ods", "<table:table-row>"),
-        ods(
-            tmp_path / "count.ods", row(text("a")).replace("-row>", '-row table:number-rows-repeated="x">', 1)
-        ),
-        ods(
-            tmp_path / "wide.ods",
-            row(text("a").replace("cell ", 'cell table:number-columns-repeated="9999" ')),
-        ),
-        ods(tmp_path / "empty.ods", NOTHING),
-        ods(tmp_path / "bomb.ods", row(text("a" * 5_000_000))),
+        (ods(tmp_path / "entities.ods", row(text("&c;")), doctype=ENTITIES), damaged),
+        (ods(tmp_path / "cut.ods", "<table:table-row>"), damaged),
+        (ods(tmp_path / "count.ods", count), damaged),
+        (ods(tmp_path / "wide.ods", wide), "columns, the most that are taken"),
+        (ods(tmp_path / "empty.ods", NOTHING), "has no rows"),
+        (ods(tmp_path / "bomb.ods", row(text("a" * 5_000_000))), "times its size"),
     ]
-    good = xlsx(tmp_path / "good.xlsx", ["text", "label"], *([f"t{n}", n % 2] for n in range(20)))
+    good = workbook(tmp_path / "good.xlsx", Empty=[], Rows=TABLE)
     for name, old, new in (
         ("entities.xlsx", b"<worksheet", ENTITIES.encode() + b"<worksheet"),
         ("damaged.xlsx", b"<sheetData>", b"<sheetData"),
     ):
-        with zipfile.ZipFile(good) as source, zipfile.ZipFile(tmp_path / name, "w") as target:
-            for member in source.namelist():
-                content = source.read(member)
-                target.writestr(member, content.replace(old, new) if "sheet2" in member else content)
-        hostile.append(tmp_path / name)
-    for path in hostile:
-        with pytest.raises(DataRefused):
+        with zipfile.ZipFile(good) as source:
+            members = {member: source.read(member) for member in source.namelist()}
+        of_rows = "xl/worksheets/sheet2.xml"
+        members[of_rows] = members[of_rows].replace(old, new)
+        hostile.append((made.zipped(tmp_path, members, name), damaged))
+    for path, why in hostile:
+        with pytest.raises(DataRefused, match=why):
             import_file(path)
     assert import_file(good).rows == 20
 
@@ -214,10 +179,7 @@ def test_what_gzip_packed_is_read_no_further_than_is_taken(tmp_path, limits, cha
 
 
 def several(tmp_path, **files):
-    paths = []
-    for name, content in files.items():
-        paths.append(tmp_path / name.replace("_", "."))
-        paths[-1].write_text(content)
+    paths = [made.written(tmp_path, text, name.replace("_", ".")) for name, text in files.items()]
     with packed_files(paths, Limits()) as whole:
         return import_file(whole)
 
@@ -254,41 +216,34 @@ def test_files_with_other_columns_are_refused(tmp_path):
         several(tmp_path, one_csv=f"text,label\n{lines(12)}", two_csv=f"text,topic\n{lines(12)}")
 
 
-def zipped(path, **files):
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path
-
-
 def test_a_packed_list_of_json_objects_is_read_as_the_list_alone(tmp_path):
     text = json.dumps([{"text": f"text {n}", "label": "ab"[n % 2]} for n in range(12)])
     packed = tmp_path / "rows.json.gz"
     packed.write_bytes(gzip.compress(text.encode()))
     assert import_file(packed).rows == 12
-    assert import_file(zipped(tmp_path / "a.zip", **{"rows.json": text, "more.json": text})).rows == 24
+    assert import_file(made.zipped(tmp_path, {"rows.json": text, "more.json": text})).rows == 24
 
 
 def test_a_packed_file_may_have_any_name(tmp_path):
-    text = "text,label\n" + lines(100_000)  # more than the sample by which the separator is found
-    packed = tmp_path / "sample.csv.gz"
-    packed.write_bytes(gzip.compress(text.encode()))
+    packed = tmp_path / "sample.csv.gz"  # of more than the sample by which the separator is found
+    packed.write_bytes(gzip.compress(f"text,label\n{lines(100_000)}".encode()))
     assert import_file(packed).rows == 100_000
 
 
 def test_files_of_one_name_in_several_folders_of_a_zip_are_all_read(tmp_path):
-    of = {"en/train.csv": f"text,label\n{lines(12)}", "de/train.csv": f"text,label\n{lines(9, 100)}broken\n"}
-    found = import_file(zipped(tmp_path / "a.zip", **of))
-    assert found.rows == 21
-    assert "de/train.csv, row 11" in str(inspect(found, "two").faults[0])
+    line = '{"text": "some text", "label": "a"}\n'
+    of = {"en/train.jsonl": line * 9000, "de/train.jsonl": f"{line * 9}broken\n"}  # more than is read at once
+    found = import_file(made.zipped(tmp_path, of))
+    assert found.rows == 9009
+    assert "de/train.jsonl, row 10" in found.row_errors.sentences()[0]
 
 
 def test_what_is_to_be_known_of_files_is_said_of_those_in_a_zip(tmp_path):
     western = f"text,label\n{lines(12)}caf\xe9,a\n".encode("cp1252") + "Łódź,b\nŁuk,a\n".encode()
-    alone = import_file(zipped(tmp_path / "a.zip", **{"one.csv": western}))
+    alone = import_file(made.zipped(tmp_path, {"one.csv": western}))
     assert "1 line (14) is not UTF-8" in alone.notes[0]
     of = {"one.csv": western, "two.csv": f"text,label\n{lines(12)}"}
-    both = import_file(zipped(tmp_path / "b.zip", **of))
+    both = import_file(made.zipped(tmp_path, of))
     assert both.notes[0].startswith("“one.csv”: 1 line (14) is not UTF-8")
 
 
@@ -305,10 +260,10 @@ def test_parquet_of_pictures_in_a_zip_is_refused_in_words(tmp_path):
     parquet = io.BytesIO()
     pq.write_table(rows, parquet)
     with pytest.raises(DataRefused, match="in the zip holds pictures"):
-        import_file(zipped(tmp_path / "a.zip", **{"a.parquet": parquet.getvalue()}))
+        import_file(made.zipped(tmp_path, {"a.parquet": parquet.getvalue()}))
 
 
 def test_a_zip_of_hidden_files_alone_is_refused_in_words(tmp_path):
     of = {".rows.csv": f"text,label\n{lines(12)}", "__MACOSX/rows.csv": "text,label\n"}
     with pytest.raises(DataRefused, match="holds no files of rows"):
-        import_file(zipped(tmp_path / "a.zip", **of))
+        import_file(made.zipped(tmp_path, of))

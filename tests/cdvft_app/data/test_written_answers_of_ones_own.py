@@ -9,62 +9,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from given_tables import looked, table_of
 
 from cdvft_app.catalog import mirror, resolve
 from cdvft_app.catalog.conversations import messages_of
 from cdvft_app.catalog.dataset_readers import read_uploaded
-from cdvft_app.data.imported_table import import_file
-from cdvft_app.data.inspect import as_dict, inspect, roles_of
+from cdvft_app.data.inspect import as_dict
 from cdvft_app.data.library import read_roles
 from cdvft_app.data.source import DataRefused
 from cdvft_app.settings import RunSettings
-
-
-def looked(path, **said):
-    kept = import_file(path)
-    return inspect(kept, path.stem, roles_of(kept, **said))
-
-
-def table_of(tmp_path, head, rows):
-    path = tmp_path / "rows.csv"
-    path.write_text("\n".join([head, *(",".join(map(str, row)) for row in rows)]))
-    return path
-
-
-@pytest.mark.parametrize(
-    "head, row, inputs, label",
-    [
-        ("prompt,completion", "p{0},c{0}", ("prompt",), "completion"),
-        ("question,answer", "q{0},a{0}", ("question",), "answer"),
-        ("instruction,input,output", "i{0},x{0},o{0}", ("instruction", "input"), "output"),
-        ("instruction,context,response,category", "i{0},,r{0},open", ("instruction",), "response"),
-    ],
-)
-def test_prompt_and_answer_are_guessed_by_their_usual_names(tmp_path, head, row, inputs, label):
-    found = looked(table_of(tmp_path, head, [row.format(n).split(",") for n in range(40)]))
-    assert (found.task, found.roles.inputs, found.roles.label) == ("generation", inputs, label)
-    assert found.data.kind == "generation" and found.problem is None
-
-
-@pytest.mark.parametrize(
-    "head, rows",
-    [
-        ("question,answer", [(f"q{n}", "yes" if n % 2 else "no") for n in range(40)]),
-        ("question,answer,label", [(f"q{n}", f"a{n}", n % 2) for n in range(40)]),
-    ],
-)
-def test_a_few_answers_or_a_label_beside_them_make_classes(tmp_path, head, rows):
-    assert looked(table_of(tmp_path, head, rows)).task == "classification"
 
 
 def test_the_columns_can_be_said_and_classes_can_be_written(tmp_path):
     path = table_of(tmp_path, "a,b,kind", [(f"x{n}", f"y{n}", f"k{n % 3}") for n in range(40)])
     found = looked(path, **read_roles([], None, ["b"], "kind"))
     assert (found.data.inputs, found.data.label, found.data.labels) == (("b",), "kind", ())
-    assert (
-        resolve(RunSettings(recipe="addresses", method="lora", data=found.data)).dataset.metric
-        == "exact_match"
-    )
+    plan = resolve(RunSettings(recipe="addresses", method="lora", data=found.data))
+    assert plan.dataset.metric == "exact_match"
     with pytest.raises(DataRefused, match="text and label, or prompt and answer"):
         read_roles(["a"], None, [], "kind")
 
@@ -112,10 +73,8 @@ def test_conversations_give_their_last_answer_and_all_that_was_said_before_it(tm
             said = messages_of(prompt)
             assert [one["role"] for one in said] == ["system", "user", "assistant", "user"]
             assert (said[0]["content"], said[-1]["content"]) == ("Be short.", f"What is {answer[6:-1]}?")
-        assert len(found.faults) == len(rows)
-        assert all(
-            row in fault and "messages" in fault for row, fault in zip(rows, found.faults, strict=True)
-        )
+        for row, fault in zip(rows, found.faults, strict=True):
+            assert row in fault and "messages" in fault
         assert "the last answer is learned" in found.notes[0]
 
 

@@ -28,9 +28,7 @@ def graded(question: Question, true: Any) -> tuple[Any, Any]:
     assert isinstance(question, Choice)
     answers = [answer for answer, _ in question.answers]
     assert set(true) == set(answers)
-    return [bool(true[answer]()) for answer in answers], [
-        place == question.right for place in range(len(answers))
-    ]
+    return [place for place, answer in enumerate(answers) if true[answer]()], [question.right]
 
 
 def replies(question: Question) -> list[str]:

@@ -80,6 +80,4 @@ TRUE = {
 }
 
 
-test_what_is_said_holds, test_no_sentence_is_left_out, test_the_graded_answer_is_the_true_one = word_tests(
-    HOLD, SAY_NOTHING, TRUE
-)
+test_what_is_said, test_nothing_is_left_out, test_grades = word_tests(HOLD, SAY_NOTHING, TRUE)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cdvft_app.lessons.classes import FILE, LIFETIME, MAX_OF_ONE, MAX_PUPILS, ClassError, Classes
+from cdvft_app.lessons.classes import FILE, LIFETIME, MAX_DRAWN, MAX_OF_ONE, MAX_PUPILS, ClassError, Classes
 
 KEY = "a key of the operator's"
 QUESTIONS = {"rank-zero": 9, "reach": 3}
@@ -74,17 +74,6 @@ def test_nobody_is_led_out_of_the_page(taught: tuple[Classes, str, str]) -> None
     assert made.seen(code)["address"] == ""
 
 
-def test_only_who_started_it_teaches(taught: tuple[Classes, str, str]) -> None:
-    made, code, _ = taught
-    for call in (
-        lambda: made.show(code, "no key", "?tab=learn"),
-        lambda: made.reveal(code, None, "reach"),
-        lambda: made.table(code, 7),
-    ):
-        with pytest.raises(ClassError, match="Only who started this class"):
-            call()
-
-
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -100,16 +89,26 @@ def test_only_who_started_it_teaches(taught: tuple[Classes, str, str]) -> None:
         (lambda made, code: made.draw(code, "ada", [["rank"]]), "There are sealed questions on shift"),
         (lambda made, code: made.vote(code, "\ud800", "reach", 1), "send a text of 1 to 64"),
         (lambda made, code: made.table(code, "\ud800"), "Only who started this class"),
+        (lambda made, code: made.table(code, 7), "Only who started this class"),
+        (lambda made, code: made.show(code, "no key", "?tab=learn"), "Only who started this class"),
+        (lambda made, code: made.reveal(code, None, "reach"), "Only who started this class"),
         (lambda made, code: made.check("no.receipt.atall"), "not signed by this server"),
         (lambda made, code: made.answer(code, "ada", "1", 3), "answered already, or never drawn"),
+        (
+            lambda made, code: made.answer(code, "ada", made.draw(code, "ada", "rank")["number"], True),
+            "whole",
+        ),
+        (lambda made, code: [made.draw(code, "ada", "rank") for _ in range(MAX_DRAWN + 1)], "drawn 50 ques"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_sentence(
     taught: tuple[Classes, str, str], call: Any, said: str
 ) -> None:
-    made, code, _ = taught
+    made, code, key = taught
+    before = made.seen(code, "ada", key)
     with pytest.raises(ClassError, match=said):
         call(made, code)
+    assert made.seen(code, "ada", key) == before
 
 
 def test_a_sealed_question_keeps_its_answer_until_one_is_given(taught: tuple[Classes, str, str]) -> None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 
 import torch
+from lesson_matrices import random
 from lesson_words import word_tests
+from test_circulant_words import one_number_alone_moves
 from torch import Tensor
 
 from cdvft.circulant import circulant, circulant_matmul
 from cdvft.cost.flops import complex_products, real_fft_flops
 
 D = 12
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def wave(k: int, d: int = D) -> Tensor:
@@ -26,13 +24,6 @@ def wave(k: int, d: int = D) -> Tensor:
 def work(d: int) -> float:
     """FLOPs of circ(c) x by FFT with FFT(c) known, as the lesson's numbers count them."""
     return 2 * real_fft_flops(d) + complex_products(d // 2 + 1, 1)
-
-
-def slides_multiplies_and_adds() -> bool:
-    """sum_k c_k x shifted by k; also "A circulant adds up shifted copies of x"."""
-    c, x = random(D), random(D, seed=1)
-    slid = sum((c[k] * x.roll(k) for k in range(D)), torch.zeros(D, dtype=x.dtype))
-    return torch.allclose(circulant(c) @ x, slid)
 
 
 def is_a_sum_of_waves() -> bool:
@@ -75,11 +66,8 @@ def multiplications(d: int) -> tuple[int, int]:
     the k under d / 4 alone, since the others are conjugates. At an eighth of a turn both parts of the factor
     are sqrt(1/2), which takes two multiplications; others take four.
     """
-    if d <= 4:
-        inside = 0
-    else:
-        own = sum(2 if 8 * k == d else 4 for k in range(1, d // 4 + 1) if 4 * k != d)
-        inside = own + 2 * multiplications(d // 2)[0]
+    own = sum(2 if 8 * k == d else 4 for k in range(1, d // 4 + 1) if 4 * k != d)
+    inside = own + 2 * multiplications(d // 2)[0] if d > 4 else 0
     return inside, 2 + 4 * (d // 2 - 1)
 
 
@@ -112,7 +100,7 @@ def factors_of_eight_are_units_but_one() -> bool:
 
 HOLD = {
     "fft": {
-        "A circulant adds up shifted copies of $x$": slides_multiplies_and_adds,
+        "A circulant adds up shifted copies of $x$": one_number_alone_moves,
         "a shifted wave is the same wave, moved along. So it cannot mix waves: it scales each by a number of "
         "$\\mathrm{FFT}(c)$, and moves it.": a_wave_stays_a_wave,
         "FFT(1, 0, …, 0) = (1, 1, …, 1): each wave comes out as it went in.": (
@@ -134,16 +122,16 @@ HOLD = {
         ),
         "An FFT this short mostly adds: of its factors only √½ differs from 1, −1, i and −i, and "
         "these need no multiplication.": factors_of_eight_are_units_but_one,
-        "In the basis of waves a circulant is a **diagonal** matrix, and the numbers "
-        "$\\mathrm{FFT}(c)$ are its "
-        "eigenvalues.": is_diagonal_among_waves,
+        "In the basis of waves a circulant is a **diagonal** matrix, and the numbers $\\mathrm{FFT}(c)$ are "
+        "its eigenvalues.": is_diagonal_among_waves,
         "Row by row takes $d$ multiplications for each of $d$ rows: twice the length, four times the work.": (
             lambda: circulant(random(D)).numel() == D * D and (2 * D) ** 2 == 4 * D * D
         ),
         "A fast Fourier transform of an even number $d$ of values is two of $d/2$, and about $d$ steps that "
-        "join them, sums and products: "
-        "twice the length, twice the work and one more round. For $d$ a power of two that makes "
-        "$\\log_2 d$ rounds.": lambda: is_two_of_half_the_length() and fft_grows_as_d_log_d(),
+        "join them, sums and products: twice the length, twice the work and one more round. For $d$ a power "
+        "of two that makes $\\log_2 d$ rounds.": lambda: (
+            is_two_of_half_the_length() and fft_grows_as_d_log_d()
+        ),
         "Counted in multiplications, the waves win at every power of two.": lambda: all(
             2 * multiplications(2**k)[0] + multiplications(2**k)[1] < 4**k for k in range(1, 13)
         ),
@@ -173,6 +161,4 @@ TRUE = {
 }
 
 
-test_what_is_said_holds, test_no_sentence_is_left_out, test_the_graded_answer_is_the_true_one = word_tests(
-    HOLD, SAY_NOTHING, TRUE
-)
+test_what_is_said, test_nothing_is_left_out, test_grades = word_tests(HOLD, SAY_NOTHING, TRUE)

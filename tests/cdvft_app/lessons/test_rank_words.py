@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 
 import torch
+from lesson_matrices import filled, product, random, rank
 from lesson_words import word_tests
-from test_low_rank_words import product, random, rank
+from test_circulant_words import stands_once_in_every_column
+from test_fft_words import a_wave_stays_a_wave
+from test_low_rank_words import rank_one_is_reached
 from torch import Tensor
 
 from cdvft.blocks import parameter_count
-from cdvft.circulant import circulant
+from cdvft.circulant import cd_product, circulant
 
 D = 12
+DRAWN = [random(3, 8, seed=seed) for seed in range(20)]
 
 
 def with_zero(vector: Tensor) -> Tensor:
@@ -49,8 +53,7 @@ def rank_counts_singular_values_above_zero() -> bool:
 
 def holds_every_matrix() -> bool:
     """Whether as many directions are free as a matrix has entries."""
-    jacobian = torch.autograd.functional.jacobian(lambda v: product(*v), random(3, D))
-    return rank(jacobian.reshape(D * D, 3 * D)) == D * D
+    return filled(D) == D * D
 
 
 def touches_all_directions() -> bool:
@@ -64,20 +67,6 @@ def training_adds_numbers() -> bool:
     product(*vectors).square().sum().backward()
     optimizer.step()
     return vectors.numel() != before or before != parameter_count(D, D)
-
-
-def fills_diagonals_around_the_edges() -> bool:
-    """Each number of c stands once in every row and every column, where i - j is its place modulo 8."""
-    places = circulant(torch.arange(8))
-    return all(
-        (places == k).sum(0).eq(1).all() and (places == k).sum(1).eq(1).all() and places[k, 0] == k
-        for k in range(8)
-    )
-
-
-def each_number_stands_in_eight_places() -> bool:
-    places = circulant(torch.arange(8))
-    return all(int((places == k).sum()) == 8 for k in range(8))
 
 
 def diagonals_leave_one_entry() -> bool:
@@ -98,12 +87,7 @@ def circulants_differ_in_whole_diagonals() -> bool:
 
 def scales_columns_and_rows() -> bool:
     a3, c, a1 = random(3, 8)
-    inside = circulant(c)
-    return all(
-        torch.allclose(product(a3, c, a1)[:, k], a1[k] * a3 * inside[:, k])
-        and torch.allclose(product(a3, c, a1)[k], a3[k] * inside[k] * a1)
-        for k in range(8)
-    )
+    return torch.allclose(cd_product([a1, a3], [c]), product(a3, c, a1))
 
 
 def machine(zeros_a1: int = 0, zeros_a3: int = 0, silent: tuple[int, ...] = (), seed: int = 0) -> Tensor:
@@ -120,20 +104,9 @@ def ranks(**zeros: object) -> set[int]:
     return {rank(machine(**zeros, seed=seed)) for seed in range(20)}  # type: ignore[arg-type]
 
 
-def drawn() -> list[Tensor]:
-    return [random(3, 8, seed=seed) for seed in range(20)]
-
-
 def the_only(values: set[int]) -> int:
     (value,) = values
     return value
-
-
-def an_empty_diagonal_leaves_rank_eight() -> bool:
-    a3, c, a1 = random(3, 8)
-    dense = product(a3, with_zero(c), a1)
-    filled = all(bool(line.any()) for line in (*dense, *dense.T))
-    return filled and a_zero_in_c_need_not_change_the_rank()
 
 
 def a_column_empties_and_seven_are_left() -> bool:
@@ -151,17 +124,6 @@ def waves_of_real_vectors_are_pairs() -> bool:
     values = torch.fft.fft(random(8))
     paired = all(torch.allclose(values[k], values[8 - k].conj()) for k in range(1, 8))
     return paired and [k for k in range(8) if -k % 8 == k] == [0, 4]
-
-
-def a_wave_stays_that_wave() -> bool:
-    c = random(8)
-    turn = 2 * math.pi * torch.arange(8, dtype=torch.float64) / 8
-    waves = [torch.exp(1j * k * turn) for k in range(8)]
-    values = torch.fft.fft(c)
-    return all(
-        torch.allclose(circulant(c).to(wave.dtype) @ wave, value * wave)
-        for wave, value in zip(waves, values, strict=True)
-    )
 
 
 def rank_is_the_number_of_waves() -> bool:
@@ -185,23 +147,13 @@ def a_zero_in_c_need_not_change_the_rank() -> bool:
     return emptied and rank(dense) == 8
 
 
-def ones_give_all_of_rank_one() -> bool:
-    """LoRA with r = 1 is B A of a column and a row, and so is this."""
-    column, row = random(8), random(8, seed=1)
-    return torch.allclose(product(column, torch.ones(8).double(), row), column[:, None] @ row[None, :])
-
-
-def free_directions(d: int = 8) -> int:
-    return rank(torch.autograd.functional.jacobian(lambda v: product(*v), random(3, d)).reshape(d * d, 3 * d))
-
-
 HOLD = {
     "rank": {
         "Three vectors make this one.": lambda: (
             product(*random(3, 8)).shape == (8, 8) and parameter_count(8, 8, m=2) == 3 * 8
         ),
         "$c$ fills the diagonals, which wrap around the edges; $a_1$ scales the columns, $a_3$ the "
-        "rows.": lambda: fills_diagonals_around_the_edges() and scales_columns_and_rows(),
+        "rows.": lambda: stands_once_in_every_column() and scales_columns_and_rows(),
         "\\Delta W_{ij} = a_3[i]\\;c[(i-j) \\bmod 8]\\;a_1[j]": entry_is_a_product_of_three,
         "Its **rank** counts the independent directions in what comes out.": lambda: ranks() == {8},
         "A zero in a₁ empties a column: rank 7.": a_column_empties_and_seven_are_left,
@@ -209,7 +161,7 @@ HOLD = {
             seven_by_seven_has_rank_seven
         ),
         "A zero in c empties a diagonal, but no value of FFT(c): rank 8.": (
-            an_empty_diagonal_leaves_rank_eight
+            a_zero_in_c_need_not_change_the_rank
         ),
         "A silenced wave is two values of FFT(c): rank 6.": lambda: (
             waves_of_real_vectors_are_pairs() and ranks(silent=(1,)) == {6}
@@ -224,7 +176,7 @@ HOLD = {
             a_column_empties_and_seven_are_left
         ),
         "A diagonal is empty, but no value of FFT(c) is zero: all eight stay independent.": (
-            an_empty_diagonal_leaves_rank_eight
+            a_zero_in_c_need_not_change_the_rank
         ),
         "Seven columns are left, in a space of six directions, and they still fill it.": lambda: (
             ranks(zeros_a1=1, silent=(1,)) == ranks(silent=(1,)) == {6}
@@ -238,13 +190,13 @@ HOLD = {
         "c is real, so values 1 and 7 of FFT(c) go together. Only the constant and the alternating wave have "
         "one value each.": waves_of_real_vectors_are_pairs,
         "a wave that goes in comes out as the same wave, scaled and moved along by "
-        "$\\mathrm{FFT}(c)_k$.": a_wave_stays_that_wave,
+        "$\\mathrm{FFT}(c)_k$.": a_wave_stays_a_wave,
         "Where $a_1$ and $a_3$ have no zero, the rank is the number of values of $\\mathrm{FFT}(c)$ that are "
         "not zero.": rank_is_the_number_of_waves,
         "With zeros in all three it is at most the smallest of the three counts.": (
             rank_is_at_most_the_smallest_count
         ),
-        "Each number of $c$ fills all 8 places of its diagonal.": each_number_stands_in_eight_places,
+        "Each number of $c$ fills all 8 places of its diagonal.": stands_once_in_every_column,
         "So two circulants never differ in a single entry: they differ in 8, or in 16, and so on.": (
             circulants_differ_in_whole_diagonals
         ),
@@ -259,12 +211,12 @@ HOLD = {
             and rank(random(D, 1) @ random(1, 3, seed=1) @ random(3, D, seed=2)) == 1
         ),
         "With $c$ all ones the matrix here is $a_3 a_1^\\top$. So every matrix of rank 1, which is all"
-        " that LoRA has with $r = 1$, is one of these.": ones_give_all_of_rank_one,
+        " that LoRA has with $r = 1$, is one of these.": lambda: rank_one_is_reached(8),
         "**Singular values** $\\sigma_k$ say how much the matrix stretches each of 8 perpendicular "
         "directions.": singular_values_are_stretches,
         "The rank counts those above zero.": rank_counts_singular_values_above_zero,
         "The matrices fill $3d - 2$ dimensions of $d^2$: here 22 of 64.": lambda: (
-            free_directions() == 3 * 8 - 2 == 22 and 8**2 == 64
+            filled(8) == 3 * 8 - 2 == 22 and 8**2 == 64
         ),
         "They are not: 3d numbers cannot describe all d² entries.": lambda: not holds_every_matrix(),
         "Full rank is not full freedom.": lambda: not holds_every_matrix(),
@@ -289,7 +241,7 @@ SAY_NOTHING = {
 TRUE = {
     "rank-zero": lambda: the_only(ranks(zeros_a1=1)),
     "rank-both": lambda: the_only(ranks(zeros_a1=1, zeros_a3=1)),
-    "rank-c": lambda: the_only({rank(product(a3, with_zero(c), a1)) for a3, c, a1 in drawn()}),
+    "rank-c": lambda: the_only({rank(product(a3, with_zero(c), a1)) for a3, c, a1 in DRAWN}),
     "rank-pair": lambda: the_only(ranks(silent=(1,))),
     "rank-pair-zero": lambda: the_only(ranks(zeros_a1=1, silent=(1,))),
     "rank-full": {
@@ -302,6 +254,4 @@ TRUE = {
 }
 
 
-test_what_is_said_holds, test_no_sentence_is_left_out, test_the_graded_answer_is_the_true_one = word_tests(
-    HOLD, SAY_NOTHING, TRUE
-)
+test_what_is_said, test_nothing_is_left_out, test_grades = word_tests(HOLD, SAY_NOTHING, TRUE)

@@ -5,17 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
+from lesson_matrices import product, random, rank
 from lesson_words import word_tests
 from test_forms_words import blocks, cdvft_scales_rows_and_columns, lora_is_exact_from_the_rank_on
 from test_low_rank_words import TRUE as OF_LOW_RANK
-from test_low_rank_words import (
-    generic_rank_is_full,
-    lora_is_smaller_nowhere,
-    product,
-    random,
-    rank,
-    smaller_on_every_change,
-)
+from test_low_rank_words import generic_rank_is_full, lora_is_smaller_nowhere, smaller_on_every_change
 from torch import Tensor
 
 from cdvft import cost
@@ -80,13 +74,13 @@ def each_method_has_its_change() -> bool:
     """For each, a change that it reaches with 96 numbers and the others, but for special cases, do not."""
     u, v = random(D), random(D, seed=1)
     a_wave = sum(wave(*place) for place in fit_fourierft(u[:, None] * v, BUDGET).factors[0][:9].tolist())
-    scaled = product(*random(3, D))
-    c3a_needs = fit_block_circulant(scaled, D).error, fit_low_rank(scaled, 1).error
+    scaled = scaled_circulant()
+    others_leave = fit_block_circulant(scaled, D).error, fit_low_rank(scaled, 1).error
     return (
         fit_low_rank(torch.outer(u, v), 1).error < 1e-12 < fit_block_circulant(torch.outer(u, v), D).error
         and fit_fourierft(torch.as_tensor(a_wave), BUDGET).error < 1e-9
         and fit_block_circulant(circulant(u), D).error < 1e-12 < fit_low_rank(circulant(u), 1).error
-        and min(c3a_needs) > 0.1
+        and min(others_leave) > 0.1
     )
 
 
@@ -115,18 +109,16 @@ def c3a_spreads_a_change_over_more_directions() -> bool:
 def peft_takes_blocks_that_divide_the_sides() -> bool:
     """And the lesson's picture draws no others; see tests/scripts/shapes.test.js."""
     from peft import C3AConfig, get_peft_model
+    from torch import nn
 
-    for size, taken in ((16, True), (12, False)):
-        model = torch.nn.Sequential(torch.nn.Linear(D, D))
+    def is_taken(size: int) -> bool:
         try:
-            get_peft_model(model, C3AConfig(block_size=size, target_modules=["0"]))
+            get_peft_model(nn.Sequential(nn.Linear(D, D)), C3AConfig(block_size=size, target_modules=["0"]))
         except ValueError:
-            if taken:
-                return False
-        else:
-            if not taken:
-                return False
-    return True
+            return False
+        return True
+
+    return is_taken(16) and not is_taken(12)
 
 
 def equal_budgets_are_not_equal_cost() -> bool:
@@ -144,30 +136,40 @@ def scaled_circulant() -> Tensor:
     return product(*random(3, D))
 
 
+def diagonals_fit_exactly() -> bool:
+    fit = fit_diagonal_blocks(scaled_circulant(), D)
+    return fit.error < 1e-6 and fit.parameters == BUDGET
+
+
+def blocks_leave_most() -> bool:
+    return all(fit_block_circulant(scaled_circulant(), b).error > 0.5 for b in (16, 32))
+
+
+def a_circulant_costs_blocks_32_numbers() -> bool:
+    fit = fit_block_circulant(circulant(random(D)), D)
+    return fit.error < 1e-12 and fit.parameters == 32
+
+
+def few_directions_are_free() -> bool:
+    return rank(fit_low_rank(random(D, D), 3).dense) == 3
+
+
 HOLD = {
     "shapes": {
-        "full freedom in a few directions, nothing outside. Rank at most $r$.": lambda: (
-            rank(fit_low_rank(random(D, D), 3).dense) == 3
-        ),
+        "full freedom in a few directions, nothing outside. Rank at most $r$.": few_directions_are_free,
         "a sum of $n$ plane waves": is_a_sum_of_waves,
         "each a cosine spread over the whole matrix": lambda: waves_are_spread() and waves_are_cosines(),
         "Which ones is drawn at random before training, and of a wave that was not drawn, or of a sine, "
         "nothing can be fitted.": lambda: (
             a_wave_that_was_not_drawn_is_left_whole() and sines_are_left_whole()
         ),
-        "A circulant costs it 32 numbers.": lambda: (
-            fit_block_circulant(circulant(random(D)), D).error < 1e-12
-            and fit_block_circulant(circulant(random(D)), D).parameters == 32
-        ),
+        "A circulant costs it 32 numbers.": a_circulant_costs_blocks_32_numbers,
         "circulant blocks without diagonals, the same pattern all along a diagonal": (
             c3a_repeats_along_a_diagonal
         ),
         "circulant blocks whose rows and columns each have a scale": cdvft_scales_rows_and_columns,
         "The diagonals buy those scales: a circulant scaled by them is fitted exactly, where blocks "
-        "alone leave most of it.": lambda: (
-            fit_diagonal_blocks(scaled_circulant(), D).error < 1e-6
-            and all(fit_block_circulant(scaled_circulant(), b).error > 0.5 for b in (16, 32))
-        ),
+        "alone leave most of it.": lambda: diagonals_fit_exactly() and blocks_leave_most(),
         "Which one fits depends on the change that a task needs.": each_method_has_its_change,
         "Equal budgets are not equal cost either: LoRA, C3A and CDVFT can do with the vector $x$, "
         "FourierFT builds a $d \\times d$ matrix every step.": equal_budgets_are_not_equal_cost,
@@ -177,13 +179,8 @@ HOLD = {
         "With 96 numbers it has rank 1, and this change has full rank.": lambda: (
             BUDGET // 64 == 1 and rank(scaled_circulant()) == D
         ),
-        "Its blocks have no scales for rows and columns: most of the change is left.": lambda: all(
-            fit_block_circulant(scaled_circulant(), b).error > 0.5 for b in (16, 32)
-        ),
-        "It is of this very form, and nothing is left.": lambda: (
-            fit_diagonal_blocks(scaled_circulant(), D).error < 1e-6
-            and fit_diagonal_blocks(scaled_circulant(), D).parameters == BUDGET
-        ),
+        "Its blocks have no scales for rows and columns: most of the change is left.": blocks_leave_most,
+        "It is of this very form, and nothing is left.": diagonals_fit_exactly,
         "No smaller one where the change has rank 1: both reach it.": lambda: not smaller_on_every_change(),
         "LoRA, with r = 1 here, comes closer nowhere": lora_is_smaller_nowhere,
         "with more numbers it is exact once r reaches the rank": lora_is_exact_from_the_rank_on,
@@ -193,16 +190,16 @@ HOLD = {
             rank(blocks(D, D, 16)[1]) == D and rank(fit_fourierft(random(D, D), BUDGET).dense) == D
         ),
         "96 numbers of CDVFT have rank 32, and 64 of LoRA rank 1.": lambda: (
-            rank(product(*random(3, D))) == 32
+            rank(scaled_circulant()) == 32
             and 3 * D == 96
             and rank(fit_low_rank(random(D, D), 1).dense) == 1
             and fit_low_rank(random(D, D), 1).parameters == 64
         ),
-        "The diagonals buy a scale for each row and column, so this change is fitted exactly.": lambda: (
-            fit_diagonal_blocks(scaled_circulant(), D).error < 1e-6
+        "The diagonals buy a scale for each row and column, so this change is fitted exactly.": (
+            diagonals_fit_exactly
         ),
         "full rank in a fixed pattern.": lambda: generic_rank_is_full(D),
-        "few directions, each of them free.": lambda: rank(fit_low_rank(random(D, D), 3).dense) == 3,
+        "few directions, each of them free.": few_directions_are_free,
         "Drawn at random, 64 of its numbers spread a change over more directions than 96 of CDVFT: "
         "its effective rank is higher.": lambda: (
             c3a_spreads_a_change_over_more_directions() and peft_takes_blocks_that_divide_the_sides()
@@ -228,11 +225,9 @@ TRUE = {
         "C3A": lambda: any(fit_block_circulant(scaled_circulant(), b).error < 1e-6 for b in (16, 32)),
         "CDVFT": lambda: fit_diagonal_blocks(scaled_circulant(), D).error < 1e-6,
     },
-    "shapes-rank": lambda: rank(product(*random(3, D))) if BUDGET == 3 * D else 0,
+    "shapes-rank": lambda: rank(scaled_circulant()) if BUDGET == 3 * D else 0,
     "shapes": OF_LOW_RANK["shapes"],
 }
 
 
-test_what_is_said_holds, test_no_sentence_is_left_out, test_the_graded_answer_is_the_true_one = word_tests(
-    HOLD, SAY_NOTHING, TRUE
-)
+test_what_is_said, test_nothing_is_left_out, test_grades = word_tests(HOLD, SAY_NOTHING, TRUE)

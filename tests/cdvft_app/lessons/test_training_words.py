@@ -5,25 +5,18 @@ from __future__ import annotations
 import math
 
 import torch
+from lesson_matrices import built, product, random
 from lesson_words import word_tests
 from peft import LoraConfig, PeftConfig, get_peft_model
 from torch import Tensor, nn
 
-from cdvft.circulant import Factors, cd_product, circulant
+from cdvft.circulant import Factors, circulant
 from cdvft.config import CDVFTConfig
 from cdvft.kernels.cost_model import choose_plan
 from cdvft.kernels.linear import _is_merged_in_half
 from cdvft.layer import CDVFTLinear
 
 D, NAMES = 12, ("a3", "c", "a1")
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def product(a3: Tensor, c: Tensor, a1: Tensor) -> Tensor:
-    return a3[:, None] * circulant(c) * a1
 
 
 def start(*zero: str) -> list[Tensor]:
@@ -78,46 +71,43 @@ def stays_for_ever(*zero: str) -> bool:
     return all(map(torch.equal, before, trained(before, 200)))
 
 
-def one_zero_moves_first_and_the_others_follow() -> bool:
-    vectors = start("a3")
-    return moving(vectors) == {"a3"} and moving(trained(vectors, 1)) == set(NAMES)
-
-
 def any_one_zero_will_do() -> bool:
     return all(
         moving(start(name)) == {name} and moving(trained(start(name), 1)) == set(NAMES) for name in NAMES
     )
 
 
-def zeros_at_the_start(config: PeftConfig) -> list[str]:
+def zeros_at_the_start(config: PeftConfig) -> dict[str, bool]:
+    """Of what is trained, by its name, whether it is zero."""
     torch.manual_seed(0)
     model = get_peft_model(nn.Sequential(nn.Linear(D, D)), config)
-    return [name for name, one in model.named_parameters() if one.requires_grad and not one.any()]
+    return {name: not one.any() for name, one in model.named_parameters() if one.requires_grad}
 
 
 def lora_starts_with_b_at_zero() -> bool:
-    (zero,) = zeros_at_the_start(LoraConfig(r=2, target_modules=["0"]))
-    return "lora_B" in zero
+    zeros = zeros_at_the_start(LoraConfig(r=2, target_modules=["0"]))
+    return all(zero is ("lora_B" in name) for name, zero in zeros.items()) and len(zeros) == 2
 
 
 def the_last_of_five_starts_at_zero() -> bool:
-    config = CDVFTConfig(m=3, target_modules=["0"])
-    model = get_peft_model(nn.Sequential(nn.Linear(D, D)), config)
-    names = [name for name, one in model.named_parameters() if one.requires_grad]
-    (zero,) = zeros_at_the_start(CDVFTConfig(m=3, target_modules=["0"]))
-    return len(names) == 5 and zero == sorted(name for name in names if "diagonal" in name)[-1]
+    zeros = zeros_at_the_start(CDVFTConfig(m=3, target_modules=["0"]))
+    last = max(name for name in zeros if "diagonal" in name)
+    return len(zeros) == 5 and all(zero is (name == last) for name, zero in zeros.items())
 
 
 # Breaking it
 
 
+def rounded(values: Tensor, bits: int) -> Tensor:
+    """Each number, and each part of a complex one, with so many bits after its first."""
+    parts = torch.view_as_real(values) if values.is_complex() else values
+    unit = torch.exp2(parts.abs().clamp(min=1e-30).log2().floor() - bits)
+    kept = (parts / unit).round() * unit
+    return torch.view_as_complex(kept) if values.is_complex() else kept
+
+
 def rounded_fft_error(bits: int, d: int = 256) -> float:
     """Relative error of a radix-2 transform whose every product and sum keeps so many bits."""
-
-    def kept(values: Tensor) -> Tensor:
-        parts = torch.view_as_real(values)
-        unit = torch.exp2(parts.abs().clamp(min=1e-30).log2().floor() - bits)
-        return torch.view_as_complex((parts / unit).round() * unit)
 
     def transform(values: Tensor) -> Tensor:
         n = len(values)
@@ -125,17 +115,15 @@ def rounded_fft_error(bits: int, d: int = 256) -> float:
             return values
         even, odd = transform(values[0::2]), transform(values[1::2])
         turn = torch.exp(-2j * math.pi * torch.arange(n // 2) / n).to(values.dtype)
-        odd = kept(kept(turn) * odd)
-        return torch.cat([kept(even + odd), kept(even - odd)])
+        odd = rounded(rounded(turn, bits) * odd, bits)
+        return torch.cat([rounded(even + odd, bits), rounded(even - odd, bits)])
 
     x = random(d).to(torch.complex128)
-    truth = torch.fft.fft(x)
-    return float((transform(kept(x)) - truth).norm() / truth.norm())
+    return relative_error(transform(rounded(x, bits)), torch.fft.fft(x))
 
 
-def rounded(values: Tensor, bits: int) -> Tensor:
-    unit = torch.exp2(values.abs().clamp(min=1e-30).log2().floor() - bits)
-    return (values / unit).round() * unit
+def relative_error(found: Tensor, truth: Tensor) -> float:
+    return float((found - truth).norm() / truth.norm())
 
 
 def row_by_row_errs_as_much() -> bool:
@@ -148,17 +136,21 @@ def row_by_row_errs_as_much() -> bool:
         one_by_one = rounded(one_by_one + column, 7)
     while pairs.shape[1] > 1:
         pairs = rounded(pairs[:, 0::2] + pairs[:, 1::2], 7)
-    truth, by_fft = matrix @ x, rounded_fft_error(7)
-    errors = [float((found - truth).norm() / truth.norm()) for found in (one_by_one, pairs[:, 0])]
-    return by_fft / 2 < errors[1] < 2 * by_fft < errors[0]
+    by_fft = rounded_fft_error(7)
+    in_turn, in_pairs = (relative_error(found, matrix @ x) for found in (one_by_one, pairs[:, 0]))
+    return by_fft / 2 < in_pairs < 2 * by_fft < in_turn
 
 
 def sums_in_float32_err_less() -> bool:
     """Factors and results have 7 bits, what is summed has all of them."""
     c, x = random(256), random(256, seed=1)
     matrix = circulant(c)
-    truth, found = matrix @ x, rounded(rounded(matrix, 7) @ rounded(x, 7), 7)
-    return float((found - truth).norm() / truth.norm()) < rounded_fft_error(7) / 1.5
+    found = rounded(rounded(matrix, 7) @ rounded(x, 7), 7)
+    return relative_error(found, matrix @ x) < rounded_fft_error(7) / 1.5
+
+
+def few_bits_cost_accuracy() -> bool:
+    return rounded_fft_error(7) > 1000 * rounded_fft_error(23)
 
 
 def every_round_rounds() -> bool:
@@ -215,22 +207,10 @@ def a_gpu_merges_a_large_change() -> bool:
     return plan.merged_forward and is_merged(1.0) and not is_merged(1e-3)
 
 
-def doubled() -> float:
-    vectors = random(3, D)
-    return float(product(*(2 * vectors)).norm() / product(*vectors).norm())
-
-
-GROWN = 1.1
-
-
-def grown(m: int) -> float:
-    """By how much dW is larger when each of its vectors is by a tenth."""
-    vectors = [*random(2 * m - 1, D)]
-    sizes = [
-        cd_product([scale * one for one in vectors[0::2]], [scale * one for one in vectors[1::2]]).norm()
-        for scale in (1, GROWN)
-    ]
-    return float(sizes[1] / sizes[0])
+def grown(m: int, by: float = 1.1) -> float:
+    """By how much dW is larger when each of its vectors is, by a tenth or by another factor."""
+    vectors = random(2 * m - 1, D)
+    return float(built(by * vectors).norm() / built(vectors).norm())
 
 
 def the_next_step_is_larger() -> bool:
@@ -247,24 +227,17 @@ def runs_away(m: int, rate: float, d: int = 64) -> bool:
     """Whether the loss of the lesson's layer grows without end: assets/js/learn/trial.js."""
     drawn = torch.Generator().manual_seed(0)
 
-    def layer_of(x: Tensor, vectors: list[Tensor]) -> Tensor:
-        for place, vector in enumerate(vectors):
-            x = x @ circulant(vector).T if place % 2 else x * vector
-        return x
-
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=drawn)
 
     many = range(2 * m - 1)
     target = [normal(d) / d**0.5 if place % 2 else 1 + 0.5 * normal(d) for place in many]
     vectors = [normal(d) / d**0.5 if place % 2 else torch.ones(d) for place in many]
-    vectors[-1] = torch.zeros(d)
-    for vector in vectors:
-        vector.requires_grad_()
+    vectors = [vector.requires_grad_() for vector in (*vectors[:-1], torch.zeros(d))]
     optimizer = torch.optim.SGD(vectors, lr=rate)
     for _ in range(100):
         x = normal(32, d)
-        loss = (layer_of(x, vectors) - layer_of(x, target)).square().sum(1).mean()
+        loss = (x @ (built(vectors) - built(target)).T).square().sum(1).mean()
         if not loss.isfinite():
             return True
         optimizer.zero_grad()
@@ -285,9 +258,7 @@ HOLD = {
         " step, and then the others follow.": any_one_zero_will_do,
         "If $c_2$ or $a_1$ is zero too, this gradient is zero, and so are the others: nothing ever "
         "moves.": two_zeros_move_nothing,
-        "With $a_3$ alone at zero, it moves first, and then the others can follow.": (
-            one_zero_moves_first_and_the_others_follow
-        ),
+        "With $a_3$ alone at zero, it moves first, and then the others can follow.": any_one_zero_will_do,
         "With no zero, the model is already changed at random before it has seen an example.": lambda: bool(
             product(*start()).any()
         ),
@@ -316,7 +287,7 @@ HOLD = {
             torch.finfo(torch.bfloat16).eps == 2**-7
         ),
         "A Fourier transform adds all $d$ numbers up in $\\log_2 d$ rounds, and each round adds "
-        "rounding errors.": (every_round_rounds),
+        "rounding errors.": every_round_rounds,
         "A product row by row whose sums are rounded, too, errs as much or more": row_by_row_errs_as_much,
         "with sums in float32, as in matrix units, it errs less": sums_in_float32_err_less,
         "There is no bfloat16 FFT in PyTorch at all": lambda: fft_is_refused(torch.bfloat16),
@@ -324,7 +295,7 @@ HOLD = {
         "the adapter's vectors stay in float32 whatever the model's precision": vectors_stay_float32,
         "only the result is cast back": is_made_in_float32_and_cast_back,
         "When a step makes each of the three vectors of m = 2 twice as large, ΔW is eight times as "
-        "large": lambda: math.isclose(doubled(), 8),
+        "large": lambda: math.isclose(grown(2, by=2), 8),
         "and the next step is larger still": the_next_step_is_larger,
         "When each vector grows by a tenth, $\\Delta W$ grows by a third with $m = 2$, $1.1^3$, and nearly "
         "doubles with $m = 4$, $1.1^7$: so here a rate of 0.03, which serves $m = 2$ well, breaks "
@@ -335,26 +306,20 @@ HOLD = {
             and not runs_away(2, 0.03)
         ),
         "Too high a rate: ΔW, a product, grows faster than any of its vectors.": lambda: (
-            grown(4) > grown(2) > GROWN
+            grown(4) > grown(2) > 1.1
         ),
         "Adapters make their FFT in float32, whatever the model's precision.": lambda: (
             vectors_stay_float32() and is_made_in_float32_and_cast_back()
         ),
         "On a GPU many tokens may go through $W + \\Delta W$ as one matrix in the model's precision, without "
         "an FFT, once $\\Delta W$ is large enough not to be lost in rounding.": a_gpu_merges_a_large_change,
-        "There is no such FFT. Its 7 bits would cost accuracy, though no more than row by row.": (
-            lambda: (
-                fft_is_refused(torch.bfloat16)
-                and row_by_row_errs_as_much()
-                and rounded_fft_error(7) > 1000 * rounded_fft_error(23)
-            )
+        "There is no such FFT. Its 7 bits would cost accuracy, though no more than row by row.": lambda: (
+            fft_is_refused(torch.bfloat16) and row_by_row_errs_as_much() and few_bits_cost_accuracy()
         ),
         "The input is cast up, the FFT made in float32, and the result cast back.": (
             is_made_in_float32_and_cast_back
         ),
-        "Drag the bits to 7 and look at the error.": lambda: (
-            rounded_fft_error(7) > 1000 * rounded_fft_error(23)
-        ),
+        "Drag the bits to 7 and look at the error.": few_bits_cost_accuracy,
     },
 }
 SAY_NOTHING = {
@@ -385,6 +350,4 @@ TRUE = {
 }
 
 
-test_what_is_said_holds, test_no_sentence_is_left_out, test_the_graded_answer_is_the_true_one = word_tests(
-    HOLD, SAY_NOTHING, TRUE
-)
+test_what_is_said, test_nothing_is_left_out, test_grades = word_tests(HOLD, SAY_NOTHING, TRUE)

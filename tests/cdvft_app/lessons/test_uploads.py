@@ -11,10 +11,14 @@ from PIL import Image
 from cdvft_app.lessons.uploads import MAX_BYTES, matrix_as_lists, read_matrix
 
 
-def test_reads_an_array_as_it_is(tmp_path: Path):
-    array = np.arange(9, dtype=np.float32).reshape(3, 3)
-    np.save(tmp_path / "a.npy", array)
-    assert read_matrix(tmp_path / "a.npy", 64).tolist() == array.tolist()
+def test_reads_an_array_as_it_is_and_hands_on_what_is_finite(tmp_path: Path):
+    rows = [[1.5, -2.0], [0.0, 4.0]]
+    np.save(tmp_path / "a.npy", np.array(rows, np.float32))
+    assert read_matrix(tmp_path / "a.npy", 64).tolist() == rows
+    assert matrix_as_lists(str(tmp_path / "a.npy"), 64, None) == rows
+    np.save(tmp_path / "b.npy", np.array([[1.5, np.nan], [0.0, 4.0]]))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        matrix_as_lists(str(tmp_path / "b.npy"), 64, None)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
@@ -60,6 +64,8 @@ def _shaped(shape: str, kind: str = "'<f8'") -> Callable[[Path], object]:
     ("name", "write", "said"),
     [
         ("a.npy", lambda file: np.save(file, np.zeros((3, 4))), "square matrix is needed"),
+        ("a.npy", lambda file: np.save(file, np.zeros(9)), "square matrix is needed"),
+        ("a.npy", lambda file: np.save(file, np.zeros((3, 3, 3))), "square matrix is needed"),
         ("a.npy", lambda file: np.save(file, np.zeros((300, 300), np.int8)), "sides from 2 to 256"),
         ("a.npy", lambda file: np.save(file, np.zeros((4, 4), complex)), "real numbers are needed"),
         ("a.npy", lambda file: file.write_bytes(b"\x93NUMPY nonsense"), "no array that numpy.save wrote"),
@@ -85,11 +91,3 @@ def test_refuses_other_files(tmp_path: Path, name, write, said):
     write(tmp_path / name)
     with pytest.raises(ValueError, match=said):
         read_matrix(tmp_path / name, 16)
-
-
-def test_what_a_child_hands_on_is_finite(tmp_path: Path):
-    np.save(tmp_path / "a.npy", np.array([[1.5, -2.0], [0.0, 4.0]]))
-    assert matrix_as_lists(str(tmp_path / "a.npy"), 64, None) == [[1.5, -2.0], [0.0, 4.0]]
-    np.save(tmp_path / "b.npy", np.array([[1.5, np.nan], [0.0, 4.0]]))
-    with pytest.raises(ValueError, match="NaN or infinite"):
-        matrix_as_lists(str(tmp_path / "b.npy"), 64, None)
