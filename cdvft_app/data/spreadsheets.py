@@ -168,8 +168,6 @@ def _as_text(value: Any) -> str | None:
         return str(int(value))
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():
         return value.date().isoformat()
-    if isinstance(value, datetime.datetime):
-        return value.isoformat(sep=" ")
     return str(value)
 
 

@@ -57,6 +57,15 @@ def test_what_no_honest_zip_holds_is_refused(tmp_path, name, mode, why):
         import_file(path)
 
 
+def test_of_two_files_with_one_name_in_a_zip_the_first_is_taken(tmp_path):
+    path = made.zipped(tmp_path, {"a/1.png": made.picture(1), "b/2.png": made.picture(2)})
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("a/1.png", b"no picture")
+    kept = import_file(path)
+    assert [row[1] for row in values(kept)] == ["a", "b"]
+    assert "“a/1.png”: it is in the zip twice; the first one is taken" in " ".join(kept.row_errors.sentences())
+
+
 def test_bombs_are_refused_before_and_while_they_unpack(tmp_path):
     bomb = made.zipped(tmp_path, {"a/1.png": made.picture(1), "b/2.png": b"\x00" * 5_000_000})
     with pytest.raises(DataRefused, match="times its size"):

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cdvft_app.lessons import classes
 from cdvft_app.lessons.classes import FILE, LIFETIME, MAX_DRAWN, MAX_OF_ONE, MAX_PUPILS, ClassError, Classes
 
 KEY = "a key of the operator's"
@@ -223,3 +224,18 @@ def test_classes_and_pupils_are_bounded(program: Program) -> None:
     with pytest.raises(ClassError, match="This class is full"):
         made.seen(code, "one more")
     assert made.seen(code, "pupil 0")["pupils"] == MAX_PUPILS
+
+
+def test_the_number_of_classes_and_the_rows_of_each_are_bounded(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classes, "MAX_CLASSES", 2)
+    monkeypatch.setattr(classes, "MAX_ROWS", 3)
+    made = program()
+    code, _ = (made.start(place)["code"] for place in ("one", "another"))
+    with pytest.raises(ClassError, match="and 2 in all; "):
+        made.start("a third")
+    for pupil in ("ada", "bob", "cyd"):
+        made.hand_in(code, pupil, "?tab=learn&lesson=rank")
+    with pytest.raises(ClassError, match="is full, at 3 rows"):
+        made.hand_in(code, "dan", "?tab=learn&lesson=rank")
