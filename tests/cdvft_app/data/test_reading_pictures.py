@@ -63,7 +63,8 @@ def test_of_two_files_with_one_name_in_a_zip_the_first_is_taken(tmp_path):
         archive.writestr("a/1.png", b"no picture")
     kept = import_file(path)
     assert [row[1] for row in values(kept)] == ["a", "b"]
-    assert "“a/1.png”: it is in the zip twice; the first one is taken" in " ".join(kept.row_errors.sentences())
+    said = " ".join(kept.row_errors.sentences())
+    assert "“a/1.png”: it is in the zip twice; the first one is taken" in said
 
 
 def test_bombs_are_refused_before_and_while_they_unpack(tmp_path):
