@@ -16,13 +16,13 @@ from packaging.requirements import Requirement
 def create(folder: Path, requirements: Iterable[str] = ()) -> Path:
     """The interpreter of a new virtual environment, with links to the required packages and theirs."""
     venv.create(folder / "venv", with_pip=False, symlinks=True)
-    (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
+    python = folder / "venv" / "bin" / "python"
     linked = folder / "linked"
     linked.mkdir()
     for distribution in with_dependencies(requirements):
         _link(distribution, linked)
-    (site / "linked.pth").write_text(f"{linked}\n")
-    return folder / "venv" / "bin" / "python"
+    (site_packages(python) / "linked.pth").write_text(f"{linked}\n")
+    return python
 
 
 def install(python: Path, *wheels: Path) -> None:

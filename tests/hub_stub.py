@@ -66,39 +66,25 @@ def hub() -> Iterator[Hub]:
                 self.answer(*stub.jobs.answer("POST", self.path, body))
             elif self.path == "/api/repos/create":
                 asked = json.loads(body)
-                name = (
-                    f"{asked['organization']}/{asked['name']}" if asked.get("organization") else asked["name"]
-                )
+                name = "/".join(filter(None, (asked.get("organization"), asked["name"])))
                 there = name in stub.repositories
-                stub.repositories.setdefault(
-                    name, bool(asked.get("private") or asked.get("visibility") == "private")
-                )
+                is_private = bool(asked.get("private") or asked.get("visibility") == "private")
+                stub.repositories.setdefault(name, is_private)
                 if there:
                     said = {"error": "You already created this model repo", "url": f"{stub.address}/{name}"}
                     return self.answer(said, 409)
                 self.answer({"url": f"{stub.address}/{name}", "name": name, "id": name})
             elif "/preupload/" in self.path:
-                files = json.loads(body)["files"]
-                self.answer(
-                    {
-                        "files": [
-                            {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in files
-                        ]
-                    }
-                )
+                usual = {"uploadMode": "regular", "shouldIgnore": False}
+                self.answer({"files": [{"path": one["path"], **usual} for one in json.loads(body)["files"]]})
             elif "/commit/" in self.path:
                 for line in body.decode().splitlines():
                     entry: Any = json.loads(line)
                     if entry["key"] == "file":
                         content = base64.b64decode(entry["value"]["content"])
                         stub.files_of[self.repository("/commit/")][entry["value"]["path"]] = content
-                self.answer(
-                    {
-                        "success": True,
-                        "commitOid": COMMIT,
-                        "commitUrl": f"{stub.address}/ada/films/commit/0",
-                    }
-                )
+                address = f"{stub.address}/ada/films/commit/0"
+                self.answer({"success": True, "commitOid": COMMIT, "commitUrl": address})
             elif self.path == "/api/validate-yaml":
                 self.answer({"errors": [], "warnings": []})
             else:
@@ -128,9 +114,7 @@ def hub() -> Iterator[Hub]:
             self.answer({"sha": COMMIT, "siblings": siblings(files), "id": "x"})
 
         def do_HEAD(self) -> None:
-            if (
-                self.path == "/"
-            ):  # whether it answers at all, which a thread of an earlier test may ask as well
+            if self.path == "/":  # whether it answers at all; a thread of an earlier test may ask it, too
                 return self.answer({})
             self.do_GET()
 
@@ -138,12 +122,8 @@ def hub() -> Iterator[Hub]:
             return self.path.partition("?")[0].removeprefix("/api/models/").partition(before)[0]
 
         def tree(self, files: Mapping[str, bytes]) -> None:
-            self.answer(
-                [
-                    {"type": "file", "path": name, "size": len(held), "oid": COMMIT}
-                    for name, held in files.items()
-                ]
-            )
+            usual = {"type": "file", "oid": COMMIT}
+            self.answer([{**usual, "path": name, "size": len(held)} for name, held in files.items()])
 
         def file(self, repository: str, rest: str) -> None:
             commit, _, name = rest.partition("/")

@@ -26,10 +26,7 @@ from sources import ROOT, imported, imports
 
 SECONDS = 55
 STARTING = 9.0  # of these: measured for pytest, torch, transformers and gradio
-GUESSED = {
-    False: 0.3,
-    True: 5.0,
-}  # seconds of a test that has not run here yet: without a browser, and with one
+GUESSED = {False: 0.3, True: 5.0}  # seconds of a test that has not run here yet, by whether it has a browser
 FOR_UNITS = 0.6  # of the time, where tests of both kinds are chosen
 KEPT = "quick/seconds"  # in pytest's cache: what each test function took
 
@@ -83,13 +80,8 @@ class Tree:
     @classmethod
     def read(cls, root: Path = ROOT) -> Tree:
         names = git("ls-files", "--cached", "--others", "--exclude-standard", root=root).splitlines()
-        return cls(
-            {
-                name: (root / name).read_text() if name.endswith((".py", ".js")) else ""
-                for name in names
-                if (root / name).is_file()
-            }
-        )
+        there = [name for name in names if (root / name).is_file()]
+        return cls({one: (root / one).read_text() if one.endswith((".py", ".js")) else "" for one in there})
 
     def module(self, name: str) -> str:
         """The name under which Python imports the file; tests and their helpers are imported by their own."""
@@ -98,7 +90,7 @@ class Tree:
         return ".".join(parts).removesuffix(".__init__")
 
     def uses(self) -> dict[str, set[str]]:
-        """Of every file those that it imports or names."""
+        """Of every file those that it imports or names; a package may load its modules by name."""
         modules = {self.module(name): name for name in self.files if name.endswith(".py")}
         data = defaultdict(set)
         for name in self.files:
@@ -113,9 +105,7 @@ class Tree:
                 named, also = _named(tree)
                 for module in {*imports(self.module(name), tree, set(modules)), *also}:
                     found[name] |= set(_with_packages(module, modules))
-                if (
-                    name.endswith("__init__.py") and 'import_module(f"{__name__}.' in source
-                ):  # a package that loads its modules by name
+                if name.endswith("__init__.py") and 'import_module(f"{__name__}.' in source:
                     found[name] |= {one for one in modules.values() if Path(one).parent == Path(name).parent}
                 for one in named:
                     alike = fnmatch.filter(data, one) if "*" in one else [one]
@@ -213,9 +203,7 @@ def select(tree: Tree, uses: dict[str, set[str]], change: Change) -> list[Chosen
     rarity = _rarity(words for one in functions.values() for words, _ in one.values())
     words = change.words + (LAYOUT if any(name.startswith(STYLES) for name in change.files) else Counter())
     weights = {word: math.log(1 + count) * rarity.get(word, 0.0) for word, count in words.items()}
-    weights |= {
-        word: rarity[word] * 2 for name in change.files for word in _stem_words(name) if word in rarity
-    }
+    weights |= {word: rarity[word] * 2 for one in change.files for word in _stem_words(one) if word in rarity}
     whole = sum(weights.values()) or 1.0
     chosen = []
     for name in reached:
@@ -241,11 +229,8 @@ def _shown_in(tree: Tree, uses: dict[str, set[str]], changed: frozenset[str]) ->
     opened = {}
     for test, source in tree.files.items():
         if test.startswith(f"{BROWSER}test_"):
-            helpers = [
-                one
-                for one in uses[test]
-                if one.startswith(BROWSER) and not one.endswith(("conftest.py", "studio.py"))
-            ]
+            helpers = [one for one in uses[test] if one.startswith(BROWSER)]
+            helpers = [one for one in helpers if not one.endswith(("conftest.py", "studio.py"))]
             opened[test] = tabs_of_browser_test(source + "".join(tree.files[one] for one in helpers))
     found = set()
     for name in changed:
@@ -279,9 +264,8 @@ def _nearness(test: str, changed: str) -> float:
 
 
 def _stem_words(name: str) -> list[str]:
-    return [
-        word for word in re.split(r"[_.\W]+", Path(name).stem.lower()) if len(word) > 2 and word != "test"
-    ]
+    words = re.split(r"[_.\W]+", Path(name).stem.lower())
+    return [word for word in words if len(word) > 2 and word != "test"]
 
 
 def _rarity(documents: Iterable[set[str]]) -> dict[str, float]:
@@ -362,9 +346,8 @@ def left_out(ones: list[Chosen]) -> str:
     files = Counter(one.file for one in ones)
     named = [f"  {count:4d} of {file}" for file, count in [*files.items()][:12]]
     more = [f"       and of {len(files) - 12} other files"] if len(files) > 12 else []
-    return "\n".join(
-        [f"Left out, for it would have taken more than a minute: {len(ones)} tests.", *named, *more]
-    )
+    first = f"Left out, for it would have taken more than a minute: {len(ones)} tests."
+    return "\n".join([first, *named, *more])
 
 
 def kept_seconds(root: Path = ROOT) -> dict[str, float]:
@@ -375,9 +358,7 @@ def kept_seconds(root: Path = ROOT) -> dict[str, float]:
 def main(since: str = "", seconds: str = "") -> int:
     begun = time.monotonic()
     change = Change.since(since or base())
-    tree = Tree(
-        dict.fromkeys(change.files, "") | Tree.read().files
-    )  # who imported what is gone is affected, too
+    tree = Tree(dict.fromkeys(change.files, "") | Tree.read().files)  # with what is gone, which some imported
     if not change.files:
         print("Nothing has changed since main: `make quick SINCE=HEAD~1` takes the last commit.")
         return 0

@@ -60,6 +60,14 @@ FAULTS = {
 WHERE_FAULTS_STAND = "tests/test_quick.py::test_what_a_fault_breaks_stands_where_it_says"
 
 
+def commit_all(room: Path) -> None:
+    """The first commit of a new repository."""
+    git("init", "--quiet", "--initial-branch=main", root=room)
+    git("add", ".", root=room)
+    author = ("-c", "user.name=faults", "-c", "user.email=faults@localhost", "-c", "commit.gpgsign=false")
+    git(*author, "commit", "--quiet", "-m", "sound", root=room)
+
+
 def copy(room: Path) -> None:
     """The files that git would keep, as a repository of one commit; what is installed is linked."""
     names = git("ls-files", "--cached", "--others", "--exclude-standard").splitlines()
@@ -68,20 +76,8 @@ def copy(room: Path) -> None:
             (room / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, room / name)
     (room / ".git" / "info").mkdir(parents=True)
-    git("init", "--quiet", root=room)
     (room / ".git" / "info" / "exclude").write_text("node_modules\n")
-    git("add", ".", root=room)
-    git(
-        "-c",
-        "user.name=faults",
-        "-c",
-        "user.email=faults@localhost",
-        "commit",
-        "--quiet",
-        "-m",
-        "sound",
-        root=room,
-    )
+    commit_all(room)
     (room / "node_modules").symlink_to(ROOT / "node_modules")
     kept = Path(".pytest_cache", "v", KEPT)
     if (ROOT / kept).is_file():

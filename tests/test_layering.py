@@ -55,19 +55,8 @@ APP = {
     "figures": {"methods", "cdvft"},
     "costs": CHOICES | {"figures"},
     "tasks": {"catalog", "settings", "metrics", "cdvft"},
-    "training": {
-        "search",
-        "tasks",
-        "metrics",
-        "catalog",
-        "costs.memory",
-        "store",
-        "public",
-        "settings",
-        "events",
-        "methods",
-        "cdvft",
-    },
+    "training": {"search", "tasks", "metrics", "catalog", "costs.memory", "store"}
+    | {"public", "settings", "events", "methods", "cdvft"},
     "measuring": CHOICES | {"costs", "training"},
     "judging": CHOICES | {"costs", "measuring", "prediction", "figures", "store"},
     "decision": CHOICES | {"costs", "measuring", "prediction", "judging", "figures"},
@@ -75,55 +64,22 @@ APP = {
     | {"costs", "store", "training.schedule", "training.device", "training.calibration"},
     "search": CHOICES | {"events", "judging", "store", "sweep"},
     "sweep": CHOICES | {"judging", "figures", "store"},
-    "inspection": {
-        "format",
-        "data.pictures",
-        "results",
-        "training",
-        "tasks",
-        "catalog",
-        "store",
-        "settings",
-        "methods",
-        "payloads",
-        "events",
-        "cdvft",
-    },
+    "inspection": {"format", "data.pictures", "results", "training", "tasks", "catalog"}
+    | {"store", "settings", "methods", "payloads", "events", "cdvft"},
     "lessons": {"data.csv_file", "format", "payloads", "approximate", "cdvft"},
     "results": CHOICES | {"events", "tasks", "training", "judging", "costs", "store", "data"},
     "cluster": {"catalog", "settings", "store", "events", "public", "training", "hub_jobs.job"} | {"cdvft"},
     "hub_jobs": {"catalog", "settings", "store", "events", "training", "results", "cdvft"},
     "commands": CHOICES
-    | {
-        "cluster",
-        "hub_jobs",
-        "costs",
-        "data",
-        "decision",
-        "judging",
-        "measuring",
-        "prediction",
-        "public",
-        "results",
-        "search",
-        "sweep",
-        "training",
-        "store",
-        "events",
-        "ui.serving",
-    },
+    | {"cluster", "hub_jobs", "costs", "data", "decision", "judging", "measuring", "prediction"}
+    | {"public", "results", "search", "sweep", "training", "store", "events", "ui.serving"},
     "__main__": {"commands"},
     "ui": CHOICES
     | {"approximate"}
     | {"costs", "figures", "inspection", "judging", "lessons", "measuring.background", "prediction"}
     | {"cluster", "data", "decision", "hub_jobs", "results", "public"}
     | {"store", "search", "sweep", "training.queue", "training.children", "training.device"}
-    | {
-        "training.schedule",
-        "training.slices",
-        "training.executors",
-        "events",
-    },
+    | {"training.schedule", "training.slices", "training.executors", "events"},
 }
 LOCKS = (  # they start no thread
     "cdvft_app.public.guessing",
@@ -150,15 +106,9 @@ RESERVED = {
         "cdvft_app.training.slices",
         *LOCKS,
     ),
-    "_thread": (),
     "multiprocessing": ("cdvft_app.training.children",),
     "concurrent": ("cdvft_app.ui.learn.tab",),
-    "pickle": (),
-    "marshal": (),
-    "shelve": (),
-    "dill": (),
-    "cloudpickle": (),
-    "joblib": (),
+    **dict.fromkeys(("_thread", "pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"), ()),
 }
 
 
@@ -229,16 +179,9 @@ def _without_types(source: str) -> ast.Module:
 
 
 def is_tab(tree: ast.Module) -> bool:
-    assigned = {
-        target.id
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    return "TITLE" in assigned and any(
-        isinstance(node, ast.FunctionDef) and node.name == "build" for node in tree.body
-    )
+    assigned = [ast.unparse(a) for node in tree.body if isinstance(node, ast.Assign) for a in node.targets]
+    defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return "TITLE" in assigned and "build" in defined
 
 
 @pytest.mark.parametrize("rule", [wrong_arrows, circles, missing])

@@ -4,16 +4,14 @@ import ast
 import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
-from sources import imported
+from sources import ROOT, imported
 
 from cdvft_app.ui.learn.lesson_texts import LESSONS
 from cdvft_app.ui.shared.component import RUNTIME
 from cdvft_app.ui.static.page import PAGE
 
-ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "assets" / "js"
 # What one script alone does, for all: how it is seen in a source, and which script that is.
 ALONE = {

@@ -6,13 +6,11 @@ import ast
 import re
 import sys
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from sources import imports, sources
+from sources import ROOT, imports, sources
 
-ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 PLATFORMS = {"Linux": "linux", "Darwin": "darwin", "Windows": "win32"}
 ENVIRONMENTS = [

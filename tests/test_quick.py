@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from quick import Change, Chosen, Tree, fitting, function_id, left_out, select
-from quick_faults import FAULTS, Fault
+from quick_faults import FAULTS, Fault, commit_all
 from sources import ROOT
 
 PROJECT = {
@@ -93,11 +93,10 @@ def test_among_tests_as_near_those_come_first_that_speak_of_what_changed() -> No
 
 
 def test_a_style_is_looked_at_first_by_tests_that_measure_the_page() -> None:
-    tests = (
-        "def test_a(visit): visit('?tab=no')\ndef test_b(visit): visit(viewport=390)\ndef test_c(visit): ..."
-    )
-    tree = Tree({"assets/css/train/race.css": "", "tests/browser/test_phone.py": tests})
-    found = select(tree, tree.uses(), Change(frozenset(["assets/css/train/race.css"]), Counter(["margin"])))
+    style, at = "assets/css/train/race.css", "visit(viewport=390)"
+    tests = f"def test_a(visit): visit('?tab=no')\ndef test_b(visit): {at}\ndef test_c(visit): ..."
+    tree = Tree({style: "", "tests/browser/test_phone.py": tests})
+    found = select(tree, tree.uses(), Change(frozenset([style]), Counter(["margin"])))
     assert next(one.name for one in found) == "test_b" and len(found) == 3
 
 
@@ -107,18 +106,14 @@ def one(name: str, browser: bool = False) -> Chosen:
 
 def test_a_long_test_gives_way_and_the_page_has_a_part_of_the_time() -> None:
     units = [one("first"), one("long"), one("last")]
-    pages = [one("page", browser=True)]
-    seconds = {units[0].id: 4.0, units[1].id: 90.0, units[2].id: 5.0, pages[0].id: 8.0}
-    assert {two.name for two in fitting(units + pages, seconds, 20)} == {"first", "last", "page"}
-    assert {two.name for two in fitting(units, seconds | {units[1].id: 11.0}, 20)} == {
-        "first",
-        "last",
-        "long",
-    }
-    assert {two.name for two in fitting(units + pages, seconds | {pages[0].id: 30.0}, 20)} == {
-        "first",
-        "last",
-    }
+    all_of_them = [*units, one("page", browser=True)]
+    for chosen, long, page, expected in (
+        (all_of_them, 90, 8, {"first", "last", "page"}),
+        (units, 11, 8, {"first", "last", "long"}),
+        (all_of_them, 90, 30, {"first", "last"}),
+    ):
+        seconds = {two.id: took for two, took in zip(all_of_them, (4, long, 5, page), strict=True)}
+        assert {two.name for two in fitting(chosen, seconds, 20)} == expected
     assert "2 tests" in left_out(units[1:]) and "tests/test_a.py" in left_out(units[1:])
 
 
@@ -127,15 +122,9 @@ def test_a_test_is_named_without_its_class_and_its_case() -> None:
 
 
 def test_what_differs_is_read_from_git(tmp_path: Path) -> None:
-    def git(*words: str) -> None:
-        named = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
-        subprocess.run(["git", *named, *words], cwd=tmp_path, check=True, capture_output=True)
-
-    git("init", "--initial-branch=main")
     for name in ("kept.py", "changed.py", "gone.py"):
         (tmp_path / name).write_text("def spectrum():\n    return 1\n")
-    git("add", ".")
-    git("commit", "--message=first")
+    commit_all(tmp_path)
     (tmp_path / "changed.py").write_text("def spectrum():\n    return wavelet\n")
     (tmp_path / "gone.py").unlink()
     (tmp_path / "new.py").write_text("")
@@ -153,10 +142,7 @@ taken, chosen = ([Chosen(*one.split("::"), 1, 0, False) for one in ones] for one
 pytest.main(["-v", "."], plugins=[Box(chosen, taken, time.monotonic() + {seconds})])
 """
     environment = {"PYTHONPATH": f"{ROOT}/tests"}
-    command = [sys.executable, "-c", code]
-    return subprocess.run(
-        command, cwd=folder, env=environment, check=True, capture_output=True, text=True
-    ).stdout
+    return subprocess.check_output([sys.executable, "-c", code], cwd=folder, env=environment, text=True)
 
 
 def test_what_was_taken_runs_and_the_rest_is_named(tmp_path: Path) -> None:

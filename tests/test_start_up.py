@@ -5,20 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from sources import ROOT
 
-ROOT = Path(__file__).parents[1]
-HEAVY = {
-    "torch",
-    "transformers",
-    "peft",
-    "timm",
-    "datasets",
-    "accelerate",
-    "plotly",
-    "scipy.stats",
-    "sklearn",
-    "ray",
-}
+HEAVY = {"torch", "transformers", "peft", "timm", "datasets", "accelerate"}
+HEAVY |= {"plotly", "scipy.stats", "sklearn", "ray"}
 PAGE = """
 import gc, sys
 gc.disable()  # as app.py does
@@ -27,6 +17,11 @@ from cdvft_app.store.runs import RunStore
 store = RunStore(sys.argv[1])
 app.build(app.AppState.make(store, app.RunQueue(store)))
 """
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
 
 
 @pytest.mark.parametrize(
@@ -42,13 +37,7 @@ app.build(app.AppState.make(store, app.RunQueue(store)))
 )
 def test_nothing_heavy_is_imported(program: str, tmp_path: Path) -> None:
     code = f"{program}\nimport sys; print(*sorted({HEAVY!r} & set(sys.modules)))"
-    ended = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
+    ended = run(code, str(tmp_path))
     assert (ended.stdout.strip(), ended.stderr.strip()[-300:]) == ("", "")
 
 
@@ -74,9 +63,7 @@ with suppress(SystemExit):
     app([{command!r}, "--help"])
 print("imported:", *sorted({{name.split(".")[1] for name in sys.modules if name.startswith("cdvft_app.")}}))
 """
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+    ended = run(code)
     shown, _, rooms = ended.stdout.rpartition("imported: ")
     assert "--help" in shown and "commands" in rooms.split(), ended.stderr
     assert not unneeded & set(rooms.split())

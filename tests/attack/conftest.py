@@ -1,14 +1,14 @@
 """The attacks' server and strangers, and where drawn numbers come from.
 
-Families that are drawn take their numbers from `drawn`, whose seed stands in the report and is repeated by
-CDVFT_ATTACK_SEED, and their count from `length`: CDVFT_ATTACK_LENGTH is 0.25 in a usual run of the tests, and
-1 in `make attack`. The rest of the plain API is in `started_server.py`.
+Families are drawn by a seed that stands in the report and is repeated by CDVFT_ATTACK_SEED; of how many,
+CDVFT_ATTACK_LENGTH says: 0.25 in a usual run of the tests, and 1 in `make attack`.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from drawing_lots import LENGTH, SEED
@@ -20,15 +20,18 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture
-def drawn(request: pytest.FixtureRequest) -> random.Random:
-    """Numbers of this test alone, whichever tests are run beside it."""
-    return random.Random(f"{SEED} {request.node.nodeid}")
-
-
-@pytest.fixture
 def length() -> Callable[[int], int]:
     """Of a whole count, as many as this run tries; at least one."""
     return lambda whole: max(1, round(whole * LENGTH))
+
+
+@pytest.fixture
+def some(
+    request: pytest.FixtureRequest, length: Callable[[int], int]
+) -> Callable[[list[Any], int], list[Any]]:
+    """Draws so many at full length, by the seed and this test alone, whichever tests are run beside it."""
+    drawn = random.Random(f"{SEED} {request.node.nodeid}")
+    return lambda every, whole: drawn.sample(every, length(whole))
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicServer]:
     try:
         yield running
     finally:
-        running.stop()
+        running.kill_all()
 
 
 _codes = iter(CODES[1:])  # the first one is for fixtures

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from gradio.context import Context
 from ports import free_port
+from started_server import ask_endpoint
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
@@ -46,20 +48,10 @@ class PublicServer:
         )
         self.http = httpx.Client(base_url=self.url, timeout=30)
 
-    def start(self, **headers: str) -> httpx.Response:
-        """Ask for a race by the named endpoint, as a form of another site could."""
-        race = {"methods": ["cdvft"], "max_steps": 3}
-        return self.http.post("/gradio_api/call/start", json={"data": [race, False]}, headers=headers)
-
     def call(self, endpoint: str, *data: Any, **headers: str) -> tuple[bool, Any]:
         """Whether the endpoint answered, and what, or the sentence by which it refused."""
-        asked = self.http.post(f"/gradio_api/call/{endpoint}", json={"data": list(data)}, headers=headers)
-        if asked.status_code != 200:
-            return False, asked.json()["detail"]
-        said = self.http.get(f"/gradio_api/call/{endpoint}/{asked.json()['event_id']}", headers=headers).text
-        event, _, rest = said.rpartition("event: ")[2].partition("\ndata: ")
-        found = json.loads(rest.strip())
-        return (True, found[0]) if event == "complete" else (False, found["error"])
+        answer = ask_endpoint(self.http, endpoint, json.dumps({"data": data}), **headers)
+        return answer.ok, answer.value if answer.ok else answer.sentence
 
     def functions(self) -> Iterator[tuple[str, str]]:
         """All that the page's scripts may ask, by part and name, each as `ask` takes it."""
@@ -71,16 +63,19 @@ class PublicServer:
         """As the page's scripts do."""
         return self.http.post(f"{server_functions.PATH}/{'/'.join(function)}", json=data, headers=headers)
 
-    def close(self) -> None:
-        self.http.close()
-        self.page.close(verbose=False)
-        self.store.close()
-
 
 @contextmanager
-def public_server(folder: Path) -> Iterator[PublicServer]:
-    served = PublicServer(folder)
-    try:
-        yield served
-    finally:
-        served.close()
+def public_server(folder: Path, **environment: str) -> Iterator[PublicServer]:
+    """With this environment beside CDVFT_PUBLIC, and no Space, logins or hosts but those that it names."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SPACE_ID", "CDVFT_LOGINS", "CDVFT_HOSTS"):
+            patch.delenv(name, raising=False)
+        for name, value in {"CDVFT_PUBLIC": "1", **environment}.items():
+            patch.setenv(name, value)
+        served = PublicServer(folder)
+        try:
+            yield served
+        finally:
+            served.http.close()
+            served.page.close(verbose=False)
+            served.store.close()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -12,8 +12,6 @@ import httpx
 import pytest
 from started_server import PublicServer, Stranger
 from waiting import wait_for
-
-POLL = "cdvft/train/run_view/poll"
 
 
 class Page:
@@ -43,7 +41,8 @@ def send(who: Stranger, event: dict[str, Any], session: str, *values: Any) -> ht
 
 
 def poll(who: Stranger) -> None:
-    assert who.client.post(POLL, json={"cursors": {}, "token": ""}).is_success
+    asked = {"cursors": {}, "token": ""}
+    assert who.client.post("cdvft/train/run_view/poll", json=asked).is_success
 
 
 def test_many_sessions_evict_nobodys_form(
@@ -80,16 +79,13 @@ def test_who_asks_much_at_once_holds_up_nobodys_polls(stranger: Callable[[], Str
             given = [values[one] for one in costs["inputs"]]
             statuses.append(send(asking, costs, f"asks-{number}", *given).status_code)
 
-    threads = [threading.Thread(target=ask, args=(number,), daemon=True) for number in range(48)]
-    for thread in threads:
-        thread.start()
-    wait_for(lambda: statuses)
-    answers = [len(statuses)]  # to mallory, before and after each of ada's polls
-    for _ in range(10):
-        poll(ada)
-        answers.append(len(statuses))
-    for thread in threads:
-        thread.join(120)
+    with ThreadPoolExecutor(48) as threads:
+        threads.map(ask, range(48))
+        wait_for(lambda: statuses)
+        answers = [len(statuses)]  # to mallory, before and after each of ada's polls
+        for _ in range(10):
+            poll(ada)
+            answers.append(len(statuses))
     assert len(statuses) == 3 * 48 and set(statuses) == {200}
     assert answers[-1] < 3 * 48, "mallory still asked"
     before_each = [after - before for before, after in pairwise(answers)]

@@ -39,19 +39,8 @@ OF_LESSONS = [file for file in FILES if file.suffix in (".npy", ".png")]
 HISTORY = CORPUS / "run.history"
 MAX_SECONDS, MAX_MB = 2.0, 500.0
 LIMITS = asdict(history_file.PAGE) | {"unpacked_bytes": 10**8}
-TOKENS = (
-    b"\x00",
-    b"\xff" * 8,
-    b"9" * 400,
-    b"[" * 3000,
-    b'"',
-    b"\r",
-    b"\n",
-    b"PK\x03\x04",
-    b"1e999",
-    b"NaN",
-    b",",
-)
+TOKENS = (b"\x00", b"\xff" * 8, b"9" * 400, b"[" * 3000, b'"', b"\r", b"\n")
+TOKENS += (b"PK\x03\x04", b"1e999", b"NaN", b",")
 
 
 def fuzzed(count: int) -> Callable[[Callable[..., None]], Callable[..., None]]:

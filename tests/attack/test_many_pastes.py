@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
-from started_server import Answer, Stranger
+from started_server import ROWS, Answer, Stranger
 from waiting import wait_for
 
 from cdvft_app.public.intake import MAX_WAITING_EACH
 
-ROWS = "text,label\n" + "".join(f"scene {{n}} {n},{'good' if n % 2 else 'bad'}\n" for n in range(40))
-
 
 def paste(visitor: Stranger, number: int) -> Answer:
-    return visitor.call("upload_dataset", ROWS.replace("{n}", str(number)), "scenes", "", "")
+    return visitor.call("upload_dataset", ROWS.replace("scene", f"scene {number}"), "scenes", "", "")
 
 
 def test_pastes_of_one_visitor_keep_no_other_waiting(
@@ -27,15 +25,13 @@ def test_pastes_of_one_visitor_keep_no_other_waiting(
     def give(number: int) -> None:
         said.append(paste(Stranger(many.server, many.code), number).sentence or "taken")
 
-    threads = [threading.Thread(target=give, args=(number,), daemon=True) for number in range(length(120))]
-    for thread in threads:
-        thread.start()
-    wait_for(lambda: said)  # the server is at them
-    before = said.count("taken")
-    beside = paste(other, -1)
-    waited_for = said.count("taken") - before
-    for thread in threads:
-        thread.join(120)
+    count = length(120)
+    with ThreadPoolExecutor(count) as threads:
+        threads.map(give, range(count))
+        wait_for(lambda: said)  # the server is at them
+        before = said.count("taken")
+        beside = paste(other, -1)
+        waited_for = said.count("taken") - before
     assert beside.ok, beside
     assert waited_for <= 1 + MAX_WAITING_EACH, f"{waited_for} of another's pastes were read before"
     refusals = ("are being read or wait for it. Wait for them", "waits its turn here already")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import httpx
 import pytest
 from in_process_server import PublicServer, public_server
 
@@ -17,22 +18,22 @@ FOREIGN = "https://evil.example.org"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicServer]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("logins")
-        (folder / "logins").touch(mode=0o600)
-        (folder / "logins").write_text("ada:lovelace\n")
-        patch.delenv("SPACE_ID", raising=False)
-        patch.setenv("CDVFT_PUBLIC", "1")
-        patch.setenv("CDVFT_LOGINS", str(folder / "logins"))
-        patch.setenv("CDVFT_HOSTS", "studio.example.org")
-        with public_server(tmp_path_factory.mktemp("runs")) as made:
-            answer = made.http.post("/login", data={"username": "ada", "password": "lovelace"})
-            assert answer.status_code == 200
-            cookies = {cookie.name: cookie.value for cookie in made.http.cookies.jar}
-            made.http.cookies.clear()
-            # A browser would send the one or the other; both are set, so that no test passes for want of one.
-            made.http.headers["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-            yield made
+    file = tmp_path_factory.mktemp("logins") / "logins"
+    file.touch(mode=0o600)
+    file.write_text("ada:lovelace\n")
+    hosts = {"CDVFT_HOSTS": "studio.example.org", "CDVFT_LOGINS": str(file)}
+    with public_server(tmp_path_factory.mktemp("runs"), **hosts) as made:
+        assert login(made).status_code == 200
+        cookies = {cookie.name: cookie.value for cookie in made.http.cookies.jar}
+        made.http.cookies.clear()
+        # A browser would send the one or the other; both are set, so that no test passes for want of one.
+        made.http.headers["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        yield made
+
+
+def login(server: PublicServer) -> httpx.Response:
+    ada = {"username": "ada", "password": "lovelace"}
+    return server.http.post("/login", data=ada, headers={"origin": server.url})
 
 
 def runs(server: PublicServer) -> int:
@@ -55,74 +56,56 @@ def test_a_race_of_its_own_page_and_of_programs_is_started(server: PublicServer)
     assert runs(server) == before + 6
 
 
-def strangers(server: PublicServer) -> list[dict[str, str]]:
-    own = {"host": "studio.example.org"}
-    return [
+@pytest.mark.parametrize(
+    "headers",
+    [
         {"origin": FOREIGN},
         {"origin": "null"},
         {"origin": ""},
-        {"origin": f"http://127.0.0.1:{server.port + 1}"},
-        {"origin": f"http://localhost:{server.port}"},
-        {"origin": f"{server.url}.example.org"},
-        {"origin": f"http://127.0.0.1:{server.port}@evil.example.org"},
-        {"origin": "https://sub.studio.example.org", **own},
-        {"origin": "https://example.org", **own},
-        {"origin": "https://studio.example.org:8443", **own},
+        {"origin": "http://127.0.0.1:{another}"},
+        {"origin": "http://localhost:{port}"},
+        {"origin": "http://127.0.0.1:{port}.example.org"},
+        {"origin": "http://127.0.0.1:{port}@evil.example.org"},
+        {"origin": "https://sub.studio.example.org", "host": "studio.example.org"},
+        {"origin": "https://example.org", "host": "studio.example.org"},
+        {"origin": "https://studio.example.org:8443", "host": "studio.example.org"},
         {"origin": FOREIGN, "x-forwarded-host": "evil.example.org"},
         {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"},
         {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"},
         {"sec-fetch-site": "same-site", "sec-fetch-mode": "cors"},
-    ]
-
-
-@pytest.mark.parametrize("number", range(14))
-def test_no_page_of_another_origin_starts_a_race(server: PublicServer, number: int) -> None:
+    ],
+)
+def test_no_page_of_another_origin_starts_a_race(server: PublicServer, headers: dict[str, str]) -> None:
     before = runs(server)
-    answer = server.start(**strangers(server)[number])
+    ports = {"port": server.port, "another": server.port + 1}
+    race = {"data": [{"methods": ["cdvft"], "max_steps": 3}, False]}
+    sent = {name: value.format(**ports) for name, value in headers.items()}
+    answer = server.http.post("/gradio_api/call/start", json=race, headers=sent)
     assert answer.status_code == 403
     assert "this request came from" in answer.text or "does not answer to the name" in answer.text
     assert runs(server) == before
     assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
+CHANGES_OR_TELLS = {
+    "POST": """call/start call/v2/start call/stop run/predict api/start queue/join upload component_server
+        cancel reset stream/some mcp/ ../login""",
+    "PUT": "mcp/",
+    "DELETE": "mcp/",
+    "GET": """queue/data?session_hash=other call/start/event heartbeat/other token user info file=secret
+        upload_progress?upload_id=other ../config ../logout""",
+}
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
-    [
-        ("POST", "call/start"),
-        ("POST", "call/v2/start"),
-        ("POST", "call/stop"),
-        ("POST", "run/predict"),
-        ("POST", "api/start"),
-        ("POST", "queue/join"),
-        ("POST", "upload"),
-        ("POST", "component_server"),
-        ("POST", "cancel"),
-        ("POST", "reset"),
-        ("POST", "stream/some"),
-        ("POST", "mcp/"),
-        ("PUT", "mcp/"),
-        ("DELETE", "mcp/"),
-        ("GET", "queue/data?session_hash=other"),
-        ("GET", "call/start/event"),
-        ("GET", "heartbeat/other"),
-        ("GET", "token"),
-        ("GET", "user"),
-        ("GET", "info"),
-        ("GET", "upload_progress?upload_id=other"),
-        ("GET", "file=secret"),
-        ("GET", "../config"),
-        ("GET", "../logout"),
-        ("POST", "../login"),
-    ],
+    [(method, path) for method in CHANGES_OR_TELLS for path in CHANGES_OR_TELLS[method].split()],
 )
-@pytest.mark.parametrize("said", ["origin", "fetch"])
-def test_nothing_that_changes_or_tells_is_asked_by_another_site(server, method, path, said) -> None:
+@pytest.mark.parametrize(
+    "headers", [{"origin": FOREIGN}, {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}]
+)
+def test_nothing_that_changes_or_tells_is_asked_by_another_site(server, method, path, headers) -> None:
     address = f"{server.url}/gradio_api/{path}".replace("gradio_api/../", "")
-    headers = (
-        {"origin": FOREIGN}
-        if said == "origin"
-        else {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
-    )
     with server.http.stream(method, address, headers=headers) as answer:
         assert answer.status_code == 403, answer.status_code
         assert "access-control-allow-origin" not in answer.headers
@@ -147,37 +130,24 @@ def test_another_site_may_link_to_the_page_and_embed_it(server: PublicServer) ->
 
 
 def test_logins_are_cookies_that_no_other_site_sends(server: PublicServer) -> None:
-    answer = server.http.post(
-        "/login", data={"username": "ada", "password": "lovelace"}, headers={"origin": server.url}
-    )
-    cookies = answer.headers.get_list("set-cookie")
+    cookies = login(server).headers.get_list("set-cookie")
     assert len(cookies) == 2
     for cookie in cookies:
         assert cookie.lower().count("samesite=") == 1 and "samesite=lax" in cookie.lower(), cookie
         assert "httponly" in cookie.lower()
 
 
-def scope(
-    method: str = "POST",
-    path: str = "/gradio_api/call/start",
-    kind: str = "http",
-    scheme: str = "http",
-    **headers,
-):
+def scope(method: str = "POST", path: str = "/gradio_api/call/start", scheme: str = "http", **headers: str):
     pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    blocks = SimpleNamespace(share_url=None)
-    app = SimpleNamespace(get_blocks=lambda: blocks)
-    return {"type": kind, "method": method, "path": path, "scheme": scheme, "headers": pairs, "app": app}
+    app = SimpleNamespace(get_blocks=lambda: SimpleNamespace(share_url=None))
+    return {"type": "http", "method": method, "path": path, "scheme": scheme, "headers": pairs, "app": app}
 
 
 def test_a_page_that_came_without_tls_does_not_ask_one_with_it(monkeypatch) -> None:
     monkeypatch.delenv("SPACE_ID", raising=False)
-    asked = {"host": "studio.example.org", "origin": "http://studio.example.org"}
-    assert refusal(scope(**asked, scheme="https"), environment())
-    assert (
-        refusal(scope(**asked | {"origin": "https://studio.example.org"}, scheme="https"), environment())
-        is None
-    )
+    for came, is_refused in (("http", True), ("https", False)):
+        asked = scope(scheme="https", host="studio.example.org", origin=f"{came}://studio.example.org")
+        assert bool(refusal(asked, environment())) == is_refused
 
 
 @pytest.mark.parametrize("origin", [FOREIGN, "null"])
@@ -190,9 +160,8 @@ def test_no_other_site_opens_a_websocket(origin: str) -> None:
     async def send(message):
         heard.append(message["type"])
 
-    asked = scope(kind="websocket", scheme="ws", host="127.0.0.1", origin=origin) | {
-        "extensions": {"websocket.http.response": {}}
-    }
+    asked = scope(scheme="ws", host="127.0.0.1", origin=origin)
+    asked |= {"type": "websocket", "extensions": {"websocket.http.response": {}}}
     asyncio.run(SameOrigin(app)(asked, None, send))  # type: ignore[arg-type]
     assert heard == ["websocket.http.response.start", "websocket.http.response.body"]
 
@@ -226,23 +195,12 @@ def test_in_a_spaces_frame_the_page_is_answered_and_its_parent_is_not(space: Non
         {},
         {"x_cdvft_page": "guessed"},
     ):
-        for method, path in (
-            ("POST", "/gradio_api/queue/join"),
-            ("GET", "/gradio_api/queue/data"),
-            ("GET", "/logout"),
-        ):
-            assert refusal(scope(method, path, **asked, **other), environment()), (method, other)
+        for path in ("POST /gradio_api/queue/join", "GET /gradio_api/queue/data", "GET /logout"):
+            assert refusal(scope(*path.split(), **asked, **other), environment()), (path, other)
 
 
 def test_a_space_is_opened_in_its_frame_and_after_a_login(space: None) -> None:
-    opened = {
-        "host": SPACE,
-        "cookie": "session=signed",
-        "sec_fetch_site": "cross-site",
-        "sec_fetch_mode": "navigate",
-    }
+    by_a_link = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate", "cookie": "session=signed"}
     for path in ("/", "/login/huggingface", "/login/callback"):
-        assert refusal(scope("GET", path, **opened), environment()) is None
-    assert (
-        refusal(scope("POST", "/gradio_api/call/start", host=SPACE), environment()) is None
-    )  # a program, without a login
+        assert refusal(scope("GET", path, host=SPACE, **by_a_link), environment()) is None
+    assert refusal(scope(host=SPACE), environment()) is None  # a program, without a login

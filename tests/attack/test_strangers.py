@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -11,31 +12,20 @@ from in_process_server import OWNER, SECRET_NAME, PublicServer, public_server
 
 from cdvft_app.store.owners import token_hash
 
-KEY = "open, sesame seed"
 TOKENS: list[Any] = ["", "a stranger's token", token_hash(OWNER), None, True, [OWNER], {"token": OWNER}]
 WRONG: list[Any] = [None, True, -1, 2**70, 1e308, "", "\x00../../etc", "x" * 10_000, [], [[{}]], {"a": []}]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicServer]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("SPACE_ID", "CDVFT_LOGINS"):
-            patch.delenv(name, raising=False)
-        folder = tmp_path_factory.mktemp("runs")
-        for name, value in {
-            "RUNS_DIR": str(folder),
-            "CDVFT_PUBLIC": "1",
-            "CDVFT_OPERATOR_KEY": KEY,
-            "CDVFT_CODES": "blue-7",
-            "HF_HUB_OFFLINE": "1",
-        }.items():
-            patch.setenv(name, value)
-        with public_server(folder) as made:
-            yield made
+    folder = tmp_path_factory.mktemp("runs")
+    protected = {"CDVFT_OPERATOR_KEY": "open, sesame seed", "CDVFT_CODES": "blue-7"}
+    with public_server(folder, RUNS_DIR=str(folder), HF_HUB_OFFLINE="1", **protected) as made:
+        yield made
 
 
-def unchanged(server: PublicServer) -> str:
-    """All that is kept of the owner's run."""
+def kept(server: PublicServer) -> str:
+    """All of the owner's run."""
     return repr(server.store.get(server.run.id))
 
 
@@ -73,17 +63,16 @@ def test_wrong_arguments_get_a_sentence(server: PublicServer, endpoint, data, sa
 def test_every_named_endpoint_answers_anything_with_a_sentence(server: PublicServer) -> None:
     asked = 0
     for name, parameters in endpoints(server).items():
-        tries = [[value] * count for value in WRONG for count in {0, 1, len(parameters)}]
-        for data in tries:
-            ok, said = server.call(name, *data)
-            assert ok or (isinstance(said, str) and said), (name, data, said)
+        for value, count in product(WRONG, {0, 1, len(parameters)}):
+            ok, said = server.call(name, *[value] * count)
+            assert ok or (isinstance(said, str) and said), (name, value, count, said)
             assert SECRET_NAME not in json.dumps(said, default=str)
             asked += 1
     assert asked > 100
 
 
 def test_no_named_endpoint_does_anything_to_a_strangers_run(server: PublicServer) -> None:
-    before, asked = unchanged(server), 0
+    before, asked = kept(server), 0
     for name, parameters in endpoints(server).items():
         for token in TOKENS:
             run_id, data_of_others = server.run.id, {"data": {"id": server.run.id, "token": token}}
@@ -96,12 +85,12 @@ def test_no_named_endpoint_does_anything_to_a_strangers_run(server: PublicServer
             if "token" in {one["parameter_name"] for one in parameters} and name != "upload_dataset":
                 assert not ok or not said.get("run_id"), (name, token, said)
             asked += 1
-    assert unchanged(server) == before and asked > 50
+    assert kept(server) == before and asked > 50
     assert server.call("state", server.run.id, 0, OWNER)[0]  # who owns it reads it all along
 
 
 def test_nothing_of_the_page_does_anything_to_a_strangers_run(server: PublicServer) -> None:
-    before, asked = unchanged(server), 0
+    before, asked = kept(server), 0
     run = server.run
     payloads: list[Any] = [run.id, [run.id], {"cursors": {run.id: 0}}]
     for token in ("a stranger's token", token_hash(OWNER)):
@@ -127,4 +116,4 @@ def test_nothing_of_the_page_does_anything_to_a_strangers_run(server: PublicServ
             assert SECRET_NAME not in answer.text and OWNER not in answer.text, handler.api_name
             assert answer.status_code == 200 or answer.json()["error"], handler.api_name
             asked += 1
-    assert unchanged(server) == before and asked > 200
+    assert kept(server) == before and asked > 200

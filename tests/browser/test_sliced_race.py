@@ -29,10 +29,9 @@ class Space(Program):
         super().__init__(home / "runs")
         self.folder = home / "space"
         build(self.folder)
-        port = int(self.environment["GRADIO_SERVER_PORT"])
         short = {"CDVFT_SLICE_SECONDS": "1", "HF_HUB_OFFLINE": "1"}
         short["STAND_IN_QUOTA"] = "100000"  # seconds: a busy machine is not to end the race
-        self.environment = as_space.environment(home, port) | short
+        self.environment = as_space.environment(home, self.port) | short
         del self.environment["SYSTEM"]  # by which Gradio's own header asks the hub, and for fonts
 
     def files(self) -> list[str]:

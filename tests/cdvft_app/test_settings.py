@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from types import FrameType
 from typing import Any
 
 import pytest
+from traced_lines import Lines
 
 from cdvft_app import settings
 from cdvft_app.costs.request import parse_cost
@@ -45,21 +44,9 @@ def test_few_problems_are_all_told() -> None:
 
 def lines_run(count: int) -> int:
     """How many lines of settings.py run until `count` unknown settings are answered."""
-    lines = 0
-
-    def trace(frame: FrameType, event: str, argument: object) -> Any:
-        nonlocal lines
-        lines += event == "line"
-        return trace if frame.f_code.co_filename == settings.__file__ else None
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        with pytest.raises(InvalidChoice):
-            parse_race({f"k{number}": 1 for number in range(count)})
-    finally:
-        sys.settrace(before)
-    return lines
+    with Lines(str(settings.__file__)) as lines, pytest.raises(InvalidChoice):
+        parse_race({f"k{number}": 1 for number in range(count)})
+    return lines.count
 
 
 def test_twice_as_many_problems_are_at_most_twice_the_work() -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -77,14 +76,9 @@ def fetch(folder: Path) -> Path:
         with tarfile.open(archive) as sdist:
             for member in sdist.getmembers():
                 path = Path(member.name)
-                source = (
-                    sdist.extractfile(member)
-                    if path.parent.name == "tests" and path.suffix == ".py"
-                    else None
-                )
-                if source is not None:
-                    with package.joinpath(path.name).open("wb") as target:
-                        shutil.copyfileobj(source, target)
+                is_test = path.parent.name == "tests" and path.suffix == ".py"
+                if is_test and (source := sdist.extractfile(member)):
+                    package.joinpath(path.name).write_bytes(source.read())
         package.parent.rename(folder)  # whole or not at all
     return folder
 
@@ -105,19 +99,9 @@ def run(suite: Path, fault: str | None = None, *options: str, **settings) -> int
     environment.pop("CI", None)  # PEFT's own skips are on no list of ours
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(HERE), str(suite)])
     environment["CDVFT_FAULT"] = fault or ""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "selection",
-        "-p",
-        "no:randomly",
-        "-p",
-        "no:cacheprovider",
-        "-q",
-    ]
-    command += ["-o", "addopts=", "-W", "ignore", "--tb=short", *options, str(HERE / "suite.py")]
+    plugins = ["-p", "selection", "-p", "no:randomly", "-p", "no:cacheprovider"]
+    usual = ["-q", "-o", "addopts=", "-W", "ignore", "--tb=short"]
+    command = [sys.executable, "-m", "pytest", *plugins, *usual, *options, str(HERE / "suite.py")]
     return subprocess.run(command, env=environment, cwd=suite, check=False, **settings).returncode
 
 

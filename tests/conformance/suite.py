@@ -65,13 +65,8 @@ def tiny(kind: str, config: transformers.PretrainedConfig) -> str:
     return str(folder)
 
 
-SMALL = {
-    "vocab_size": 100,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 40,
-}
+SMALL = {"vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2}
+SMALL |= {"num_attention_heads": 4, "intermediate_size": 40}
 GPT2 = transformers.GPT2Config(
     vocab_size=100, n_embd=32, n_layer=2, n_head=4, n_positions=64, bos_token_id=1, eos_token_id=2
 )
@@ -178,10 +173,10 @@ INLINE = {
 
 
 # Some tests run only for methods on a list; CDVFT takes the place of one that is on it.
-upstream("testing_common").RoadConfig = CDVFTConfig  # mixed batches
-upstream("testing_common").LoHaConfig = CDVFTConfig  # transformers' Conv1D
-upstream("test_decoder_models").LoraConfig = CDVFTConfig  # mixed batches
 common = upstream("testing_common")
+common.RoadConfig = CDVFTConfig  # mixed batches
+common.LoHaConfig = CDVFTConfig  # transformers' Conv1D
+upstream("test_decoder_models").LoraConfig = CDVFTConfig  # mixed batches
 # This one asks for LoRA by its class, as tests of LoRA alone do, so that it alone sees another class there.
 BEAMS = "_test_generate_with_mixed_adapter_batches_and_beam_search"
 beams = getattr(common.PeftCommonTester, BEAMS)

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from email.message import Message
-from pathlib import Path
 
 import pytest
 
-FILE = Path(__file__).parents[2] / "deploy" / "audit.py"
-spec = importlib.util.spec_from_file_location("audit", FILE)
-assert spec and spec.loader
-audit = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(audit)
+from deploy import audit
 
 
 def test_a_package_that_nobody_was_asked_about_is_not_taken_for_sound() -> None:

@@ -16,15 +16,6 @@ from deploy.build_space import MAX_BYTES, ROOT, build, requirements
 # https://huggingface.co/docs/hub/spaces-config-reference and spaces-zerogpu
 ZERO_GPU_PYTHONS = ("3.10", "3.12")
 COLOURS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
-SCOPES = (
-    "read-repos",
-    "write-repos",
-    "contribute-repos",
-    "manage-repos",
-    "inference-api",
-    "jobs",
-    "webhooks",
-)
 MAX_WORDS = 60  # characters of the short description
 
 
@@ -50,14 +41,9 @@ def test_it_holds_what_a_space_needs_and_no_more(space):
 
 def test_its_page_is_found_from_there(space):
     names = "import cdvft_app, cdvft_app.ui.learn.lab_table as table, cdvft_app.results.requirements"
-    told = subprocess.run(
-        [sys.executable, "-c", f"{names}; print(cdvft_app.ASSETS.is_dir(), len(table.recorded_table()) > 0)"],
-        cwd=space,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert told.stdout.split() == ["True", "True"]
+    code = f"{names}; print(cdvft_app.ASSETS.is_dir(), len(table.recorded_table()) > 0)"
+    told = subprocess.check_output([sys.executable, "-c", code], cwd=space, text=True)
+    assert told.split() == ["True", "True"]
 
 
 def test_it_is_made_anew_and_never_over_something_else(space, tmp_path):
@@ -71,18 +57,11 @@ def test_it_is_made_anew_and_never_over_something_else(space, tmp_path):
 
 
 def test_its_torch_is_one_that_zero_gpu_offers_and_people_and_agents_are_served(space):
-    lines = (space / "requirements.txt").read_text().splitlines()
-    changed = [line for line in lines if re.match(r"(torch|gradio)\b(?!vision)", line)]
-    assert {line.split("#")[0].strip() for line in changed} == {
-        "torch>=2.8,<2.12",
-        "gradio[oauth,mcp]>=6.31,<7",
-    }
-    others = [line for line in lines if line not in changed]
-    assert others == [
-        line
-        for line in (ROOT / "requirements.txt").read_text().splitlines()
-        if not line.startswith(("torch>", "gradio>"))
-    ]
+    here, there = ((folder / "requirements.txt").read_text().splitlines() for folder in (ROOT, space))
+    changed = {line.split("#")[0].strip() for line in there if line not in here}
+    assert changed == {"torch>=2.8,<2.12", "gradio[oauth,mcp]>=6.31,<7"}
+    unchanged = [line for line in here if not line.startswith(("torch>", "gradio>"))]
+    assert [line for line in there if line in here] == unchanged
     with pytest.raises(ValueError, match="0 lines for torch"):
         requirements("gradio\n")
 
@@ -95,8 +74,7 @@ def test_the_hub_reads_its_card(card, space):
     assert SpaceHardware(data.suggested_hardware) is SpaceHardware.ZERO_A10G
     assert data.colorFrom in COLOURS and data.colorTo in COLOURS and len(data.emoji) <= 2
     assert len(data.short_description) <= MAX_WORDS
-    assert data.hf_oauth is True and set(data.hf_oauth_scopes) <= set(SCOPES)
-    assert {"jobs", "contribute-repos"} == set(data.hf_oauth_scopes)
+    assert data.hf_oauth is True and set(data.hf_oauth_scopes) == {"jobs", "contribute-repos"}
     assert MAX_MINUTES < data.hf_oauth_expiration_minutes <= 43_200, "a Job needs its sign-in to the end"
     assert data.thumbnail.startswith("https://huggingface.co/spaces/you/studio/resolve/main/")
     assert (space / data.thumbnail.partition("/resolve/main/")[2]).is_file()

@@ -34,10 +34,7 @@ def job(there: Path) -> None:
 def test_all_models_datasets_and_recipes_are_there(carry: Callable[[Path], object], tmp_path: Path) -> None:
     there = tmp_path / "there"
     carry(there)
-    told = subprocess.run(
-        [sys.executable, "-c", COUNT], cwd=there, capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert Path(told[0]).is_relative_to(there)
-    here = (catalog.MODELS, catalog.DATASETS, catalog.RECIPES)
-    assert [int(count) for count in told[1:]] == [len(entries) for entries in here]
-    assert min(len(entries) for entries in here) > 10
+    file, *counts = subprocess.check_output([sys.executable, "-c", COUNT], cwd=there, text=True).split()
+    assert Path(file).is_relative_to(there)
+    here = [len(entries) for entries in (catalog.MODELS, catalog.DATASETS, catalog.RECIPES)]
+    assert [*map(int, counts)] == here and min(here) > 10

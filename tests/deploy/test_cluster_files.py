@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import yaml
+from sources import ROOT
 
 from cdvft_app.settings.environment import Environment
 
-ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "cluster"
 RAY = re.findall(r"^ray\[client\]==([\d.]+)", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE)
+LAUNCHER = yaml.safe_load((FOLDER / "ray-cluster.yaml").read_text(encoding="utf-8"))
 
 
 def parts() -> dict[str, Any]:
+    """By their kinds, of which no two are alike: there is no service but the page's."""
     found = list(yaml.safe_load_all((FOLDER / "kuberay.yaml").read_text(encoding="utf-8")))
-    return {one["kind"]: one for one in found}
+    by_kind = {one["kind"]: one for one in found}
+    assert len(by_kind) == len(found)
+    return by_kind
 
 
 def containers(part: dict[str, Any]) -> list[dict[str, Any]]:
@@ -29,13 +32,12 @@ def containers(part: dict[str, Any]) -> list[dict[str, Any]]:
 def test_rays_launcher_takes_its_file() -> None:
     from ray.autoscaler._private.util import prepare_config, validate_config
 
-    config = yaml.safe_load((FOLDER / "ray-cluster.yaml").read_text(encoding="utf-8"))
-    prepared = prepare_config(config)
+    prepared = prepare_config(LAUNCHER)
     validate_config(prepared)
     types = prepared["available_node_types"]
     assert (types["head"]["resources"]["CPU"], types["head"].get("max_workers")) == (0, 0)
     assert (types["gpu"]["min_workers"], types["gpu"]["max_workers"]) == (0, 4)
-    assert "RAY_AUTH_MODE=token" in str(config["docker"]["run_options"])
+    assert "RAY_AUTH_MODE=token" in str(LAUNCHER["docker"]["run_options"])
 
 
 def test_rays_reader_of_kuberays_manifests_takes_ours() -> None:
@@ -78,14 +80,13 @@ def test_all_parts_are_one_image_with_one_version_of_ray() -> None:
     found = parts()
     spec = found["RayCluster"]["spec"]
     groups = [spec["headGroupSpec"], *spec["workerGroupSpecs"], found["Deployment"]["spec"]]
-    launcher = yaml.safe_load((FOLDER / "ray-cluster.yaml").read_text(encoding="utf-8"))
     images = {one["image"] for group in groups for one in containers(group)}
-    assert images == {launcher["docker"]["image"]}
+    assert images == {LAUNCHER["docker"]["image"]}
     (pinned,) = re.findall(r"ray\[client\]==([\d.]+)", (FOLDER / "Dockerfile").read_text())
     assert [spec["rayVersion"]] == RAY == [pinned]
 
 
-def test_no_service_but_the_pages_is_made() -> None:
-    services = [one for kind, one in parts().items() if kind == "Service"]
-    assert [one["metadata"]["name"] for one in services] == ["cdvft-page"]
-    assert "type" not in services[0]["spec"]  # reached within the cluster alone
+def test_the_only_service_is_the_pages() -> None:
+    service = parts()["Service"]
+    assert service["metadata"]["name"] == "cdvft-page"
+    assert "type" not in service["spec"]  # reached within the cluster alone

@@ -8,10 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from sources import ROOT
 
 from cdvft_app.ui import incoming
 
-CONFIG = (Path(__file__).parents[2] / "deploy" / "nginx.conf").read_text(encoding="utf-8")
+CONFIG = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
 
 
 def test_bodies_that_the_server_takes_are_handed_on() -> None:

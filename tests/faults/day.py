@@ -24,6 +24,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import telling_child
+
 HERE = Path(__file__).parent
 RECORD = HERE.parents[1] / "benchmarks" / "results" / "faults.json"
 VISITORS = {"address 192.0.2.1": "ada's", "code blue-7": "bob's", "account cyd": "cyd's"}
@@ -109,34 +111,30 @@ def one_life(root: Path, drawn: random.Random) -> tuple[str, float, list[str]]:
     fault = drawn.choice(list(FAULTS))
     after, times, step = drawn.randrange(300), drawn.choice([1, 1, 3, 40]), drawn.choice(CLOCK_STEPS)
     lasting = drawn.uniform(0.05, LONGEST_LIFE)
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
+
+    def act(tell: Callable[[str], object]) -> None:
+        def say(what: str, **facts: Any) -> None:
+            tell(json.dumps({"what": what, **facts}))
+
         try:
-            os.close(read)
-            libc = ctypes.CDLL(None)
-
-            def say(what: str, **facts: Any) -> None:
-                os.write(write, (json.dumps({"what": what, **facts}) + "\n").encode())
-
             real, begin = time.time, time.monotonic()
             # Set once in its life, half way.
             time.time = lambda: real() + (step if time.monotonic() - begin > lasting / 2 else 0.0)
-            libc.disk_fault_arm(FAULTS[fault], ctypes.c_long(after), ctypes.c_long(times), str(root).encode())
+            armed = ctypes.c_long(after), ctypes.c_long(times), str(root).encode()
+            ctypes.CDLL(None).disk_fault_arm(FAULTS[fault], *armed)
             signal.setitimer(signal.ITIMER_REAL, 30)  # whatever happens to who kills it
             live(root, random.Random(drawn.random()), say)
         except BaseException as error:  # the server's own failure, which no fault may cause
             say("crashed", why=f"{type(error).__name__}: {error}")
-        finally:
-            os._exit(1)
-    os.close(write)
+
+    child, read = telling_child.begin(act)
     time.sleep(lasting)
-    fault = fault if os.waitpid(child, os.WNOHANG) == (0, 0) else f"{fault}, died there"
-    if "died" not in fault:
+    met = fault if os.waitpid(child, os.WNOHANG) == (0, 0) else f"{fault}, died there"
+    if met == fault:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     with open(read, encoding="utf-8") as pipe:
-        return fault, step, pipe.readlines()
+        return met, step, pipe.readlines()
 
 
 def day(root: Path, kills: int, seed: int) -> dict[str, Any]:

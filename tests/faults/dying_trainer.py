@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import Any
+
+from traced_lines import Lines
 
 from cdvft_app.events import Event, Halt, Step
 from cdvft_app.settings import NO_EARLY_STOPPING, RunSettings
@@ -26,28 +25,21 @@ def train(folder: str, lives_until: int | None) -> None:
     from cdvft_app.training import checkpoints
     from cdvft_app.training.loop import RaceTrainer
 
-    lines, written = 0, 0
+    lines, written = Lines(fatal=lives_until), 0
     save, seal = RaceTrainer._save_checkpoint, checkpoints.write_checksums
-
-    def trace(frame: FrameType, event: str, argument: object) -> Any:
-        nonlocal lines
-        lines += event == "line"
-        if lines == lives_until:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return trace
 
     def saves(self: Any, *args: Any, **kwargs: Any) -> Any:
         nonlocal written
         written += 1
         if written == FATAL:
-            sys.settrace(trace)
+            sys.settrace(lines)
         return save(self, *args, **kwargs)
 
     def seals(checkpoint: Path) -> None:
         seal(checkpoint)
         sys.settrace(None)
         if written == FATAL:
-            (Path(folder) / "lines.txt").write_text(str(lines))
+            (Path(folder) / "lines.txt").write_text(str(lines.count))
 
     RaceTrainer._save_checkpoint, checkpoints.write_checksums = saves, seals  # type: ignore[method-assign]
     with (Path(folder) / "losses.txt").open("a") as log:

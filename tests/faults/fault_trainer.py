@@ -1,4 +1,4 @@
-"""A trainer of milliseconds, and waiting for what becomes of its runs."""
+"""A trainer of milliseconds."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import run_events
-from waiting import wait
 
 from cdvft_app.events import Done, Event, Halt, TrainingPaused
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import StoreError
-
-__all__ = ["FaultTrainer", "wait"]
 
 
 class FaultTrainer:

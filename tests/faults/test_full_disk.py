@@ -7,8 +7,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from fault_trainer import FaultTrainer, wait
+from fault_trainer import FaultTrainer
 from in_process import InProcess
+from waiting import wait
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.doctor import examine
@@ -22,10 +23,6 @@ def fill(disk: Path) -> None:
     with (disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
         while True:
             filler.write(b"x" * 4096)
-
-
-def make_room(disk: Path) -> None:
-    (disk / "filler").unlink()
 
 
 @contextmanager
@@ -47,14 +44,14 @@ def test_start_works_again_when_there_is_room(small_disk: Path) -> None:
         with pytest.raises(StoreError, match="The disk is full"):
             for _ in range(10_000):  # the file has some room of its own
                 store.create([three_steps] * 10, "secret")
-        make_room(small_disk)
+        (small_disk / "filler").unlink()
         for run in store.history(10_000):
             if run.id != before and run.state == "queued":
                 store.ask_to_stop(run.id)
         (after,) = queue.submit([three_steps], "secret")
         assert wait(store, after, *FINAL).state == "finished"
         assert store.folder(after).is_dir() and store.state(before) == "finished"
-    list(examine(small_disk / "runs"))
+    list(examine(small_disk / "runs"))  # which mends what there is
     assert list(examine(small_disk / "runs")) == []
 
 
@@ -70,7 +67,7 @@ def test_a_run_that_fills_the_disk_fails_and_goes_on_when_there_is_room(small_di
         shown = wait(store, run_id, *FINAL)  # at once, though nothing can keep it yet
         assert shown.state == "failed" and "The disk is full" in shown.reason
         assert shown.reason.count("/") == 0, "where the history lies is not for visitors"
-        make_room(small_disk)
+        (small_disk / "filler").unlink()
         failed = wait(store, run_id, *FINAL)
         assert failed.state == "failed" and failed.step >= 2
         queue.resume(run_id, "secret")

@@ -31,9 +31,8 @@ def live(folder: Path, until: int | None = None) -> None:
 
 def losses(folder: Path) -> dict[int, str]:
     """The last loss that was told of each step."""
-    return dict(
-        (int(step), loss) for step, loss in map(str.split, (folder / "losses.txt").read_text().splitlines())
-    )
+    told = map(str.split, (folder / "losses.txt").read_text().splitlines())
+    return {int(step): loss for step, loss in told}
 
 
 def test_whatever_is_half_written_the_run_goes_on_as_if_nothing_was(tmp_path: Path) -> None:

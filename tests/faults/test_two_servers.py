@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fault_trainer import wait
+from waiting import wait
 
 from cdvft_app.store.records import LeaseLost
 from cdvft_app.store.runs import RunStore

@@ -16,26 +16,24 @@ STAND_IN = Path(__file__).resolve().parent
 def environment(home: Path, port: int = 7860) -> dict[str, str]:
     """That of a Space: its names, its hardware, and a home that is lost at a restart."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "CHROMIUM") if name in os.environ}
-    return (
-        inherited
-        | {
-            "SYSTEM": "spaces",
-            "SPACE_ID": "you/cdvft-studio",
-            "SPACE_HOST": "you-cdvft-studio.hf.space",
-            "SPACE_AUTHOR_NAME": "you",
-            "SPACE_REPO_NAME": "cdvft-studio",
-            "SPACES_ZERO_GPU": "true",
-            "SPACES_ZERO_DEVICE_API_URL": "http://device-api.zero",
-            "GRADIO_SERVER_NAME": "0.0.0.0",
-            "GRADIO_SERVER_PORT": str(port),
-            "RUNS_DIR": str(home / "runs"),
-            "PYTHONPATH": str(STAND_IN),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONUNBUFFERED": "1",
-            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
-        }
-        | {name: value for name, value in os.environ.items() if name.startswith(("STAND_IN_", "CDVFT_"))}
-    )
+    return {
+        **inherited,
+        "SYSTEM": "spaces",
+        "SPACE_ID": "you/cdvft-studio",
+        "SPACE_HOST": "you-cdvft-studio.hf.space",
+        "SPACE_AUTHOR_NAME": "you",
+        "SPACE_REPO_NAME": "cdvft-studio",
+        "SPACES_ZERO_GPU": "true",
+        "SPACES_ZERO_DEVICE_API_URL": "http://device-api.zero",
+        "GRADIO_SERVER_NAME": "0.0.0.0",
+        "GRADIO_SERVER_PORT": str(port),
+        "RUNS_DIR": str(home / "runs"),
+        "PYTHONPATH": str(STAND_IN),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+        **{name: value for name, value in os.environ.items() if name.startswith(("STAND_IN_", "CDVFT_"))},
+    }
 
 
 def main() -> None:

@@ -9,18 +9,49 @@ from pathlib import Path
 import cluster_trainer
 import pytest
 from sources import ROOT
+from waiting import wait, wait_for
 
 from benchmarks.ray_cluster import LoopbackCluster
+from cdvft_app.cluster.executor import RayCluster
 from cdvft_app.events import Step
 from cdvft_app.settings import RunSettings
+from cdvft_app.store.processes import this_process
+from cdvft_app.store.states import FINAL
+from cdvft_app.training.executors import supervise
+from cdvft_app.training.queue import RunQueue
 
 HERE = Path(__file__).parent
 PATHS = [ROOT, ROOT / "tests", HERE, HERE.parent / "training"]
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a token that is for this test's cluster alone"}
 
 
+class Held:
+    """Has runs wait, by a file for each seed in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+
+    def hold(self, seed, phase="training"):
+        (self.folder / str(seed)).write_text(phase)
+
+    def holds(self, *seeds):
+        return all((self.folder / f"{seed}.held").exists() for seed in seeds)
+
+    def let_go(self, seed):
+        (self.folder / str(seed)).unlink()
+
+    def submit(self, store, queue, asked):
+        """The id of a run that is held in training, and has brought its first checkpoint."""
+        self.hold(asked.seed)
+        (run_id,) = queue.submit([asked], "a")
+        came = store.folder(run_id) / "checkpoints" / "checkpoint-5"
+        wait_for(lambda: self.holds(asked.seed) and came.is_dir())
+        return run_id
+
+
 @contextmanager
-def ray_cluster(held: Path, **variables: str) -> Iterator[LoopbackCluster]:
+def ray_cluster(held: Held, **variables: str) -> Iterator[LoopbackCluster]:
     """A cluster without nodes as yet.
 
     Runs of this process are to have one thread, and Ray's own idea is two.
@@ -28,7 +59,7 @@ def ray_cluster(held: Path, **variables: str) -> Iterator[LoopbackCluster]:
     environment = {
         "PYTHONPATH": os.pathsep.join(map(str, PATHS)),
         "OMP_NUM_THREADS": "2",
-        cluster_trainer.HELD: str(held),
+        cluster_trainer.HELD: str(held.folder),
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**TOKEN, "OMP_NUM_THREADS": "1"}.items():
@@ -40,20 +71,37 @@ def ray_cluster(held: Path, **variables: str) -> Iterator[LoopbackCluster]:
             made.close()
 
 
-def settings(seed, **more):
-    return RunSettings(method="cdvft", max_steps=20, checkpoint_every=5, seed=seed, **more)
+def executor_on(ray, trainer="train", address="", ships_code=False):
+    trainer = f"cluster_trainer:{trainer}"
+    return RayCluster(address or ray.address, ships_code=ships_code, trainer=trainer)
 
 
-def hold(held, seed, phase):
-    (held / str(seed)).write_text(phase)
+@contextmanager
+def queue_on(store, executor, workers=1) -> Iterator[RunQueue]:
+    queue = RunQueue(store, workers=workers, executor=executor)
+    queue.start()
+    yield queue
+    queue.close()
 
 
-def is_held(held, seed):
-    return (held / f"{seed}.held").exists()
+def settings(seed, max_steps=20, **more):
+    return RunSettings(method="cdvft", max_steps=max_steps, checkpoint_every=5, seed=seed, **more)
 
 
-def let_go(held, seed):
-    (held / str(seed)).unlink()
+def train_on(executor, store, asked):
+    """The run, trained to its end without a queue."""
+    (made,) = store.create([asked], "a")
+    supervise(store, store.leases.acquire(made.id, this_process()), executor)
+    executor.close()
+    return made.id
+
+
+def ends_whole(store, run_id, asked, attempt=1):
+    """The run once it has ended, to the losses of one that nothing disturbs."""
+    run = wait(store, run_id, *FINAL)
+    assert (run.state, run.result["attempt"]) == ("finished", attempt), run.reason
+    assert losses(store, run_id) == expected_losses(asked)
+    return run
 
 
 def expected_losses(asked):
@@ -71,5 +119,5 @@ def losses(store, run_id):
     return [row["loss"] for row in told]
 
 
-def notes(store, run_id):
-    return [row["text"] for row in store.rows(run_id, kinds=["note"])[0]]
+def notes(store, run_id, kind="note"):
+    return [row["text"] for row in store.rows(run_id, kinds=[kind])[0]]

@@ -6,13 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from held_runs import expected_losses, hold, is_held, let_go, losses, notes, ray_cluster, settings
-from waiting import wait, wait_for
+from held_runs import Held, ends_whole, executor_on, notes, queue_on, ray_cluster, settings
+from waiting import wait_for
 
 from benchmarks.ray_cluster import free_ports
-from cdvft_app.cluster.executor import RayCluster
 from cdvft_app.store.states import FINAL
-from cdvft_app.training.queue import RunQueue
 
 TRAINS, ENDS, WAITS = settings(71), settings(72), settings(73)
 pytestmark = pytest.mark.cluster
@@ -31,33 +29,23 @@ def redis(tmp_path):
 
 
 def test_runs_go_on_where_they_are_when_the_head_is_killed_and_started_again(store, tmp_path, redis):
-    held = tmp_path / "held"
-    held.mkdir()
-    hold(held, TRAINS.seed, "training")
-    hold(held, ENDS.seed, "final evaluation")
+    held = Held(tmp_path / "held")
+    held.hold(TRAINS.seed)
+    held.hold(ENDS.seed, "final evaluation")
     with ray_cluster(held, RAY_REDIS_ADDRESS=redis) as ray:
         nodes = [ray.add(cpus=1), ray.add(cpus=1)]
-        executor = RayCluster(ray.address, ships_code=False, trainer="cluster_trainer:train")
-        queue = RunQueue(store, workers=3, executor=executor)
-        queue.start()
-        trains, ends = queue.submit([TRAINS, ENDS], "a")
-        wait_for(lambda: is_held(held, TRAINS.seed) and is_held(held, ENDS.seed))
-        ray.kill_head()
-        let_go(held, ENDS.seed)
-        wait_for(lambda: list(Path(ray.home).rglob(f"{ends}/adapter/adapter_model.safetensors")))
-        (waits,) = queue.submit([WAITS], "a")
-        wait_for(lambda: "The cluster does not answer" in said(store, waits))
-        assert store.state(trains) not in FINAL and store.state(ends) not in FINAL
-        ray.start_head()
-        assert all(node.trains() for node in nodes)
-        let_go(held, TRAINS.seed)
-        runs = [wait(store, run_id, *FINAL) for run_id in (trains, ends, waits)]
-        queue.close()
-    for run, asked in zip(runs, (TRAINS, ENDS, WAITS), strict=True):
-        assert (run.state, run.result["attempt"]) == ("finished", 1), run.reason
-        assert losses(store, run.id) == expected_losses(asked)
-        assert not any("lost" in text or "Went on" in text for text in notes(store, run.id))
-
-
-def said(store, run_id):
-    return " ".join(row["text"] for row in store.rows(run_id, kinds=["preparing"])[0])
+        with queue_on(store, executor_on(ray), workers=3) as queue:
+            trains, ends = queue.submit([TRAINS, ENDS], "a")
+            wait_for(lambda: held.holds(TRAINS.seed, ENDS.seed))
+            ray.kill_head()
+            held.let_go(ENDS.seed)
+            wait_for(lambda: list(Path(ray.home).rglob(f"{ends}/adapter/adapter_model.safetensors")))
+            (waits,) = queue.submit([WAITS], "a")
+            wait_for(lambda: "The cluster does not answer" in str(notes(store, waits, "preparing")))
+            assert store.state(trains) not in FINAL and store.state(ends) not in FINAL
+            ray.start_head()
+            assert all(node.trains() for node in nodes)
+            held.let_go(TRAINS.seed)
+            for run_id, asked in ((trains, TRAINS), (ends, ENDS), (waits, WAITS)):
+                ends_whole(store, run_id, asked)
+                assert not any("lost" in text or "Went on" in text for text in notes(store, run_id))

@@ -15,16 +15,18 @@ import pytest
 import tiny_trainer
 from held_runs import (
     PATHS,
-    ROOT,
+    Held,
+    ends_whole,
+    executor_on,
     expected_losses,
-    hold,
-    is_held,
-    let_go,
     losses,
     notes,
+    queue_on,
     ray_cluster,
     settings,
+    train_on,
 )
+from sources import ROOT
 from waiting import wait, wait_for
 
 from benchmarks.ray_cluster import command
@@ -35,7 +37,6 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
 from cdvft_app.training.children import KILLED
 from cdvft_app.training.executors import LocalProcesses, supervise
-from cdvft_app.training.queue import RunQueue
 
 HERE = Path(__file__).parent
 REAL = RunSettings(method="cdvft", max_steps=12, checkpoint_every=5, batch_size=8, seed=cluster_trainer.REAL)
@@ -45,7 +46,7 @@ pytestmark = pytest.mark.cluster
 
 @pytest.fixture(scope="module")
 def held(tmp_path_factory):
-    return tmp_path_factory.mktemp("held")
+    return Held(tmp_path_factory.mktemp("held"))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def nodes(ray):
 
 @pytest.fixture(scope="module")
 def executor(ray, nodes):
-    return cluster_executor.RayCluster(ray.address, ships_code=False, trainer="cluster_trainer:train")
+    return executor_on(ray)
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +77,8 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def queue(store, executor):
-    made = RunQueue(store, workers=8, executor=executor)
-    made.start()
-    yield made
-    made.close()
+    with queue_on(store, executor, workers=8) as made:
+        yield made
 
 
 @pytest.fixture
@@ -99,10 +98,8 @@ def add(ray, nodes, executor):
 
 def test_a_run_trains_on_a_node_as_it_does_here(store, queue, executor):
     (run_id,) = queue.submit([settings(1)], "a")
-    run = wait(store, run_id, *FINAL)
-    assert (run.state, run.step, run.metric) == ("finished", 20, 0.75), run.reason
-    assert losses(store, run_id) == expected_losses(settings(1))
-    assert run.result["node"] == os.uname().nodename and run.result["attempt"] == 1
+    run = ends_whole(store, run_id, settings(1))
+    assert (run.step, run.metric, run.result["node"]) == (20, 0.75, os.uname().nodename)
     folder = store.folder(run_id)
     assert (folder / run.result["adapter_folder"] / "adapter_model.safetensors").is_file()
     assert not (folder / "checkpoints").exists() and not (folder / "incoming").exists()
@@ -117,14 +114,9 @@ def test_own_data_travels_with_the_run_and_is_removed_there(store, queue, monkey
     file.parent.mkdir(parents=True)
     file.write_bytes(rows)
     monkeypatch.setenv("RUNS_DIR", str(store.root))
+    held_apart = {"train_rows": 8, "evaluation_rows": 8}
     own = UploadedDataset(
-        sha256=sha256,
-        title="mine",
-        kind="text",
-        inputs=("text",),
-        label="label",
-        train_rows=8,
-        evaluation_rows=8,
+        sha256=sha256, title="mine", kind="text", inputs=("text",), label="label", **held_apart
     )
     (run_id,) = queue.submit([settings(2, data=own)], "a")
     run = wait(store, run_id, *FINAL)
@@ -134,7 +126,7 @@ def test_own_data_travels_with_the_run_and_is_removed_there(store, queue, monkey
 
 
 def test_stop_keeps_what_was_learned(store, queue):
-    (run_id,) = queue.submit([settings(3).model_copy(update={"max_steps": 3000})], "a")
+    (run_id,) = queue.submit([settings(3, max_steps=3000)], "a")
     wait_for(lambda: store.get(run_id).step > 3)
     queue.stop(run_id, "a")
     run = wait(store, run_id, *FINAL)
@@ -145,7 +137,7 @@ def test_stop_keeps_what_was_learned(store, queue):
 def test_a_run_that_waits_for_a_place_stops_at_once(store, queue, monkeypatch):
     monkeypatch.setenv("CDVFT_RUN_RESOURCES", "nowhere=1")
     (run_id,) = queue.submit([settings(5)], "a")
-    wait_for(lambda: any("waits" in row["text"] for row in store.rows(run_id, kinds=["preparing"])[0]))
+    wait_for(lambda: "waits" in str(notes(store, run_id, "preparing")))
     queue.stop(run_id, "a")
     run = wait(store, run_id, *FINAL)
     assert (run.state, run.reason) == ("stopped", "Stopped before the first step.")
@@ -153,14 +145,14 @@ def test_a_run_that_waits_for_a_place_stops_at_once(store, queue, monkeypatch):
 
 def test_a_limit_of_time_ends_it_and_it_goes_on_later(store, queue, monkeypatch):
     monkeypatch.setattr(queue, "max_seconds", 1)
-    (run_id,) = queue.submit([settings(4).model_copy(update={"max_steps": 150})], "a")
+    asked = settings(4, max_steps=150)
+    (run_id,) = queue.submit([asked], "a")
     run = wait(store, run_id, *FINAL)
     assert run.state == "failed" and "the limit of this server" in run.reason
     monkeypatch.setattr(queue, "max_seconds", None)
     queue.resume(run_id, "a")
-    run = wait(store, run_id, "finished")
+    wait(store, run_id, "finished")
     assert any(text.startswith("Went on from step") for text in notes(store, run_id))
-    asked = settings(4).model_copy(update={"max_steps": 150})
     assert losses(store, run_id) == expected_losses(asked)
 
 
@@ -168,9 +160,8 @@ def test_visitors_whose_time_is_used_up_have_their_runs_stopped(store, queue, mo
     monkeypatch.setattr(cluster_executor, "CHARGED_SECONDS", 0.5)
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "10")  # of both runs together
-    both, visitor = [settings(6), settings(17)], "address 192.0.2.1"
-    asked = [one.model_copy(update={"max_steps": 3000}) for one in both]
-    for run_id in queue.submit(asked, "a", visitor=visitor):
+    both, visitor = [settings(6, max_steps=3000), settings(17, max_steps=3000)], "address 192.0.2.1"
+    for run_id in queue.submit(both, "a", visitor=visitor):
         run = wait(store, run_id, *FINAL)
         assert run.state == "stopped" and 0 < run.step < 3000 and run.is_resumable, run.reason
     spent = sum(seconds for _, seconds in store.spending.since(visitor, 0))
@@ -178,9 +169,9 @@ def test_visitors_whose_time_is_used_up_have_their_runs_stopped(store, queue, mo
 
 
 def test_a_run_whose_process_is_killed_on_its_node_fails_and_says_so(store, queue, held):
-    hold(held, 16, "training")
+    held.hold(16)
     (run_id,) = queue.submit([settings(16)], "a")
-    trains = int(wait_for(lambda: is_held(held, 16) and (held / "16.held").read_text()))
+    trains = int(wait_for(lambda: held.holds(16) and (held.folder / "16.held").read_text()))
     os.kill(trains, signal.SIGKILL)
     run = wait(store, run_id, *FINAL)
     assert (run.state, run.reason, run.result["attempt"]) == ("failed", KILLED, 1)
@@ -192,13 +183,13 @@ def test_runs_ask_for_gpus_where_there_are_any(store, queue, executor, add, held
     wait_for(lambda: executor.asks() == "1 CPU, 1 GPU")
     both = [settings(7), settings(8)]
     for one in both:
-        hold(held, one.seed, "training")
+        held.hold(one.seed)
     ids = queue.submit(both, "a")
-    wait_for(lambda: all(is_held(held, one.seed) for one in both))
+    wait_for(lambda: held.holds(*(one.seed for one in both)))
     (third,) = queue.submit([settings(9)], "a")
-    wait_for(lambda: any("waits" in row["text"] for row in store.rows(third, kinds=["preparing"])[0]))
+    wait_for(lambda: "waits" in str(notes(store, third, "preparing")))
     for one in both:
-        let_go(held, one.seed)
+        held.let_go(one.seed)
     (shared,) = queue.submit([settings(10, all_gpus=True)], "a")
     assert all(wait(store, run_id, *FINAL).state == "finished" for run_id in (*ids, third, shared))
     assert {gpus(store, run_id) for run_id in ids} == {"0", "1"}
@@ -221,15 +212,11 @@ def killed(store, queue, ray, nodes, held):
     asked = {phase: settings(seed) for phase, seed in PHASES.items()}
     asked["training a model"] = REAL
     for phase, one in asked.items():
-        hold(held, one.seed, phase.removesuffix(" a model"))
+        held.hold(one.seed, phase.removesuffix(" a model"))
     ids = dict(zip(asked, queue.submit(list(asked.values()), "a"), strict=True))
-    wait_for(lambda: all(is_held(held, one.seed) for one in asked.values()))
-    for phase, step in {
-        "training": 5,
-        "checkpoint": 5,
-        "final evaluation": 20,
-        "training a model": 5,
-    }.items():
+    wait_for(lambda: held.holds(*(one.seed for one in asked.values())))
+    brought = {"training": 5, "checkpoint": 5, "final evaluation": 20, "training a model": 5}
+    for phase, step in brought.items():
         came = store.folder(ids[phase]) / "checkpoints" / f"checkpoint-{step}"
         wait_for(came.is_dir)
     nodes[0].send(signal.SIGKILL)
@@ -241,12 +228,9 @@ def killed(store, queue, ray, nodes, held):
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_run_whose_node_is_killed_goes_on_elsewhere(store, killed, phase):
-    run = store.get(killed[phase])
-    assert (run.state, run.result["attempt"]) == ("finished", 2), run.reason
-    assert losses(store, run.id) == expected_losses(settings(PHASES[phase]))
-    begun = {"preparing": "begins again elsewhere", "training": "goes on elsewhere from step 5"}
-    begun |= {"checkpoint": "goes on elsewhere from step 5"}
-    begun |= {"final evaluation": "goes on elsewhere from step 20"}
+    run = ends_whole(store, killed[phase], settings(PHASES[phase]), attempt=2)
+    begun = {"preparing": "begins again elsewhere", "final evaluation": "goes on elsewhere from step 20"}
+    begun |= dict.fromkeys(("training", "checkpoint"), "goes on elsewhere from step 5")
     (lost,) = (text for text in notes(store, run.id) if "was lost" in text)
     assert lost.endswith(f"The run {begun[phase]}.")
 
@@ -271,7 +255,7 @@ def test_a_model_goes_on_to_the_same_bit(store, killed, tmp_path_factory):
 
 @pytest.mark.parametrize("end", ["page", "head"])
 def test_a_run_goes_on_when_the_connection_is_cut(store, queue, executor, ray, end):
-    asked = settings({"page": 21, "head": 23}[end]).model_copy(update={"max_steps": 300})
+    asked = settings({"page": 21, "head": 23}[end], max_steps=300)
     (run_id,) = queue.submit([asked], "a")
     wait_for(lambda: store.get(run_id).step > 3)
     if end == "page":
@@ -281,9 +265,7 @@ def test_a_run_goes_on_when_the_connection_is_cut(store, queue, executor, ray, e
         assert speaks
         for one in speaks:
             one.kill()
-    run = wait(store, run_id, *FINAL)
-    assert (run.state, run.result["attempt"]) == ("finished", 1), run.reason
-    assert losses(store, run_id) == expected_losses(asked)
+    ends_whole(store, run_id, asked)
 
 
 def test_a_page_that_was_killed_follows_its_runs_again(executor, ray, tmp_path, monkeypatch):
@@ -296,14 +278,10 @@ def test_a_page_that_was_killed_follows_its_runs_again(executor, ray, tmp_path, 
     page.wait()
     (run,) = store.history()
     wait_for(lambda: store.get(run.id).is_left_on_cluster)
-    again = RunQueue(store, executor=executor)
-    again.start()
-    run = wait(store, run.id, "finished")
-    assert run.result["attempt"] == 1, "nothing was begun a second time"
-    assert losses(store, run.id) == expected_losses(run.settings)
-    assert not any("was lost" in text for text in notes(store, run.id))
     monkeypatch.setattr(executor, "close", lambda: None)  # others' too
-    again.close()
+    with queue_on(store, executor):
+        ends_whole(store, run.id, run.settings)  # nothing was begun a second time
+    assert not any("was lost" in text for text in notes(store, run.id))
     store.close()
 
 
@@ -326,7 +304,7 @@ def test_a_stranger_is_told_what_to_check(store, ray, monkeypatch):
     run, since = store.leases.acquire(made.id, this_process()), time.monotonic()
     supervise(store, run, stranger, closing=lambda: time.monotonic() - since > 3)
     stranger.close()
-    said = [row["text"] for row in store.rows(made.id, kinds=["preparing"])[0]]
+    said = notes(store, made.id, "preparing")
     assert any(text.startswith("The cluster does not answer: ") and "token" in text for text in said), said
 
 
@@ -335,15 +313,13 @@ def test_a_large_checkpoint_goes_through_the_storage(
 ):
     monkeypatch.setenv("CDVFT_STORAGE", str(tmp_path / "lab"))
     asked = settings(cluster_trainer.LARGE[0])
-    hold(held, asked.seed, "training")
+    held.hold(asked.seed)
     (run_id,) = queue.submit([asked], "a")
     stored = store.folder(run_id) / "checkpoints" / "stored.json"
-    wait_for(lambda: is_held(held, asked.seed) and stored.is_file())
+    wait_for(lambda: held.holds(asked.seed) and stored.is_file())
     nodes[0].send(signal.SIGKILL)
     nodes[0] = ray.add(cpus=5)
-    run = wait(store, run_id, *FINAL)
-    assert (run.state, run.result["attempt"]) == ("finished", 2), run.reason
-    assert losses(store, run_id) == expected_losses(asked)
+    ends_whole(store, run_id, asked, attempt=2)
     assert any("are kept in CDVFT_STORAGE" in text for text in notes(store, run_id))
     wait_for(lambda: not list((tmp_path / "lab").rglob("*.zip")))
 
@@ -351,33 +327,23 @@ def test_a_large_checkpoint_goes_through_the_storage(
 def test_a_node_is_free_when_the_program_ends_with_its_run(store, ray, add, monkeypatch):
     node = add(1, last=1)
     monkeypatch.setenv("CDVFT_RUN_RESOURCES", "last=1")
-    own = cluster_executor.RayCluster(ray.address, ships_code=False, trainer="cluster_trainer:train")
-    (made,) = store.create([settings(94)], "a")
-    supervise(store, store.leases.acquire(made.id, this_process()), own)
-    own.close()
-    assert store.state(made.id) == "finished"
+    run_id = train_on(executor_on(ray), store, settings(94))
+    assert store.state(run_id) == "finished"
     wait_for(lambda: not node.trains(), seconds=5)
 
 
 def test_on_a_node_of_the_cluster_auto_is_address_enough(store, ray, nodes, monkeypatch):
     monkeypatch.setenv("RAY_TMPDIR", ray.home)
-    near = cluster_executor.RayCluster("auto", ships_code=False, trainer="cluster_trainer:train")
-    (made,) = store.create([settings(91)], "a")
-    supervise(store, store.leases.acquire(made.id, this_process()), near)
-    near.close()
-    assert store.state(made.id) == "finished"
-    assert losses(store, made.id) == expected_losses(settings(91))
+    run_id = train_on(executor_on(ray, address="auto"), store, settings(91))
+    ends_whole(store, run_id, settings(91))
 
 
 def test_a_checkout_is_sent_to_nodes_that_do_not_have_it(store, ray, add, monkeypatch):
     without = os.pathsep.join(str(path) for path in PATHS if path != ROOT)
     add(1, {"PYTHONPATH": without}, bare=1)
     monkeypatch.setenv("CDVFT_RUN_RESOURCES", "bare=1")
-    shipping = cluster_executor.RayCluster(ray.address, ships_code=True, trainer="cluster_trainer:train")
-    (made,) = store.create([settings(92)], "a")
-    supervise(store, store.leases.acquire(made.id, this_process()), shipping)
-    shipping.close()
-    assert store.state(made.id) == "finished", store.get(made.id).reason
+    run_id = train_on(executor_on(ray, ships_code=True), store, settings(92))
+    assert store.state(run_id) == "finished", store.get(run_id).reason
 
 
 @pytest.fixture
@@ -411,9 +377,7 @@ def test_a_run_is_shared_by_two_nodes_as_by_two_processes_here(store, queue, hal
 
 def test_a_shared_run_goes_on_when_one_of_its_nodes_is_lost(store, queue, add, halves, *, held, tmp_path):
     asked = REAL.model_copy(update={"seed": REAL.seed + 2})
-    hold(held, asked.seed, "training")
-    (run_id,) = queue.submit([asked], "a")
-    wait_for(lambda: is_held(held, asked.seed) and list(store.folder(run_id).rglob("checkpoint-5")))
+    run_id = held.submit(store, queue, asked)
     other = next(node for node in halves if not node.trains())
     add(1, half=1)
     other.send(signal.SIGKILL)
@@ -429,33 +393,25 @@ def test_a_full_object_store_hinders_nothing(store, queue, ray):
     )
     assert filling.stdout and "full\n" in filling.stdout  # which waits for it
     (run_id,) = queue.submit([settings(41)], "a")
-    run = wait(store, run_id, *FINAL)
+    wait(store, run_id, *FINAL)
     filling.kill()
-    assert (run.state, run.result["attempt"]) == ("finished", 1), run.reason
-    assert losses(store, run_id) == expected_losses(settings(41))
+    ends_whole(store, run_id, settings(41))
 
 
 def test_a_node_that_says_nothing_is_left_and_may_come_back(store, queue, ray, nodes, held):
-    hold(held, 51, "training")
-    (run_id,) = queue.submit([settings(51)], "a")
-    wait_for(lambda: is_held(held, 51) and list(store.folder(run_id).rglob("checkpoint-5")))
+    run_id = held.submit(store, queue, settings(51))
     hanging, nodes[0] = nodes[0], ray.add(cpus=5)
     hanging.send(signal.SIGSTOP)
     wait_for(lambda: store.get(run_id).result.get("attempt") == 2)
-    let_go(held, 51)
+    held.let_go(51)
     hanging.send(signal.SIGCONT)  # its attempt, too, would go on
-    run = wait(store, run_id, *FINAL)
+    wait(store, run_id, *FINAL)
     hanging.send(signal.SIGKILL)
-    assert (run.state, run.result["attempt"]) == ("finished", 2), run.reason
-    assert losses(store, run_id) == expected_losses(settings(51))
+    ends_whole(store, run_id, settings(51), attempt=2)
 
 
 def test_runs_go_on_when_the_head_is_started_anew(store, queue, ray, held):
-    hold(held, 61, "training")
-    (run_id,) = queue.submit([settings(61)], "a")
-    wait_for(lambda: is_held(held, 61) and list(store.folder(run_id).rglob("checkpoint-5")))
+    run_id = held.submit(store, queue, settings(61))
     ray.restart()
     ray.add(cpus=5)
-    run = wait(store, run_id, *FINAL)
-    assert (run.state, run.result["attempt"]) == ("finished", 2), run.reason
-    assert losses(store, run_id) == expected_losses(settings(61))
+    ends_whole(store, run_id, settings(61), attempt=2)

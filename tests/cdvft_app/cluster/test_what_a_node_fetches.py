@@ -7,15 +7,13 @@ import json
 from contextlib import contextmanager
 
 import pytest
-from held_runs import notes, ray_cluster, settings
+from held_runs import Held, executor_on, notes, queue_on, ray_cluster, settings
 from waiting import wait
 from wheels import make_wheel
 
 from cdvft_app.catalog.hub import pin_dataset_commit
-from cdvft_app.cluster.executor import RayCluster
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.states import FINAL
-from cdvft_app.training.queue import RunQueue
 
 MODEL, DATA, PINNED, LATER = "ada/tiny", "ada/films", "1" * 40, "2" * 40
 ROWS = "text,label\n" + "".join(f"a very {word} film,{word}\n" for word in ("good", "bad") * 24)
@@ -25,15 +23,11 @@ pytestmark = pytest.mark.cluster
 @contextmanager
 def trained_side_by_side(store, asked, trainer, folder, **variables):
     """The runs, which a node with nothing in its caches has trained at the same time."""
-    (folder / "held").mkdir()
     empty = {"CDVFT_CACHE": str(folder / "cache"), "HF_HOME": str(folder / "hub")}
-    with ray_cluster(folder / "held", **empty, **variables) as ray:
+    with ray_cluster(Held(folder / "held"), **empty, **variables) as ray:
         ray.add(cpus=len(asked))
-        executor = RayCluster(ray.address, ships_code=False, trainer=f"cluster_trainer:{trainer}")
-        queue = RunQueue(store, workers=len(asked), executor=executor)
-        queue.start()
-        yield [wait(store, run_id, *FINAL) for run_id in queue.submit(asked, "a")]
-        queue.close()
+        with queue_on(store, executor_on(ray, trainer), workers=len(asked)) as queue:
+            yield [wait(store, run_id, *FINAL) for run_id in queue.submit(asked, "a")]
 
 
 def test_the_pinned_commit_is_read_when_the_branch_has_moved_on(store, stub, bert_folder, tmp_path):

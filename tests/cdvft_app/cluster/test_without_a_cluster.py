@@ -65,10 +65,14 @@ def cluster(monkeypatch):
     return made
 
 
+def leased(store, **more):
+    (made,) = store.create([RUN], "a", **more)
+    return store.leases.acquire(made.id, this_process())
+
+
 @pytest.fixture
 def run(store):
-    (made,) = store.create([RUN], "a")
-    return store.leases.acquire(made.id, this_process())
+    return leased(store)
 
 
 @pytest.fixture
@@ -124,10 +128,8 @@ def test_a_run_that_the_cluster_knows_is_followed_and_one_that_it_does_not_begin
     store, run, cluster, ray
 ):
     store.append(run.id, Placed(4, "lab-1"), run.epoch)
-    cluster.updates = [
-        Update(lost="The cluster does not know this run any more."),
-        Update(rows=ROWS, last=3, state="finished"),
-    ]
+    unknown = Update(lost="The cluster does not know this run any more.")
+    cluster.updates = [unknown, Update(rows=ROWS, last=3, state="finished")]
     supervise(store, run, ray)
     first, second = cluster.asked
     assert (first.order.attempt, first.create) == (4, False)
@@ -136,17 +138,14 @@ def test_a_run_that_the_cluster_knows_is_followed_and_one_that_it_does_not_begin
 
 
 def test_who_owns_a_run_does_not_leave_with_it(store, cluster, ray):
-    (made,) = store.create([RUN], "secret", visitor="address 192.0.2.1")
-    run = store.leases.acquire(made.id, this_process())
+    run = leased(store, visitor="address 192.0.2.1")
     facts = json.loads(ray.order(store, run, 1, None).files[f"runs/{run.id}/run.json"])
     assert facts["id"] == run.id and (facts["token_hash"], facts["visitor"]) == (None, None)
 
 
 def test_stop_is_asked_for_with_each_pull(store, run, cluster, ray):
-    cluster.updates = [
-        Update(node="lab-1"),
-        Update(last=0, node="lab-1", state="stopped", reason="Stopped early."),
-    ]
+    stopped = Update(last=0, node="lab-1", state="stopped", reason="Stopped early.")
+    cluster.updates = [Update(node="lab-1"), stopped]
     store.ask_to_stop(run.id)
     supervise(store, run, ray)
     assert all(one.stop for one in cluster.asked)
@@ -157,8 +156,7 @@ def test_a_visitor_without_time_left_has_its_run_stopped(store, cluster, ray, mo
     monkeypatch.setattr(executor, "CHARGED_SECONDS", 0.0)
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "1")
-    (made,) = store.create([RUN], "a", visitor="address 192.0.2.1")
-    run = store.leases.acquire(made.id, this_process())
+    run = leased(store, visitor="address 192.0.2.1")
     store.spending.charge("address 192.0.2.1", "training", 5)
     cluster.updates = [Update(node="lab-1"), Update(node="lab-1"), Update(node="lab-1", state="stopped")]
     supervise(store, run, ray)
@@ -180,8 +178,7 @@ def test_a_visitor_pays_for_the_time_on_nodes_and_not_for_the_wait(store, cluste
         return update
 
     monkeypatch.setattr(cluster, "pull", pull)
-    (made,) = store.create([RUN], "a", visitor=visitor)
-    run = store.leases.acquire(made.id, this_process())
+    run = leased(store, visitor=visitor)
     supervise(store, run, ray)
     assert store.state(run.id) == "finished" and clock.now == 312
     assert sum(seconds for _, seconds in store.spending.since(visitor, 0)) == 7 + 5
@@ -223,11 +220,9 @@ def test_benchmarks_hear_of_runs_on_a_cluster_what_they_hear_of_those_here(monke
     monkeypatch.setattr(train_command, "on_cluster", lambda address: InProcess(cluster_trainer.train))
     kept = []
     train_each([settings(1), settings(2)], kept.append, "ray://lab-1:10001")
-    assert [one.settings for one in kept] == [settings(1), settings(2)]
-    for one in kept:
-        assert [event.loss for event in one.events if isinstance(event, Step)] == expected_losses(
-            one.settings
-        )
+    for one, asked in zip(kept, (settings(1), settings(2)), strict=True):
+        assert one.settings == asked
+        assert [event.loss for event in one.events if isinstance(event, Step)] == expected_losses(asked)
         assert one.last(Done).metric == 0.75 and not one.failed
         assert one.times == sorted(one.times) and one.times[-1] <= one.seconds
 
@@ -297,20 +292,10 @@ def test_what_is_packed_is_unpacked_the_same_and_leads_nowhere_else(tmp_path):
     assert not list(tmp_path.parent.glob("outside")) and (tmp_path / "evil" / "outside").is_file()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../run.json",
-        "run.json",
-        "rows.jsonl",
-        "snapshots/../../x",
-        "checkpoints/checkpoint-1/../..",
-        "adapter/x",
-        "x",
-    ],
-)
-def test_a_node_puts_nothing_else_into_a_runs_folder(name):
-    assert transfer.COMES_BACK.fullmatch(name) is None
+def test_a_node_puts_nothing_else_into_a_runs_folder():
+    for name in ("../run.json", "run.json", "rows.jsonl", "snapshots/../../x", "adapter/x", "x"):
+        assert not transfer.COMES_BACK.fullmatch(name), name
+    assert not transfer.COMES_BACK.fullmatch("checkpoints/checkpoint-1/../..")
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "runs/../../x"])
@@ -436,12 +421,8 @@ def test_where_ray_is_not_installed_the_address_is_refused_with_what_to_install(
 
 
 def test_a_child_that_does_not_answer_is_no_news(monkeypatch):
-    class Silent:
-        alive = staticmethod(lambda: True)
-        has_message = staticmethod(lambda: False)
-        end = staticmethod(lambda: None)
-
-    monkeypatch.setattr(connection, "WorkerProcess", lambda *given: Silent())
+    silent = SimpleNamespace(alive=lambda: True, has_message=lambda: False, end=lambda: None)
+    monkeypatch.setattr(connection, "WorkerProcess", lambda *given: silent)
     asked = Connection("ray://lab-1:10001")
     order = Order("a" * 32, 1, {}, None, {}, 1, "", "", "")
     for _ in range(3):
