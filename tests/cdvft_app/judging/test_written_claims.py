@@ -940,11 +940,22 @@ def what_tried_is_shown_to_help() -> str:
     (lead, _, choice) = found[helps[0]]
     own = {key: one for key, (one, method, _) in found.items() if method == "cdvft"}
     recipe, name = max(own, key=lambda key: own[key].size)
-    largest = own[recipe, name]
+    largest, what = own[recipe, name], found[recipe, name][2]
+    (tried,) = [one for one in training_choices.families(recipe)[name].choices if one.name == what]
+    plans = (
+        catalog.resolve(training_choices.settings(recipe, "cdvft", (one, 1.0, 0, False)))
+        for one in (tried, training_choices.USUAL)
+    )
+    numbers = [plan.trainable_parameters() for plan in plans]
+    elsewhere = [
+        f"`{recipe}`" for recipe in training_choices.RECIPES
+        if recipe != "sentiment" and "lora_plus" in training_choices.judged(recipe, runs[recipe])
+    ]  # fmt: skip
     return (
-        f"Nothing of it is shown to help CDVFT: the largest gain, {size(largest)} points by "
-        f"{found[recipe, name][2]} on `{recipe}` {interval(largest)}, may be chance. {choice} is shown to "
-        f"help LoRA on `sentiment`, by {size(lead)} points {interval(lead)}, and on `mnist` is not."
+        f"Nothing of it is shown to help CDVFT: the largest gain, {size(largest)} points by {what} on "
+        f"`{recipe}` {interval(largest)}, with {numbers[0]:,} trained numbers in place of {numbers[1]:,}, "
+        f"may be chance. {choice} is shown to help LoRA on `sentiment`, by {size(lead)} points "
+        f"{interval(lead)}, and on {joined(elsewhere)} no ratio is."
     )
 
 
