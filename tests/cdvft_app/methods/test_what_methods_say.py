@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from pydantic import ValidationError
@@ -148,3 +149,22 @@ def test_what_was_changed_from_the_start():
     assert Cdvft().changed() == [] and C3A().changed() == []
     changed = Cdvft(m=3, alpha=0.5, init_weights="zero_circulant", learning_rate=0.1).changed()
     assert list(map(plain, changed)) == ["m = 3", "α = 0.5", "zero at first = circulant"]
+
+
+@pytest.mark.parametrize(
+    ("method", "faster"),
+    [
+        (Cdvft(input_diagonal_lr_ratio=4.0), ["cdvft_diagonals.default.0"]),
+        (Lora(loraplus_lr_ratio=4.0), ["lora_B.default.weight"]),
+        (Dora(loraplus_lr_ratio=4.0), ["lora_B.default.weight", "lora_magnitude_vector.default.weight"]),
+        *((kind(), []) for kind in (Cdvft, Lora, Dora, FourierFT, C3A, Vera, Head, Full)),
+    ],
+)
+def test_a_ratio_is_of_the_rates_of_parameters_with_these_names(method, faster):
+    """Names as PEFT has them; another factor is not meant, nor a module whose name ends alike."""
+    last = ["cdvft_diagonals.default.0", "cdvft_diagonals.default.1", "cdvft_diagonals.default.10",
+            "cdvft_circulants.default.0", "lora_A.default.weight", "lora_B.default.weight",
+            "lora_magnitude_vector.default.weight", "my_lora_B.weight"]  # fmt: skip
+    found = {name: ratio for pattern, ratio in method.lr_ratios().items()
+             for name in last if re.search(pattern, f"base_model.model.layer.0.query.{name}")}  # fmt: skip
+    assert found == dict.fromkeys(faster, 4.0)
