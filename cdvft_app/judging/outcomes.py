@@ -196,10 +196,15 @@ def _point(runs: Sequence[ComparedRun], varied: Mapping[str, set[str]]) -> Point
     first = runs[0]
     method = first.settings.method
     sizes = method.sizes()
+    named = varied[first.method] | {
+        name
+        for name, one in method.settings().items()
+        if one.in_label == "changed" and name not in sizes and getattr(method, name) != one.default
+    }
     extra = [
         _setting_text(method, name, value)
         for name, value in configuration_values(first.settings).items()
-        if name in varied[first.method]
+        if name in named
     ]
     metric = spread_over_seeds((run.settings.seed, run.metric) for run in runs)
     assert metric is not None  # each has a score

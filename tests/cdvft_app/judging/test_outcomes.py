@@ -91,6 +91,14 @@ def test_a_label_says_what_tells_settings_apart_and_a_size_what_they_share():
     assert len(placed(ran("lora", 0.7, 9, m=2), ran("lora", 0.8, 9, m=3))) == 1
 
 
+def test_a_setting_that_is_not_as_usual_is_told_though_no_other_run_differs_in_it():
+    plus, ranks = placed(
+        ran("lora", 0.7, 9, lora_loraplus_lr_ratio=4.0), ran("dora", 0.7, 99, dora_rank_pattern="query=16")
+    )
+    assert plain(plus.label) == "LoRA r = 8, LoRA+ = 4"
+    assert plain(ranks.label) == "DoRA r = 8, ranks = query=16"
+
+
 def test_each_kind_of_setting_is_told_in_a_label():
     schedules = (
         {"schedule": "linear"},
