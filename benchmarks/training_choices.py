@@ -6,11 +6,11 @@
 A family is choices of one kind: CDVFT's input diagonals, which begin at ones, at 2, 4, 8 ... times the rate
 of the other factors (`cdvft.create_optimizer`); Adam's betas and epsilon; the warm-up; m = 3; adapters at
 other layers; and LoRA+, a higher rate for LoRA's second matrix. Each choice, and what is usual, is trained at
-two multiples of the recipe's rate: none is to win by a rate that was too low. Of each the rate with the
-lowest loss on validation rows is taken, the mean of two seeds. Ratios go on past the first three while the
-highest is the best. Where a choice has a lower loss than what is usual, the best and what is usual, each at
-its own rate, train with seeds 0 to 4, and are judged row by row on the evaluation rows, all families of a
-recipe together. Every run is the recipe's own but for that.
+two multiples of the recipe's rate and at none above: docs/method.md says of a lead whether it is one over the
+best rate, too. Of each the rate with the lowest loss on validation rows is taken, the mean of two seeds.
+Ratios go on past the first three while the highest is the best. Where a choice has a lower loss than what is
+usual, the best and what is usual, each at its own rate, train with seeds 0 to 4, and are judged row by row on
+the evaluation rows, all families of a recipe together. Every run is the recipe's own but for that.
 
 It says how many hours it will take at the most before it starts. Writes
 benchmarks/results/training_choices.json after every run; run again to go on where it was cut off.

@@ -58,8 +58,9 @@ def equal_numbers() -> EvidenceFigure | None:
             if key not in NO_ADAPTERS and any(point.method == key for own in found.values() for point in own)
         ],
         "behind": [
-            "Every setting stands at its own best learning rate of the same multiples of its method's usual "
-            "one, found on validation rows. The dotted line joins the best means; which are best is not "
+            "Bars are 95\u00a0% intervals, over seeds and rows. Every setting stands at its own best learning "
+            "rate of the same multiples of its method's usual one, and one beyond these where the best is at an "
+            "end, found on validation rows. The dotted line joins the best means; which are best is not "
             "shown. A head's numbers, the same for all, are not among the trained ones. The head alone "
             "trains no others, full fine-tuning all, so each is a level line.",
             "On recipes that write, where a setting takes a core up to an hour, only the eight settings that "
@@ -72,10 +73,11 @@ def equal_numbers() -> EvidenceFigure | None:
             ),
             *([f"Not recorded: {', '.join(left_out)}."] if left_out else []),
         ],
-        "columns": ["Recipe", "Setting", "Trained numbers", "Mean", "Low", "High", "Learning rate"],
+        "columns": [
+            "Recipe", "Setting", "Trained numbers", "Mean, %", "Low, %", "High, %", "Learning rate",
+        ],
         "rows": [
-            [recipe, point.label, point.numbers, round(point.mean, 4), round(point.low, 4),
-             round(point.high, 4), point.settings.method.learning_rate]
+            [recipe, point.label, point.numbers, *_percent(point), point.settings.method.learning_rate]
             for recipe, own in found.items()
             for point in own
         ],
@@ -83,7 +85,9 @@ def equal_numbers() -> EvidenceFigure | None:
         "command": record["command"],
         "again": [
             (
-                form_address.query([one.own.settings, one.rival.settings]),
+                form_address.query(
+                    [side.settings.model_copy(update={"seed": 0}) for side in (one.own, one.rival)]
+                ),
                 f"{one.own.label} against {one.rival.label} on {recipe}",
             )
             for recipe, own in found.items()
@@ -100,7 +104,8 @@ def _drawn(found: dict[str, list[recorded.Point]]) -> dict[str, Any]:
         number = place + 1 if place else ""
         axes = {"xaxis": f"x{number}", "yaxis": f"y{number}"}
         across, up = domains(place, len(found))
-        names.append(name_of_y(recipe if names else f"{recipe}: right, %", across[0], up[1]))
+        named_y = name_of_y(recipe if names else f"{recipe}: right, %", across[0], up[1])
+        names.append(named_y | {"xshift": -24})  # so that it stays in its own column on a phone
         adapters = [point for point in points if point.method not in NO_ADAPTERS]
         levels = [point for point in points if point.method in NO_ADAPTERS]
         named = [] if are_named else levels
@@ -150,11 +155,15 @@ def _marks(adapters: Sequence[recorded.Point]) -> Iterator[dict[str, Any]]:
 
 def _hover(points: Sequence[recorded.Point]) -> dict[str, Any]:
     texts = [
-        f"{one.label}: {100 * one.mean:.1f}\u00a0% ({100 * one.low:.1f} to {100 * one.high:.1f})<br>"
-        f"{one.numbers:,} trained numbers"
+        "{}: {}\u00a0% ({} to {})<br>{:,} trained numbers".format(one.label, *_percent(one), one.numbers)
         for one in points
     ]
     return {"text": texts, "hovertemplate": "%{text}<extra></extra>"}
+
+
+def _percent(one: recorded.Point) -> list[float]:
+    """Mean and ends of the interval, as they are told."""
+    return [round(100 * value, 1) for value in (one.mean, one.low, one.high)]
 
 
 def _ticks(numbers: Sequence[int]) -> list[int]:

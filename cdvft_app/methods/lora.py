@@ -67,7 +67,7 @@ class Lora(Method):
 
     loraplus_lr_ratio: float = setting(
         1.0, symbol="LoRA+", title="rate of B", in_label="changed", ge=1, le=1000,
-        hint="Of B, in learning rates: it begins at zero, and above 1 it learns faster than A.",
+        hint="B's learning rate as a multiple of A's. B begins at zero; 1 is the same rate for both.",
     )  # fmt: skip
 
     @field_validator("rank_pattern", mode="before")

@@ -947,15 +947,29 @@ def what_tried_is_shown_to_help() -> str:
         for one in (tried, training_choices.USUAL)
     )
     numbers = [plan.trainable_parameters() for plan in plans]
+    (searched,) = [
+        one for one in record("equal_numbers")["recipes"]["sentiment"] if one["name"] == "lora-lora_r-8"
+    ]
+    (used,) = {one["learning_rate"] for one in searched["search"]["race"]}
+    usual_rate = catalog.RECIPES["sentiment"].learning_rates["lora"]
+    plus = [
+        one for one in runs["sentiment"]
+        if (one["method"], one["choice"], one["multiple"], one["chooses"]) == ("lora", choice, 1.0, False)
+    ]  # fmt: skip
+    sides = [(contestant(name, of),) for name, of in (("LoRA+", plus), ("LoRA", searched["runs"]))]
+    (beside,) = judge([Pair(*sides)], "accuracy")
+    assert beside.word == "not shown" and used > usual_rate and len(plus) == 5
     elsewhere = [
         f"`{recipe}`" for recipe in training_choices.RECIPES
         if recipe != "sentiment" and "lora_plus" in training_choices.judged(recipe, runs[recipe])
     ]  # fmt: skip
     return (
-        f"Nothing of it is shown to help CDVFT: the largest gain, {size(largest)} points by {what} on "
+        f"None of it is shown to help CDVFT: the largest gain, {size(largest)} points by {what} on "
         f"`{recipe}` {interval(largest)}, with {numbers[0]:,} trained numbers in place of {numbers[1]:,}, "
-        f"may be chance. {choice} is shown to help LoRA on `sentiment`, by {size(lead)} points "
-        f"{interval(lead)}, and on {joined(elsewhere)} no ratio is."
+        f"may be chance. {choice} is ahead of LoRA on `sentiment` at the recipe's rate, {usual_rate:g}, by "
+        f"{size(lead)} points {interval(lead)}; ahead of LoRA at {used:g}, the rate that its search at equal "
+        f"numbers found, it is not shown to be: {size(beside)} points more {interval(beside)}. On "
+        f"{joined(elsewhere)} no ratio is shown to help."
     )
 
 
