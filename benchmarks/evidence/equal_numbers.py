@@ -58,11 +58,11 @@ def equal_numbers() -> EvidenceFigure | None:
             if key not in NO_ADAPTERS and any(point.method == key for own in found.values() for point in own)
         ],
         "behind": [
-            "Bars are 95\u00a0% intervals, over seeds and rows. Every setting stands at its own best learning "
-            "rate of the same multiples of its method's usual one, and one beyond these where the best is at an "
-            "end, found on validation rows. The dotted line joins the best means; which are best is not "
-            "shown. A head's numbers, the same for all, are not among the trained ones. The head alone "
-            "trains no others, full fine-tuning all, so each is a level line.",
+            "Bars are 95\u00a0% intervals, over seeds and rows. Every setting stands at its own best "
+            "learning rate of the same multiples of its method's usual one, and one beyond these where the "
+            "best is at an end, found on validation rows. The dotted line joins the best means; which are "
+            "best is not shown. A head's numbers, the same for all, are not among the trained ones. The head "
+            "alone trains no others, full fine-tuning all, so each is a level line.",
             "On recipes that write, where a setting takes a core up to an hour, only the eight settings that "
             "are nearest to CDVFT's numbers or in the recorded race are tried.",
             *(f"{titles[recipe]}: {' '.join(texts)}" for recipe, texts in told.items()),

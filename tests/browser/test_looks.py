@@ -79,9 +79,13 @@ def a_page_has_at_most_five_sizes_of_text_and_shows_nothing_hidden(page: Page) -
         for text, size in page.evaluate(SEEN, True):
             sizes.setdefault(size, text[:30])
         assert 0 < len(sizes) <= 5, (tab, sizes)
-    for width in (1280, 600):
+    for width in (1280, 600, 320):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate(SHOWN_THOUGH_HIDDEN) == []
+        names = page.locator("#tabs button[role=tab]:visible").evaluate_all(
+            "(all) => all.map((one) => [one.innerText, one.scrollWidth - one.clientWidth])"
+        )
+        assert len(names) == len(PAGES) and all(beyond <= 1 for _, beyond in names), (width, names)
 
 
 def its_faces_come_with_it(page: Page) -> None:

@@ -95,6 +95,21 @@ def test_it_comes_back_when_its_hours_are_over(store, clock):
     assert (budget.balance("ada").left, budget.balance("ada").renews) == (600, None)
 
 
+def test_what_trains_now_has_taken_its_seconds_already_and_is_refused_more_once_all_is_taken(store, clock):
+    train(store, clock, 599, state=None)
+    budget = Budget(store, clock)
+    assert (left(store, clock), left(store, clock, "bob"), budget.exhausted("ada")) == (1, 600, None)
+    clock.now += 2
+    assert budget.exhausted("ada") == "0 s of your 10 min of this server are left."
+    assert budget.exhausted("bob") is None
+
+
+def test_a_run_of_nobody_begins_only_where_the_server_is_not_public(store, clock, monkeypatch):
+    assert "visitor" in str(Budget(store, clock).exhausted(None))
+    monkeypatch.delenv("CDVFT_PUBLIC")
+    assert Budget(store, clock).exhausted(None) is None
+
+
 def test_a_program_that_died_is_charged_until_its_lease_ended(store, clock, monkeypatch):
     train(store, clock, 100, state=None)
     clock.now += 5 * HOUR
