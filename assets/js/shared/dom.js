@@ -233,7 +233,7 @@ export function styleOf(styles, { method, twin = 0 }) {
   return { ...style, line };
 }
 
-/** @typedef {{line: {color: string, width: number, dash?: string | number[] | null}, marker?: {symbol?: unknown}}} Style */
+/** @typedef {{line: {color: string, width: number, dash?: string | number[] | null}, marker?: {symbol?: unknown}}} Swatch */
 
 /** Plotly's symbols around 0, as paths. @type {Record<string, string>} */
 const SYMBOLS = {
@@ -248,7 +248,7 @@ const SYMBOLS = {
 
 /**
  * A short dash in a method's colour and pattern, as its line has it in the chart.
- * @param {Style} style
+ * @param {Swatch} style
  * @param {boolean} marked with the symbol of its points, too
  */
 export function swatch(style, marked = false) {
@@ -284,7 +284,7 @@ export function legend(label, marked = false) {
   return {
     node,
     /**
-     * @param {{style: Style, text: Child}[]} lines
+     * @param {{style: Swatch, text: Child}[]} lines
      * @param {...Child[]} marks
      */
     show(lines, ...marks) {
