@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cdvft_app.costs.request import CostRequest, parse_cost
-from cdvft_app.methods import METHODS, flat
+from cdvft_app.methods import METHODS, InvalidChoice, Method, flat
 from cdvft_app.settings import FormField, RunSettings, form_fields, parse_run
 
 if TYPE_CHECKING:
@@ -153,17 +153,22 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Fill `command`'s first parameter with `RunSettings` made from one option for each of its fields."""
 
     def with_options(**values: Any) -> None:
-        chosen = {name: values.pop(name) for name in OPTIONS}
-        command(
-            parse_run(
-                {"method": DEFAULT_METHOD}
-                | {name: value for name, value in chosen.items() if value not in (None, [])}
-            ),
-            **values,
-        )
+        given = {name: value for name in OPTIONS if (value := values.pop(name)) not in (None, [])}
+        settings = parse_run({"method": DEFAULT_METHOD} | given)
+        _require_own_options(settings.method, given)
+        command(settings, **values)
 
     own = _own_parameters(command)
     return _with_signature(with_options, command, [*map(_option, OPTIONS), *own])
+
+
+def _require_own_options(method: Method, given: Iterable[str]) -> None:
+    """Raise InvalidChoice where an option of another method is given, which would do nothing."""
+    others = [name for name in given if name in flat.FLAT and flat.FLAT[name][0] != method.key]
+    if others:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in others)
+        titles = " and ".join(dict.fromkeys(METHODS[flat.FLAT[name][0]].title for name in others))
+        raise InvalidChoice(f"{named}: of {titles}, and this run is {method.title}'s; see --method.")
 
 
 def with_cost_request(**more: str) -> Callable[..., Callable[..., None]]:

@@ -261,7 +261,7 @@ def test_without_a_race_it_says_where_to_start(
 def test_the_recorded_race_can_be_used_before_any_other(visit: Visit, race: str) -> None:
     page = visit("?tab=use&run=recorded-sentiment-lora", ready="#use-texts textarea")
     expect(page.locator("#use-race input")).to_have_value(re.compile("recorded .* CDVFT, LoRA"))
-    expect(page.get_by_role("radio", name="CDVFT")).to_be_checked()
+    expect(page.get_by_role("radio", name="LoRA r = 8")).to_be_checked()
     page.get_by_label("Repository").fill("ada/films")
     page.get_by_label("Token").fill("hf_mine")
     page.get_by_role("button", name="Push").click()

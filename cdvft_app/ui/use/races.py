@@ -64,8 +64,12 @@ def first_needs(run: FinishedRun) -> str:
     return f"The first question fetches {what}, once." if what else ""
 
 
-def race_of_run(store: RunStore, run_ids: str) -> str | None:
-    """Return the race of the first run in an address's `run`; None where there is none."""
-    first = run_ids.partition(",")[0]
-    record = store.get(first)
+def first_run(run_ids: str) -> str:
+    """Return the first id in an address's `run`."""
+    return run_ids.partition(",")[0]
+
+
+def race_of_run(store: RunStore, run_id: str) -> str | None:
+    """Return the race of a run; None where there is no such run."""
+    record = store.get(run_id)
     return record.group_id if record else None

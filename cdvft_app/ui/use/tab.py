@@ -121,7 +121,7 @@ def build(app: AppState) -> OnVisit:
             publish.build(run, write_folder, ASKING)
             request.build(app, run)
 
-    def open_race(group_id: object) -> list[Any]:
+    def open_race(group_id: object, request: gr.Request) -> list[Any]:
         runs = races.opened(app.store, group_id)
         if not runs:
             return [
@@ -136,6 +136,7 @@ def build(app: AppState) -> OnVisit:
         kind = runs[0].plan.model.kind
         text = kind == "text"
         named = [(one.label, one.record.id) for one in runs]
+        wanted = races.first_run(request.query_params.get("run", ""))
         return [
             gr.update(visible=True),
             gr.update(visible=text),
@@ -145,7 +146,7 @@ def build(app: AppState) -> OnVisit:
             gr.update(visible=kind != "generation"),
             *at.opened(runs[0]),
             status(races.first_needs(runs[0])),
-            gr.update(choices=named, value=named[0][1]),
+            gr.update(choices=named, value=wanted if wanted in dict(named).values() else named[0][1]),
             gr.update(value=AS_TRAINED.key, info=next(filter(None, map(base_note, runs)), "")),
             "",
             NOT_ASKED,
@@ -270,7 +271,7 @@ def build(app: AppState) -> OnVisit:
     def visited(request: gr.Request) -> Any:
         offer, run_id = _offer(app), request.query_params.get("run", "")
         groups = [group_id for _, group_id in offer["choices"]]
-        wanted = races.race_of_run(app.store, run_id)
+        wanted = races.race_of_run(app.store, races.first_run(run_id))
         if run_id and groups and wanted not in groups:
             offer["info"] = OTHER
         return gr.update(**offer, value=wanted if wanted in groups else next(iter(groups), None))

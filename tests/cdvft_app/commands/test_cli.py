@@ -158,6 +158,10 @@ BAD = [
     (["train", "--json", "--m", 1], "--m: got 1; it must be 2 or more."),
     (["train", "--json", "--m", "two"], "Invalid value for '--m'"),
     (["train", "--json", "--method", "lore"], "--method: got 'lore'; it must be 'cdvft', 'lora'"),
+    (
+        ["train", "--method", "lora", "--m", 3, "--dora-r", 4],
+        "--m, --dora-r: of CDVFT and DoRA, and this run is LoRA's",
+    ),
     (["train", "--json", "--recipe", "poetry"], "There is no recipe 'poetry'. Choose one of sentiment"),
     (["train", "--json", "--learning-rate", "nan"], "--learning-rate: got nan"),
     (["train", "--json", "--batch-size", 0], "--batch-size: got 0"),
