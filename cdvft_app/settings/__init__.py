@@ -459,7 +459,7 @@ def _sentence(problem: ErrorDetails, model_type: type[BaseModel] | None) -> str:
         return f"{field[:80]} is not a setting. The settings are: {allowed}."
     if problem["type"] == _TWICE:
         return f"{field}: {problem['msg']}."
-    return f"{field}: got {_received(problem)}; {_allowed(problem)}{_range(problem, model_type)}."
+    return f"{field}: got {_received(problem)}; {_allowed_in(problem, model_type)}."
 
 
 def _method_in(loc: tuple[int | str, ...]) -> tuple[type[Method], str] | None:
@@ -481,9 +481,7 @@ def _of_method(problem: ErrorDetails, kind: type[Method], name: str) -> str:
         field = name if loc[0] == "method" else f"learning_rates.{loc[-2]}"
     else:
         field = ".".join([kind.flat_name(name), *(str(part) for part in loc[-1:] if part != name)])
-    return (
-        f"{field}: got {_received(problem)}; {_allowed(problem)}{_range({**problem, 'loc': (name,)}, kind)}."
-    )
+    return f"{field}: got {_received(problem)}; {_allowed_in({**problem, 'loc': (name,)}, kind)}."
 
 
 def _received(problem: ErrorDetails) -> str:
@@ -523,17 +521,19 @@ _ALLOWED = {
 }
 
 
-def _range(problem: ErrorDetails, model_type: type[BaseModel] | None) -> str:
-    """Return the bounds of a field that has both, where its value is no number."""
-    field = (
-        model_type.model_fields.get(str(problem["loc"][0]))
-        if model_type and len(problem["loc"]) == 1
-        else None
-    )
-    if field is None or problem["type"] not in ("int_type", "float_type"):
-        return ""
-    ends = [getattr(one, end) for end in ("ge", "le") for one in field.metadata if hasattr(one, end)]
-    return f" from {ends[0]:,} to {ends[1]:,}" if len(ends) == 2 else ""
+_OF_NUMBERS = ("int_type", "float_type", "greater_than_equal", "less_than_equal")
+
+
+def _allowed_in(problem: ErrorDetails, model_type: type[BaseModel] | None) -> str:
+    """Return what is allowed: of a number whose field has two bounds, both of them."""
+    loc = problem["loc"]
+    field = model_type.model_fields.get(str(loc[0])) if model_type and len(loc) == 1 else None
+    bounds = field.metadata if field and problem["type"] in _OF_NUMBERS else []
+    ends = [f"{getattr(one, end):,}" for end in ("ge", "le") for one in bounds if hasattr(one, end)]
+    if len(ends) != 2:
+        return _allowed(problem)
+    kind = _ALLOWED.get(problem["type"], "") if problem["type"].endswith("_type") else "it must be"
+    return f"{kind} from {' to '.join(ends)}"
 
 
 def _allowed(problem: ErrorDetails) -> str:
@@ -551,7 +551,7 @@ def parse_run(values: Mapping[str, Any]) -> RunSettings:
     try:
         return RunSettings.model_validate(values)
     except ValidationError as error:
-        raise InvalidChoice(explain(error)) from None
+        raise InvalidChoice(explain(error, RunSettings)) from None
 
 
 def parse_request(model: type[Request], values: object, expected: str) -> Request:

@@ -114,7 +114,7 @@ def test_a_zip_of_pictures_is_uploaded_as_base64(client: Client, tmp_path: Path)
             "There is no recipe 'nonsense'. Choose one of sentiment",
         ),
         ("/start", {"settings": {"recipe": "sst2"}}, "cannot be fetched. HF_HUB_OFFLINE is set"),
-        ("/start", {"settings": {"m": 1}}, "m: got 1; it must be 2 or more"),
+        ("/start", {"settings": {"m": 1}}, "m: got 1; it must be from 2 to 16"),
         ("/start", {"settings": {"m": "2; DROP TABLE runs"}}, "m: got '2; DROP TABLE runs'"),
         ("/start", {"settings": {"colour": "red"}}, "colour is not a setting"),
         ("/start", {"settings": {"methods": []}}, "methods: got \\[\\]"),

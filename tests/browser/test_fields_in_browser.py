@@ -84,7 +84,7 @@ def a_refused_value_marks_its_field(page: Page) -> None:
 
 def impossible_choices_are_explained(page: Page) -> None:
     for name, value, sentence in (
-        ("m", "1", "Diagonal vectors (m): got 1; it must be 2 or more."),
+        ("m", "1", "Diagonal vectors (m): got 1; it must be from 2 to 16."),
         ("m", "2.5", "Diagonal vectors (m): got 2.5;"),
         (
             "block_size",

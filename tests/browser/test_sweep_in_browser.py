@@ -58,7 +58,7 @@ def the_long_table_is_folded_under_how_many_settings_it_has(page: Page) -> None:
 def what_cannot_be_is_said_beside_the_button(page: Page) -> None:
     fill(page, m="1, 2")
     expect(page.locator("#sweep-promise")).to_contain_text(
-        "Diagonal vectors (m): got 1; it must be 2 or more"
+        "Diagonal vectors (m): got 1; it must be from 2 to 16"
     )
     expect(page.get_by_role("button", name="Start the sweep")).to_be_disabled()
     page.locator("#sweep-m input").fill("2")

@@ -155,7 +155,7 @@ def test_a_launcher_that_starts_one_process_is_noticed(command, monkeypatch):
 
 SEARCH = ("search", "--recipe", "mnist")
 BAD = [
-    (["train", "--json", "--m", 1], "--m: got 1; it must be 2 or more."),
+    (["train", "--json", "--m", 1], "--m: got 1; it must be from 2 to 16."),
     (["train", "--json", "--m", "two"], "Invalid value for '--m'"),
     (["train", "--json", "--method", "lore"], "--method: got 'lore'; it must be 'cdvft', 'lora'"),
     (

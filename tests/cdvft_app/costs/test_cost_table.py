@@ -108,7 +108,7 @@ def test_a_method_that_does_not_fit_is_a_row_with_its_reason(choices, method, se
     ("values", "sentence"),
     [
         ({"rank": 8}, "rank is not a setting of a cost table. The settings are: model, targets"),
-        ({"lora_r": 0}, "lora_r: got 0; it must be 1 or more"),
+        ({"lora_r": 0}, "lora_r: got 0; it must be from 1 to 512"),
         ({"m": 1}, "m: got 1"),
         ({"batch": "16"}, "batch: got '16'"),
         ({"batch": 10**9}, "batch: got 1000000000"),

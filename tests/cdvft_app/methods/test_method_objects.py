@@ -167,7 +167,7 @@ def test_a_race_is_a_list_of_methods_with_settings():
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"methods": [{"method": "lora", "r": 0}]}, "lora_r: got 0; it must be 1 or more."),
+        ({"methods": [{"method": "lora", "r": 0}]}, "lora_r: got 0; it must be from 1 to 512."),
         ({"methods": [{"method": "lora", "rank": 8}]}, "LoRA has no setting rank. It has r, alpha, "),
         ({"methods": [8]}, "methods.0: got 8; it must name a method"),
         ({"methods": ["lora"], "learning_rates": {"gold": 1}}, "learning_rates.gold is not a setting."),

@@ -376,7 +376,7 @@ def test_what_cannot_be_searched_is_a_sentence(asked, sentence):
 
 @pytest.mark.parametrize(
     ("values", "sentence"),
-    [([2, 99], "m: got 99; it must be 16 or less"), ([2, -3], "m: got -3; it must be 2 or more")],
+    [([2, 99], "m: got 99; it must be from 2 to 16"), ([2, -3], "m: got -3; it must be from 2 to 16")],
 )
 def test_a_value_out_of_its_range_is_refused_before_anything_is_made(values, sentence):
     with pytest.raises(InvalidChoice, match=sentence):

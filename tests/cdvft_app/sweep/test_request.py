@@ -75,8 +75,8 @@ def test_a_bad_request_is_a_sentence(values, sentence):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"base": BASE, "m": [1]}, "m: got 1; it must be 2 or more"),
-        ({"base": BASE, "m": [-3]}, "m: got -3; it must be 2 or more"),
+        ({"base": BASE, "m": [1]}, "m: got 1; it must be from 2 to 16"),
+        ({"base": BASE, "m": [-3]}, "m: got -3; it must be from 2 to 16"),
         ({"base": BASE | {"recipe": "poetry"}}, "There is no recipe 'poetry'"),
         ({"base": BASE | {"recipe": "sentiment"}, "learning_rates": [1000]}, "learning_rate: got 20.0"),
     ],

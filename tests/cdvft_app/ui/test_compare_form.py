@@ -55,7 +55,7 @@ def test_a_model_that_nobody_knows_leaves_usual_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ({"lora_r": "0"}, "Rank (r): got 0; it must be 1 or more."),
+        ({"lora_r": "0"}, "Rank (r): got 0; it must be from 1 to 512."),
         ({"block_size": "769", "batch": "x"}, "Batch: got 'x'; it must be a whole number from 1 to 65,536."),
         ({"block_size": "769"}, "Block size (p): got 769; encoder.layer.0.attention.self.query is 768 x 768"),
         ({"c3a_block_size": "5"}, "Block size (b): got 5; it must divide the sizes of all layers, and so"),

@@ -45,7 +45,7 @@ def test_a_race_is_what_was_typed(typed: dict[str, Any], asked: dict[str, Any]) 
         ({"max_steps": "2.5"}, "Steps at most: got 2.5; it must be a whole number from 1 to 100,000."),
         (
             {"m": "1", "warmup_ratio": "3"},
-            "Warm-up: got 3; it must be 0.5 or less. Diagonal vectors (m): got 1;",
+            "Warm-up: got 3; it must be from 0 to 0.5. Diagonal vectors (m): got 1;",
         ),
         ({"block_size": "5000"}, "Block size (p): got 5000; attention.self.query is 384 x 384"),
         ({"methods": ["lora"], "lora_r": "500"}, "LoRA rank (r): got 500; attention.self.query is 384 x 384"),
