@@ -73,8 +73,9 @@ class Assembly extends CanvasView {
     this.font(context, 13);
     context.textBaseline = "middle";
     context.textAlign = "left";
-    context.fillText("x", 8 * cell + 6, (TOP / 2) * cell);
-    context.textAlign = "right"; // on a phone it would begin where x stands
+    const line = 15; // pixels between the two names, which stand close on a phone
+    context.fillText("x", D * cell + 6, Math.min((TOP / 2) * cell, top - 9 - line));
+    context.textAlign = "right";
     context.fillText("circ(c) x", this.width, top - 9);
     X.forEach((value, j) => {
       context.globalAlpha = j <= column ? 1 : 0.35;
