@@ -6,7 +6,15 @@ import scipy.linalg
 import torch
 
 from cdvft.blocks import partitions
-from cdvft.circulant import block_circulant, block_circulant_matmul, cd_product, circulant, circulant_matmul
+from cdvft.circulant import (
+    Factors,
+    block_circulant,
+    block_circulant_matmul,
+    cd_product,
+    circulant,
+    circulant_matmul,
+    delta_weight,
+)
 
 
 def random(*shape: int) -> torch.Tensor:
@@ -53,6 +61,19 @@ def test_cd_product_is_the_product_written_out(d_out: int, d_in: int, m: int, p:
     torch.testing.assert_close(cd_product(diagonals, circulants), expected)
     if p is None:  # square circulants may be plain vectors
         torch.testing.assert_close(cd_product(diagonals, [c.flatten() for c in circulants]), expected)
+
+
+def test_the_change_of_a_stack_is_that_of_each_in_float32() -> None:
+    """Two experts of 4 x 6 in float16, each written out as alpha diag(a3) circ(c2) diag(a1)."""
+    diagonals = [random(2, 6).half(), random(2, 4).half()]
+    circulants = [random(2, 2, 3, 2).half()]
+    found = delta_weight(Factors(diagonals, circulants, 3.0))
+    assert found.shape == (2, 4, 6) and found.dtype == torch.float32
+    for expert in range(2):
+        a1, a3, c2 = (of[expert].float() for of in (*diagonals, *circulants))
+        written_out = 3 * torch.diag(a3) @ block_circulant(c2, 4, 6) @ torch.diag(a1)
+        torch.testing.assert_close(found[expert], written_out)
+        torch.testing.assert_close(delta_weight(Factors([a1, a3], [c2], 3.0)), written_out)
 
 
 @pytest.mark.parametrize(("n_diagonals", "n_circulants"), [(2, 2), (1, 0), (0, 0), (3, 1)])

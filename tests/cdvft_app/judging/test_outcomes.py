@@ -256,6 +256,18 @@ def test_flops_are_those_of_the_cost_table():
     assert (counted.seconds, counted.flops) == (40.0, 128 * row["flops_per_step"])
 
 
+def test_flops_follow_the_adapted_layers_and_the_size_of_images():
+    """LoRA's are as many on each token of layers of one size, so that one layer of two has half of them."""
+
+    def flops(**changed):
+        return extra_flops(ran("lora", 0.8, 9, **changed))
+
+    assert flops(target_modules=("query",)) * 2 == flops()
+    image = {"model": "vit_small", "target_modules": ("attn.proj",), "max_length": None}
+    small, large = (flops(**image, image_size=size) for size in (28, 56))
+    assert large * (4 + 1) == small * (16 + 1), "patches of 14 x 14 pixels, and the token of the class"
+
+
 @pytest.mark.parametrize(
     ("changed", "flops"),
     [

@@ -87,7 +87,8 @@ def test_ranks_of_layers_are_written_as_in_peft_or_as_words():
     assert as_dict.peft_config().rank_pattern == {"query": 16, "attention.value": 4}
     assert as_dict.peft_config().alpha_pattern == {"query": 16, "attention.value": 4}  # alpha / r is 1
     assert "ranks = query=16" in as_dict.label().replace("\u00a0", " ")
-    assert lora(rank_pattern="") == lora()
+    assert as_dict.sizes() == {"r": 8, "rank_pattern": "query=16 attention.value=4"}
+    assert lora(rank_pattern="") == lora() and lora().sizes() == {"r": 8}
     assert lora.model_validate_json(as_dict.model_dump_json()) == as_dict
 
 
