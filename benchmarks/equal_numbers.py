@@ -335,8 +335,10 @@ def answer(of: Mapping[str, Sequence[Point]], metric_names: Mapping[str, str]) -
             one for one in every if not depends_on_rate(points_of_recipe, recipe, metric_names[recipe], one)
         ]
         for word, recipes in at_one_rate.items():
-            if any(one.verdict.word == word for one in every if one not in judged):
-                recipes.append(recipe)
+            at_one = [one for one in every if one not in judged and one.verdict.word == word]
+            if at_one:
+                at_equal = any(one.is_at_equal_numbers for one in at_one)
+                recipes.append(recipe if at_equal else f"{recipe} against fewer")
         words = [one.verdict.word for one in judged if one.is_at_equal_numbers]
         ahead, behind = words.count("ahead"), words.count("behind")
         if len(words) in (ahead, behind) and words:
@@ -352,7 +354,7 @@ def answer(of: Mapping[str, Sequence[Point]], metric_names: Mapping[str, str]) -
         ]
         if better:
             fewer.append(f"{joined([*dict.fromkeys(better)])} ahead with fewer ({recipe})")
-    by_rate = [f"{word} at one rate ({_named(own, of)})" for word, own in at_one_rate.items() if own]
+    by_rate = [f"{word} at one rate ({', '.join(own)})" for word, own in at_one_rate.items() if own]
     shown[:0] = by_rate
     if not_shown:
         shown.append("elsewhere not shown" if shown else f"not shown ({_named(not_shown, of)})")

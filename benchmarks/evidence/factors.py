@@ -50,7 +50,7 @@ def few_factors() -> EvidenceFigure:
     return {
         "key": "factors",
         "doubt": "Few factors enough?",
-        "answer": f"Unproven: a random matrix: m = 2 leaves {ours:.1f}\u00a0%, LoRA {theirs:.1f}\u00a0%.",
+        "answer": f"Unproven; random matrices: m = 2 leaves {ours:.1f}\u00a0%, LoRA {theirs:.1f}\u00a0%.",
         "figure": figure(
             data,
             [

@@ -218,7 +218,7 @@ def test_a_rival_that_does_better_with_fewer_is_told_and_judged_at_the_rate_of_t
     assert "with 13,824 and 1,000 trained numbers" in told
     assert there.startswith("At 0.01, the rate of the recorded race: CDVFT is as good as VeRA r = 64")
     assert together.startswith("Over 5 seeds;"), "one pair is corrected with no other"
-    assert answer(mnist=points) == "Behind at one rate (mnist)."
+    assert answer(mnist=points) == "Behind at one rate (mnist against fewer)."
     assert len(sentences(13_824, 0.003)) == 3, "it is the rate that was chosen"
     assert answer(mnist=points) == "VeRA ahead with fewer (mnist)."
     assert len(sentences(999, 0.01)) == 3, "it is another setting"
