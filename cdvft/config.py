@@ -18,7 +18,7 @@ from cdvft.registration import CDVFTPeftType
 INIT_VARIANTS = ("zero_output", "zero_circulant", "zero_input")
 BIAS_CHOICES = ("none", "all", "cdvft_only")
 MAX_M = 64
-"""Diagonals of a layer: each costs another transform of every token."""
+"""Diagonals of a layer: each more costs two more transforms of every token forward, and more backward."""
 MAX_ALPHA = torch.finfo(torch.float32).max
 """A larger scale would be infinite in float32, in which updates are computed."""
 

@@ -165,7 +165,7 @@ class CDVFTLayer(MergeableLayer):
         return delta.mT if self.weight_is_transposed else delta
 
     def supports_lora_conversion(self, adapter_name: str = "default") -> bool:
-        """Always: the update is added to the weight, so a matrix of low rank can approximate it."""
+        """Always, as the update is added to the weight. But it mostly has full rank: a low one loses much."""
         return True
 
 

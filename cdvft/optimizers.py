@@ -28,8 +28,9 @@ def create_optimizer(
 ) -> Optimizer:
     """An optimizer of all that a model trains, with `lr` times a ratio for the diagonals that meet the input.
 
-    Of dW = diag(a_2m-1) circ(c_2m-2) ... circ(c_2) diag(a_1) the first factor a_1, which begins at ones,
-    changes by a smaller share of itself than the others do at the same rate.
+    Of dW = diag(a_2m-1) circ(c_2m-2) ... circ(c_2) diag(a_1) the first factor a_1 begins at ones, unless it
+    is the zero factor, and so changes by a smaller share of itself than the circulants, which begin small.
+    With m of 3 or more so do the diagonals in the middle, which keep the usual rate.
     `transformers.Trainer(optimizers=(made, None))` takes the optimizer; its schedule scales all rates alike.
     As PEFT's `create_loraplus_optimizer`, the same for LoRA.
 

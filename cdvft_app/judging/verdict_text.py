@@ -71,7 +71,7 @@ SENTENCES = {
     "{more_seeds} of each for the methods, at 80\u00a0% power.",
 }
 
-BY_RATE = "depending on the rate"
+BY_RATE = "depending on rate and run"
 
 
 def depends_on_rate(raced: Verdict, searched: Verdict | None) -> bool:

@@ -132,7 +132,7 @@ HOLD = {
         "of two that makes $\\log_2 d$ rounds.": lambda: (
             is_two_of_half_the_length() and fft_grows_as_d_log_d()
         ),
-        "Counted in multiplications, the waves win at every power of two.": lambda: all(
+        "Counted in multiplications, the waves win at every power of two from 2 on.": lambda: all(
             2 * multiplications(2**k)[0] + multiplications(2**k)[1] < 4**k for k in range(1, 13)
         ),
         "That is row by row, where work grows as d².": lambda: 4096**2 / 256**2 == 256,

@@ -269,7 +269,7 @@ HOLD = {
             and 8 * 384 + 1536 * 8 == 15_360
             and cost.estimate("lora", [WIDER], batch=1, sequence=1, r=8).trainable_parameters == 15_360
         ),
-        "The FFT of $p$ real numbers has $p/2 + 1$ values of its own, so the blocks take $q_1 q_2 "
+        "The FFT of $p$ real numbers, $p$ even, has $p/2 + 1$ values of its own, so the blocks take $q_1 q_2 "
         "(p/2 + 1)$ products.": lambda: all(
             len(torch.fft.rfft(random(p))) == p // 2 + 1
             and math.isclose(products_of_spectra(p), 8 * many_blocks(1536, 384, p) * (p / 2 + 1))
@@ -280,7 +280,8 @@ HOLD = {
             many_blocks(1536, 384, 48) == 4 * many_blocks(1536, 384, 96)
             and 1.9 < products_of_spectra(48) / products_of_spectra(96) < 2.1
         ),
-        "With $p = 3$ that layer takes nine tenths of the work of the whole matrix.": lambda: (
+        "With $p = 3$, each of them counted as one of complex numbers, that layer takes nine tenths of the "
+        "work of the whole matrix.": lambda: (
             round(flops.cdvft(WIDER, 2, 3).forward_per_token / (2 * 1536 * 384), 1) == 0.9
         ),
         "Half the side p means four times as many blocks, and twice the numbers.": (

@@ -58,8 +58,9 @@ the work. A fast Fourier transform of an even number $d$ of values is two of $d/
 that join them, sums and products: twice the length, twice the work and one more round. For $d$ a power of
 two that makes $\log_2 d$ rounds.
 
-**From which length on?** Counted in multiplications, the waves win at every power of two. In time they may
-not: multiplying matrices is what processors do best. *Measure* says from which length on the waves win here.
+**From which length on?** Counted in multiplications, the waves win at every power of two from 2 on. In time
+they may not: multiplying matrices is what processors do best. *Measure* says from which length on the waves
+win here.
 """,
     RealLayer("cdvft", "forward", "one token on its way through FFT, product and inverse FFT"),
     (

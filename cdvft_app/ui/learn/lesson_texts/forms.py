@@ -116,9 +116,10 @@ output cut, as with $p = 28$ here.
 **From 384 to 1,536** with $p = 384$ takes 3,456 numbers: 1,920 on the diagonals and four blocks of 384. LoRA
 with $r = 8$, $8 \times 384$ and $1536 \times 8$, takes 15,360.
 
-**A small $p$ is slow.** The FFT of $p$ real numbers has $p/2 + 1$ values of its own, so the blocks take
-$q_1 q_2 (p/2 + 1)$ products. Half the $p$ means four times as many blocks, with about half the products in
-each: about twice the products. With $p = 3$ that layer takes nine tenths of the work of the whole matrix.
+**A small $p$ is slow.** The FFT of $p$ real numbers, $p$ even, has $p/2 + 1$ values of its own, so the
+blocks take $q_1 q_2 (p/2 + 1)$ products. Half the $p$ means four times as many blocks, with about half the
+products in each: about twice the products. With $p = 3$, each of them counted as one of complex numbers,
+that layer takes nine tenths of the work of the whole matrix.
 
 **The diagonals** give each row and each column a scale of its own, for $d_{in} + d_{out}$ numbers. Blocks
 alone cannot, unless $p = 1$.
