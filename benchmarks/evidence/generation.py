@@ -66,10 +66,10 @@ def answers(raced: Verdict) -> tuple[str, list[str]]:
     metric_name = catalog.get_dataset(catalog.get_recipe(RECIPE).dataset).metric
     searched = equal_numbers.race_at_searched_rates(RECIPE, metric_name).get(("cdvft", method))
     told = verdict_text.result(raced).removeprefix("CDVFT is ")
-    if searched is None or not verdict_text.depends_on_rate(raced, searched):
+    if searched is None or not verdict_text.depends_on_runs(raced, searched):
         return f"{RECIPE.capitalize()}: {told}", []
     if raced.word in ("ahead", "behind"):
-        told = f"{told.partition(' by ')[0]}, {verdict_text.BY_RATE}."
+        told = f"{told.partition(' by ')[0]}, {verdict_text.BY_RUNS}."
     return f"{RECIPE.capitalize()}: {told}", [verdict_text.at_searched_rates([searched])]
 
 

@@ -20,7 +20,7 @@ from cdvft_app.costs.sentences import label, least
 from cdvft_app.decision.fit import Fit, fit, precision_phrase, remedy, smaller_model
 from cdvft_app.format import amount, counted, duration, joined, times
 from cdvft_app.judging.judge import Verdict
-from cdvft_app.judging.verdict_text import BY_RATE, at_searched_rates, depends_on_rate, result
+from cdvft_app.judging.verdict_text import BY_RUNS, at_searched_rates, depends_on_runs, result
 from cdvft_app.measuring.comparison_times import Lookup, file_row, timed_rows
 from cdvft_app.methods import ADAPTERS, METHODS, Method
 from cdvft_app.methods.flat import method_of
@@ -42,7 +42,7 @@ def race_verdicts(recipe: str) -> Verdicts:
 def verdicts_by_rate(recipe: str, raced: Verdicts) -> Verdicts:
     """Return those of the recipe's verdicts at searched rates that tell other things than its race."""
     anew = read_verdicts("at_searched_rates").get(recipe, {})
-    return {pair: anew[pair] for pair, one in raced.items() if depends_on_rate(one, anew.get(pair))}
+    return {pair: anew[pair] for pair, one in raced.items() if depends_on_runs(one, anew.get(pair))}
 
 
 def pooled_verdicts(kind: str) -> list[Verdicts]:
@@ -103,7 +103,7 @@ class LostComparison:
     @property
     def scope(self) -> str:
         """Where it lost, and on what that depends."""
-        return f"{self.where}{f', {BY_RATE}' if self.by_rate else ''}"
+        return f"{self.where}{f', {BY_RUNS}' if self.by_rate else ''}"
 
 
 @dataclass(frozen=True)
@@ -608,7 +608,7 @@ def _by_quality(rows: Sequence[Row], known: Known) -> Recommendation:
         doubt = f" It may be up to {metric.format_distance(deficit)} behind {METHODS[rival].title}"
         doubt += "." if safe is cheap else f"; {label(safe)} may lose least, and is the safe choice."
     lost = _lost_at_searched_rates(cheap["method"], found)
-    where = f"{found.where}{f', {BY_RATE}' if lost else ''}"
+    where = f"{found.where}{f', {BY_RUNS}' if lost else ''}"
     if len(raced) == len(rows):
         because = f"none is shown to be better {where}, so the smaller file decides"
     else:
@@ -622,7 +622,7 @@ def _rates(method: str, found: Quality) -> str:
     by_rate = [METHODS[key].title for key, one in lost.items() if one and one.by_rate]
     if not by_rate:
         return ""
-    return f", {BY_RATE}" if len(by_rate) == len(lost) else f", {joined(by_rate)} {BY_RATE}"
+    return f", {BY_RUNS}" if len(by_rate) == len(lost) else f", {joined(by_rate)} {BY_RUNS}"
 
 
 def _lost_at_searched_rates(method: str, found: Quality) -> str:

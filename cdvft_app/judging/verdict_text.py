@@ -71,10 +71,10 @@ SENTENCES = {
     "{more_seeds} of each for the methods, at 80\u00a0% power.",
 }
 
-BY_RATE = "depending on rate and run"
+BY_RUNS = "depending on the runs"
 
 
-def depends_on_rate(raced: Verdict, searched: Verdict | None) -> bool:
+def depends_on_runs(raced: Verdict, searched: Verdict | None) -> bool:
     """Return whether a race at the recipe's rates and the same pair at searched rates tell different things.
 
     `searched` is None where nobody trained the pair anew.

@@ -140,28 +140,28 @@ def test_a_method_that_is_behind_in_a_race_like_the_question_is_not_taken():
     assert "by 4.6 points (−4.3 to 13.5) over 2 races" in made.sentence  # SQL shows no such difference
     without = decided(methods=["cdvft", "fourierft"], aim="quality", **LARGE)
     assert without.sentence.startswith(f"{CDVFT} for")
-    said = "FourierFT is behind CDVFT by 5.8 points (1.3 to 10.3) over 2 races, depending on rate and run."
+    said = "FourierFT is behind CDVFT by 5.8 points (1.3 to 10.3) over 2 races, depending on the runs."
     assert said in without.sentence, "on SQL it is at searched rates alone"
 
 
-def test_what_other_rates_do_not_show_is_said_to_depend_on_the_rate_as_among_the_evidence():
+def test_what_other_rates_do_not_show_is_said_to_depend_on_the_runs_as_among_the_evidence():
     """Addresses: behind LoRA at the recipe's rates, at searched ones not shown; the record says both."""
     searched = race_at_searched_rates("addresses", "exact_match")
     against_lora, lora_s = searched["cdvft", "lora"], searched["lora", "fourierft"]
     assert (against_lora.word, lora_s.word) == ("not shown", "not shown")
     (figure,) = [one for one in json.loads(EVIDENCE.read_text()) if one["key"] == "generation"]
-    assert figure["answer"] == "Addresses: behind LoRA, depending on rate and run."
+    assert figure["answer"] == "Addresses: behind LoRA, depending on the runs."
     between = "CDVFT is behind LoRA by 8.8 points (2.0 to 15.5) on Read addresses (a language model), "
     told = {("cdvft", "lora"): [against_lora], ("cdvft", "lora", "fourierft"): [against_lora, lora_s]}
     for methods, anew in told.items():
         made = decided(methods=[*methods], aim="quality", **LARGE)
-        assert f"{between}depending on rate and run, and by 4.6 points (−4.3 to 13.5) over 2" in made.sentence
+        assert f"{between}depending on the runs, and by 4.6 points (−4.3 to 13.5) over 2" in made.sentence
         of_addresses = made.known.quality.sentences[0]
         assert of_addresses.endswith(f"equal_numbers): {' '.join(map(result, anew))}")
         assert of_addresses.count("Trained anew") == 1
     assert f"equal_numbers): {result(against_lora)}" in "".join(figure["behind"])
     by_file = decided(methods=["cdvft", "lora"], aim="file", **LARGE).sentence
-    assert by_file.endswith(f" But {between}depending on rate and run.")
+    assert by_file.endswith(f" But {between}depending on the runs.")
 
 
 def test_all_that_a_headline_says_of_one_rate_alone_has_that_condition_and_nothing_else_has_it(monkeypatch):
@@ -169,7 +169,7 @@ def test_all_that_a_headline_says_of_one_rate_alone_has_that_condition_and_nothi
     said = "the others are behind in 2 recorded races like it"
     three = ["cdvft", "lora", "fourierft"]
     for methods in (three, ["cdvft", "lora"], ["lora", "fourierft"], ["cdvft", "fourierft"]):
-        assert f"{said}, depending on rate and run, and" in decided(methods=methods, **asked).headline
+        assert f"{said}, depending on the runs, and" in decided(methods=methods, **asked).headline
     pair = "cdvft", "lora"
     anew = {pair: race_at_searched_rates("addresses", "exact_match")[pair]}
     monkeypatch.setattr(
@@ -177,7 +177,7 @@ def test_all_that_a_headline_says_of_one_rate_alone_has_that_condition_and_nothi
         lambda recipe, raced: anew if recipe == "addresses" and pair in raced else {},
     )
     alone = decided(methods=three, **asked).headline
-    assert f"{said}, CDVFT depending on rate and run, and" in alone, "FourierFT would be behind at any"
+    assert f"{said}, CDVFT depending on the runs, and" in alone, "FourierFT would be behind at any"
     without = decided(methods=["cdvft", "fourierft"], **asked)  # ahead at any rate
     assert "rate" not in f"{without.sentence} {' '.join(without.known.quality.sentences)}"
 
@@ -195,12 +195,12 @@ def test_who_is_behind_at_searched_rates_alone_is_told_where_no_race_shows_it(mo
         model="vit_base_patch16_224", methods=["cdvft", "lora", "fourierft"], device="t4", aim="quality"
     )
     assert made.headline.startswith(f"{CDVFT} for")
-    none = "none is shown to be better in 2 recorded races like it, depending on rate and run, so"
+    none = "none is shown to be better in 2 recorded races like it, depending on the runs, so"
     assert none in made.headline
     assert (
         " At searched rates it is behind LoRA by 3.0 points (1.0 to 5.0) and FourierFT by 2.0 points (1.0 to "
         "5.0) on Handwritten digits (MNIST). FourierFT is behind CDVFT by 1.3 points (0.3 to 2.3) over 2 "
-        "races, depending on rate and run."
+        "races, depending on the runs."
     ) in made.sentence
 
 
@@ -208,7 +208,7 @@ def test_where_the_file_matters_most_it_is_said_what_that_loses():
     said = decided(methods=["lora", "fourierft"], aim="file", **LARGE).sentence
     assert said.startswith("FourierFT")
     assert said.endswith(
-        " But FourierFT is behind LoRA by 10.6 points (2.0 to 19.1) over 2 races, depending on rate and run."
+        " But FourierFT is behind LoRA by 10.6 points (2.0 to 19.1) over 2 races, depending on the runs."
     )
 
 

@@ -192,7 +192,7 @@ def test_a_difference_of_the_race_that_searched_rates_do_not_show_is_told_with_t
     means = {one["name"]: mean(run["metric"] for run in one["runs"]) for one in found}
     difference = 100 * (means["cdvft-m-2"] - means["lora-lora_r-8"])
     assert difference > 0, "the other way round than in the race"
-    assert FIGURES["generation"]["answer"] == "Addresses: behind LoRA, depending on rate and run."
+    assert FIGURES["generation"]["answer"] == "Addresses: behind LoRA, depending on the runs."
     said = f"CDVFT has {difference:.1f} points more than LoRA r = 8"
     assert any("Trained anew" in one and said in one for one in FIGURES["generation"]["behind"])
     raced = generation.races.compared_race("addresses").against("cdvft")[0]
