@@ -79,7 +79,7 @@ FAMILIES = {
     "adam": Family(
         "cdvft",
         (
-            Choice("beta1 0.8", arguments={"adam_beta1": 0.8}),
+            Choice("beta1 0.8", {"adam_beta1": 0.8}),
             Choice("beta2 0.98", arguments={"adam_beta2": 0.98}),
             Choice("beta2 0.95", arguments={"adam_beta2": 0.95}),
             Choice("epsilon 1e-6", arguments={"adam_epsilon": 1e-6}),

@@ -176,7 +176,10 @@ def configuration_values(settings: RunSettings) -> dict[str, object]:
         **method.setting_values(),
         **({"target_modules": settings.target_modules} if method.adapter else {}),
         "learning_rate": method.learning_rate,
-        **{name: getattr(settings, name) for name in ("schedule", "warmup_ratio", "weight_decay")},
+        **{
+            name: getattr(settings, name)
+            for name in ("schedule", "warmup_ratio", "weight_decay", "adam_beta1")
+        },
     }
 
 

@@ -123,6 +123,7 @@ _PREFIXES = {
     "learning_rate": "rate ",
     "warmup_ratio": "warm-up ",
     "weight_decay": "weight decay ",
+    "adam_beta1": "Adam's beta1 ",
     "target_modules": "on ",
 }
 

@@ -205,6 +205,7 @@ def _settings(run: FinishedRun, rows: Rows, base: str, revision: str | None) -> 
         "LEARNING_RATE": own.method.learning_rate,
         "LR_RATIOS": own.method.lr_ratios(),
         "WEIGHT_DECAY": own.weight_decay,
+        "ADAM_BETA1": own.adam_beta1,
     }
 
 
@@ -510,6 +511,7 @@ trainer = OwnRates(
         lr_scheduler_type=SCHEDULE,
         warmup_steps=WARMUP_STEPS,
         weight_decay=WEIGHT_DECAY,
+        adam_beta1=ADAM_BETA1,
         max_grad_norm=1.0,
         seed=SEED,
         bf16=bf16,
@@ -774,6 +776,7 @@ trainer = AnswersOnly(
         lr_scheduler_type=SCHEDULE,
         warmup_steps=WARMUP_STEPS,
         weight_decay=WEIGHT_DECAY,
+        adam_beta1=ADAM_BETA1,
         max_grad_norm=1.0,
         seed=SEED,
         use_cpu=bf16 and not cuda,

@@ -223,6 +223,14 @@ class _Choices(BaseModel):
     weight_decay: float = _setting(
         0.0, "Weight decay", "Pulls trained numbers towards zero.", ge=0, le=1, strict=True
     )
+    adam_beta1: float = _setting(
+        0.9,
+        "Adam's beta1",
+        "How much of a step is what earlier gradients say, 0 to 0.999. Short training may want less: 0.8.",
+        ge=0,
+        le=0.999,
+        strict=True,
+    )
     seed: int = _setting(
         0, "Seed", "Same seed, same data order and same start.", "training", ge=0, le=2**31 - 1, strict=True
     )

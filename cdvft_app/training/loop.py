@@ -61,6 +61,7 @@ def training_arguments(plan: Plan, folder: Path, examples: int, evaluation_batch
         lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
         warmup_steps=math.ceil(settings.warmup_ratio * total_steps),
         weight_decay=settings.weight_decay,
+        adam_beta1=settings.adam_beta1,
         max_grad_norm=1.0,
         seed=settings.seed,
         use_cpu=bf16 and not cuda,  # else the Trainer refuses bfloat16 without a GPU

@@ -92,7 +92,9 @@ def test_the_script_has_the_loss_of_the_run_whatever_its_data_are_called(
         "text with fast input diagonals": {"input_diagonal_lr_ratio": 8.0},
         "answer with fast input diagonals": {"input_diagonal_lr_ratio": 8.0},
     }
-    plan, rows = planned(name, method, max_steps=12, weight_decay=0.1, seed=3, **more.get(kind, {}))
+    plan, rows = planned(
+        name, method, max_steps=12, weight_decay=0.1, adam_beta1=0.8, seed=3, **more.get(kind, {})
+    )
     dataset = dataclasses.replace(plan.dataset, title=HOSTILE, instruction=HOSTILE)
     plan = dataclasses.replace(plan, dataset=dataset, model=dataclasses.replace(plan.model, title=HOSTILE))
     rows = dataclasses.replace(rows, labels=(HOSTILE, *rows.labels[1:]) if rows.labels else ())

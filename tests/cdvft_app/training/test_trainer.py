@@ -102,6 +102,18 @@ def test_the_schedule_warms_up_and_comes_down(text_plan, text_rows, tmp_path):
     assert rates[4:] == pytest.approx([0.02 * (1 - step / 12) for step in range(12)])
 
 
+@pytest.mark.parametrize(("asked", "beta1"), [({}, 0.9), ({"adam_beta1": 0.8}, 0.8)])
+def test_adam_has_the_beta1_of_the_run(text_plan, text_rows, tmp_path, monkeypatch, *, asked, beta1):
+    made = []
+    create = trainer.RaceTrainer.create_optimizer
+    monkeypatch.setattr(
+        trainer.RaceTrainer, "create_optimizer", lambda self, *of: made.append(create(self, *of)) or made[-1]
+    )
+    run(text_plan(max_steps=1, **asked), text_rows, tmp_path)
+    (optimizer,) = made
+    assert {group["betas"] for group in optimizer.param_groups} == {(beta1, 0.999)}
+
+
 def test_the_same_seed_gives_the_same_history(whole, text_plan, text_rows, tmp_path):
     torch.manual_seed(99)  # whatever happened before in this process
     again, _ = run(text_plan(checkpoint_every=5), text_rows, tmp_path / "same")
