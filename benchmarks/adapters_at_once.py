@@ -30,7 +30,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_record
 from benchmarks.rounds import interleave
 from cdvft import CDVFTConfig
 
@@ -163,7 +163,7 @@ def main() -> None:
             "counts": counted(model, chosen.most),
         }
         print(name, json.dumps(record["methods"][name]), flush=True)
-    RESULTS.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_record(RESULTS, record)
     print(f"Wrote {RESULTS.name}.")
 
 

@@ -10,7 +10,6 @@ benchmarks/results/architectures.json. A few seconds.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ import transformers
 from peft import PeftModel, get_peft_model
 from torch import Tensor, nn
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_record
 from cdvft import CDVFTConfig, CDVFTLinear
 
 RESULTS = Path(__file__).parent / "results" / "architectures.json"
@@ -242,7 +241,7 @@ def main() -> None:
         "machine": machine() | {"transformers": transformers.__version__, "timm": timm.__version__},
         **rows(),
     }
-    RESULTS.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_record(RESULTS, record)
     print(f"Wrote {RESULTS.name}: {len(record['architectures'])} architectures.")
 
 

@@ -31,7 +31,7 @@ from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
 from benchmarks.frames import chromium
 from benchmarks.load import RESULTS, served
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_record
 
 PATIENCE = 900_000  # milliseconds: browsers share the machine
 PHONE = {"width": 390, "height": 844}
@@ -189,7 +189,7 @@ def main() -> None:
         "server_mb": megabytes,
     }
     print(json.dumps(record, indent=1))
-    (RESULTS / "classroom.json").write_text(json.dumps(record, indent=1) + "\n")
+    write_record(RESULTS / "classroom.json", record)
 
 
 def _timed(act: Callable[[], None]) -> float:

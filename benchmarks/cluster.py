@@ -24,7 +24,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.machine import machine, write_whole
+from benchmarks.machine import machine, write_record
 from benchmarks.ray_cluster import LoopbackCluster
 from cdvft_app.cluster.executor import RayCluster
 from cdvft_app.events import Done, Started, Step
@@ -84,7 +84,7 @@ def main() -> None:
     table = markdown(record)
     print("\n" + table)
     if not arguments.quick:
-        write_whole(RESULTS / "cluster.json", json.dumps(record, indent=1) + "\n")
+        write_record(RESULTS / "cluster.json", record)
         (RESULTS / "cluster.md").write_text(table)
 
 

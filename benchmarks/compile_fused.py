@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.metadata
-import json
 import re
 import subprocess
 import tempfile
@@ -24,6 +23,7 @@ from unittest import mock
 import torch
 from torch import Tensor
 
+from benchmarks.machine import write_record
 from benchmarks.tables import table
 from cdvft.circulant import Factors
 from cdvft.kernels import fused
@@ -198,7 +198,7 @@ def main() -> None:
         "kernels": [k for layer in layers for k in of_case(*layer, asked.targets, asked.dtypes)],
     }
     path = asked.to / "fused_kernels.json"
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    write_record(path, record)
     path.with_suffix(".md").write_text(markdown(record))
 
 

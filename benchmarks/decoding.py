@@ -10,7 +10,6 @@ compared with the bare model of the same round. Writes benchmarks/results/decodi
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import torch
 from peft import C3AConfig, FourierFTConfig, LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_record
 from benchmarks.rounds import interleave
 from cdvft import CDVFTConfig
 
@@ -93,7 +92,7 @@ def main() -> None:
         "machine": machine(),
         "targets": {name: measure(targets, chosen.seconds) for name, targets in TARGETS.items()},
     }
-    RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+    write_record(RESULTS, record)
     for name, found in record["targets"].items():
         print(f"{name}: {found['milliseconds_without']} ms a token without an adapter")
         for method, ratio in found["ratios"].items():

@@ -19,7 +19,7 @@ import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.machine import machines, write_whole
+from benchmarks.machine import machines, read_record, write_record
 from benchmarks.trained import Trained, add_option, train_each
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     add_option(parser)
     chosen = parser.parse_args()
-    record = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    record = read_record(RESULTS)
     runs, ran_on = record.get("runs", []), machines(record.get("machines", []))
 
     def keep(one: Trained) -> None:
@@ -138,7 +138,7 @@ def main() -> None:
             "summary": summary(runs),
             "runs": runs,
         }
-        write_whole(RESULTS, json.dumps(text, indent=1) + "\n")
+        write_record(RESULTS, text)
 
     left = [
         _settings(recipe, method, seed)

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machines, rounded, write_whole
+from benchmarks.machine import machines, read_record, rounded, write_whole
 
 RESULTS = Path(__file__).parent / "results" / "effects.json"
 METHODS = ("cdvft", "lora")
@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", default=["sentiment", "digits", "mnist"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     chosen = parser.parse_args()
-    record = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    record = read_record(RESULTS)
     runs, ran_on = record.get("runs", []), machines(record.get("machines", []))
     known = {(run["recipe"], run["seed"]) for run in runs}
     wanted = [

@@ -35,7 +35,7 @@ from typing import Any
 
 from benchmarks.evidence import races
 from benchmarks.found_rates import SEARCH_SEED, SEEDS, search
-from benchmarks.machine import machine, write_whole
+from benchmarks.machine import machine, read_record, write_record
 from benchmarks.record_sweep import read_once, train
 from benchmarks.trained import add_option, contestant
 from cdvft_app.format import counted, joined
@@ -118,7 +118,7 @@ def units(recipes: Iterable[str], shard: tuple[int, int] = (1, 1)) -> list[Unit]
 
 def record() -> Record:
     """The committed record; empty before the first one."""
-    return json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    return read_record(RESULTS)
 
 
 def hours(left: Sequence[Unit]) -> float:
@@ -141,7 +141,7 @@ def work(unit: Unit, cluster: str = "") -> None:
         kept["search"] = found if "search" not in kept else together(kept["search"], found)
         if found["race"] == kept["search"]["race"]:
             kept["runs"] = []
-        write_whole(unit.file, json.dumps(kept, indent=1) + "\n")
+        write_record(unit.file, kept)
     (best,) = kept["search"]["race"]
     settings = RunSettings.model_validate(best)
     runs, began = kept.setdefault("runs", []), time.monotonic()
@@ -149,7 +149,7 @@ def work(unit: Unit, cluster: str = "") -> None:
     def keep(one: RunSettings, result: Record) -> None:
         runs.append({"seed": one.seed} | {name: result.get(name) for name in _KEPT})
         runs.sort(key=lambda run: run["seed"])
-        write_whole(unit.file, json.dumps(kept, indent=1) + "\n")
+        write_record(unit.file, kept)
         told = f"{result['metric']} after {time.monotonic() - began:.0f} s"
         print(f"{unit.recipe} {unit.name} seed {one.seed}: {told}", flush=True)
 
@@ -237,7 +237,7 @@ def publish() -> None:
         "not_recorded": lacking,
         "recipes": found,
     }
-    write_whole(RESULTS, json.dumps(text, indent=1) + "\n")
+    write_record(RESULTS, text)
     print(f"Wrote {RESULTS.name}; {len(lacking)} settings are not recorded.")
 
 

@@ -28,7 +28,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machine, write_whole
+from benchmarks.machine import machine, read_record, write_record
 from benchmarks.record_sweep import BUDGETS, read_once, run
 from benchmarks.trained import contestant
 from cdvft_app.settings import RunSettings
@@ -112,7 +112,7 @@ def verdict(of: Record) -> Any:
 
 
 def record() -> Record:
-    return json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    return read_record(RESULTS)
 
 
 def keep(found: Record) -> None:
@@ -121,7 +121,7 @@ def keep(found: Record) -> None:
         "day": time.strftime("%d %B %Y"),
         "machine": machine(),
     }
-    write_whole(RESULTS, json.dumps(found, indent=1) + "\n")
+    write_record(RESULTS, found)
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ import numpy as np
 from playwright.sync_api import Browser, Locator, Page, Playwright, sync_playwright
 
 from benchmarks.load import RESULTS, served
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_record
 from cdvft_app import events
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
@@ -80,7 +80,7 @@ def main() -> None:
     if arguments.only != [""]:
         return
     record = {"machine": machine(), "note": arguments.note, "load": os.getloadavg()[0], "measured": found}
-    (RESULTS / "frames.json").write_text(json.dumps(record, indent=1) + "\n")
+    write_record(RESULTS / "frames.json", record)
 
 
 def chromium(playwright: Playwright) -> Browser:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import re
 import time
 import warnings
@@ -35,7 +34,7 @@ from benchmarks import decoding, device_clock, layers, steps
 from benchmarks.default_race import race
 from benchmarks.device_clock import timed
 from benchmarks.gpu_tables import markdown
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_record
 from benchmarks.rounds import Rounds, interleave
 from cdvft.kernels import allowed_engines
 
@@ -212,16 +211,15 @@ def main() -> None:
     if to is None:
         print("A dry run: nothing is written.")
         return
-    to.mkdir(parents=True, exist_ok=True)
     path = to / f"gpu_{slug(record['device']['name'])}"
-    path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+    write_record(path.with_suffix(".json"), record)
     path.with_suffix(".md").write_text(markdown(record))
     print(f"Written: {path}.json and .md.")
     if device.type == "cuda":  # the tests on the device have passed: `make gpu` runs them first
         allowed_engines.record_verified(torch.cuda.get_device_name(device))
         print(f"Written: {allowed_engines.VERIFIED_DEVICES}. Such devices now use the fused kernels.")
     if not dry and "layers" in record:
-        PAGE.write_text(json.dumps(for_the_page(record), indent=1) + "\n")
+        write_record(PAGE, for_the_page(record))
         print(f"Written: {PAGE}.")
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.machine import machine, write_whole
+from benchmarks.machine import machine, write_record
 from cdvft_app import catalog
 from cdvft_app.catalog.plan import Plan
 from cdvft_app.costs.request import CostRequest
@@ -68,7 +68,7 @@ def main(recipe_keys: list[str]) -> None:
         recipes[key] |= run(plan, one)
         print(f"{key}: {recipes[key]}", flush=True)
     record = {"machine": machine(), "threads": torch.get_num_threads(), "recipes": recipes}
-    write_whole(RESULT, json.dumps(record, indent=1) + "\n")
+    write_record(RESULT, record)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ every case; run again to go on where it was cut off. Takes half an hour or more 
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -23,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.machine import write_whole
+from benchmarks.machine import read_record, write_record
 from cdvft_app.judging.judge import Contestant, Pair, Run, Verdict, judge
 from cdvft_app.judging.row_scores import RowScores, of_predictions, of_scores
 from cdvft_app.store.predictions import Predictions
@@ -122,14 +121,14 @@ def main() -> None:
     parser.add_argument("--gaps", type=int, default=500)
     chosen = parser.parse_args()
     asked = {"command": "python -m benchmarks.judge", **vars(chosen)}
-    record = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
+    record = read_record(RESULTS)
     if {name: record.get(name) for name in asked} != asked:
         record = asked
     for name, found in cases(chosen.ties, chosen.gaps):
         if name not in record:
             record[name] = found()
             print(name, record[name], flush=True)
-            write_whole(RESULTS, json.dumps(record, indent=1) + "\n")
+            write_record(RESULTS, record)
 
 
 def cases(ties: int, gaps: int) -> Iterator[tuple[str, Callable[[], float]]]:

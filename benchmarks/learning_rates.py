@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import math
 import statistics
 import time
@@ -30,7 +29,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from benchmarks.machine import Machine, machines, write_whole
+from benchmarks.machine import Machine, machines, read_record, write_record
 from benchmarks.trained import train_here
 
 RESULTS = Path(__file__).parent / "results" / "learning_rates.json"
@@ -212,7 +211,7 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", choices=tuple(RATES), default=tuple(RATES))
     parser.add_argument("--methods", nargs="+", default=tuple(RATES["sentiment"]))
     chosen = parser.parse_args()
-    record = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    record = read_record(RESULTS)
     tries, ran_on = record.get("tries", []), machines(record.get("machines", []))
     for recipe, method, start in searches(chosen.recipes):
         if method not in chosen.methods:
@@ -246,7 +245,7 @@ def write(tries: list[Try], ran_on: list[Machine]) -> None:
         "best": winners,
         "tries": tries,
     }
-    write_whole(RESULTS, json.dumps(text, indent=1) + "\n")
+    write_record(RESULTS, text)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.frames import chromium
 from benchmarks.load import RESULTS
-from benchmarks.machine import machine, write_whole
+from benchmarks.machine import machine, write_record
 from cdvft_app import ASSETS
 
 FRAMES, PLACES, CHARTS = 200, 384, 3
@@ -129,7 +129,7 @@ def main() -> None:
             for way in ways
         },
     }
-    write_whole(RESULTS / "line_plots.json", json.dumps(record, indent=1) + "\n")
+    write_record(RESULTS / "line_plots.json", record)
     print(json.dumps(record, indent=1))
 
 

@@ -36,7 +36,7 @@ from typing import Any
 import psutil
 from gradio_client import Client
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_record
 from benchmarks.visitors import TABS, Page, Visitors, poll
 from cdvft_app.store.runs import RunStore
 
@@ -77,7 +77,7 @@ def main() -> None:
     table = markdown(record)
     print("\n" + table)
     if not arguments.quick:
-        (RESULTS / "load.json").write_text(json.dumps(record, indent=1) + "\n")
+        write_record(RESULTS / "load.json", record)
         (RESULTS / "load.md").write_text(table)
 
 
@@ -109,7 +109,7 @@ def hour(count: int, minutes: int = 60) -> None:
         "median_mb_of_the_last_tenth": last,
         "mb_by_minute": megabytes,
     }
-    (RESULTS / "load_hour.json").write_text(json.dumps(record, indent=1) + "\n")
+    write_record(RESULTS / "load_hour.json", record)
 
 
 class Bench:

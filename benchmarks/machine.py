@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections.abc import Sequence
@@ -42,6 +43,15 @@ def write_whole(file: Path, text: str) -> None:
     unfinished = file.with_suffix(".unfinished")
     unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(file)
+
+
+def write_record(file: Path, record: Any) -> None:
+    write_whole(file, json.dumps(record, indent=1) + "\n")
+
+
+def read_record(file: Path) -> dict[str, Any]:
+    """The record so far; empty before the first one."""
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def rounded(value: Any) -> Any:

@@ -24,7 +24,7 @@ from peft import LoraConfig, PeftConfig, get_peft_model
 from torch import Tensor, nn
 
 from benchmarks.decoding import model
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_record
 from benchmarks.rounds import interleave
 from cdvft import CDVFTConfig, CDVFTLayer
 from cdvft.kernels import cd_linear
@@ -167,7 +167,7 @@ def main() -> None:
         "layers": [measure_layer(*case, chosen.seconds / 4) for case in CASES],
         "server": measure_server(chosen.adapters, chosen.seconds),
     }
-    RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+    write_record(RESULTS, record)
     print(json.dumps(record, indent=1))
 
 

@@ -9,7 +9,6 @@ session. Writes results/open_pages.json.
 
 from __future__ import annotations
 
-import json
 import statistics
 import tempfile
 import time
@@ -18,7 +17,7 @@ from pathlib import Path
 import gradio as gr
 from starlette.testclient import TestClient
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_record
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.queue import RunQueue
@@ -48,7 +47,7 @@ def main() -> None:
                 costs.append({"open_pages": count, **_spread(client, run.id)})
                 print(costs[-1], flush=True)
         store.close()
-    RESULT.write_text(json.dumps({"machine": machine(), "polls": POLLS, "cpu_ms": costs}, indent=1) + "\n")
+    write_record(RESULT, {"machine": machine(), "polls": POLLS, "cpu_ms": costs})
 
 
 def _spread(client: TestClient, run_id: str) -> dict[str, float]:

@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.frames import PATIENCE, chromium, drag
 from benchmarks.load import RESULTS, served
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_record
 
 SIZE = {"width": 1440, "height": 900}
 HANDLES = {
@@ -72,7 +72,7 @@ def main() -> None:
         "opening": requests,
     }
     print(json.dumps(record, indent=1))
-    (RESULTS / "opening.json").write_text(json.dumps(record, indent=1) + "\n")
+    write_record(RESULTS / "opening.json", record)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ profiler in `make gpu`. Writes benchmarks/results/operators.json and .md.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import torch
 from benchmarks import layers
 from benchmarks.device_clock import Operators
 from benchmarks.layers import Case
+from benchmarks.machine import write_record
 from benchmarks.tables import table
 from cdvft.kernels import autograd_ops, fused, linear, native
 from cdvft.kernels.cost_model import PLANS
@@ -77,7 +77,7 @@ def _count(run: Callable[[], None]) -> int:
 
 def main() -> None:
     record = {"layers": {case.title: counted(case) for case in CASES}}
-    (RESULTS / "operators.json").write_text(json.dumps(record, indent=1) + "\n")
+    write_record(RESULTS / "operators.json", record)
     (RESULTS / "operators.md").write_text(markdown(record))
     print(markdown(record))
 

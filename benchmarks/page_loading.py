@@ -31,7 +31,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from benchmarks.frames import PATIENCE, chromium
 from benchmarks.load import RESULTS, served
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_record
 from cdvft_app import ASSETS
 from cdvft_app.public.origins import PAGE_HEADER
 from cdvft_app.ui import launching, page_files, serving
@@ -107,7 +107,7 @@ def main() -> None:
         },
     }
     print(json.dumps(record, indent=1))
-    (RESULTS / "page_loading.json").write_text(json.dumps(record, indent=1) + "\n")
+    write_record(RESULTS / "page_loading.json", record)
 
 
 def opened(browser: Browser, address: str, way: str, latency: float) -> dict[str, float]:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_record
 from benchmarks.rounds import interleave
 from cdvft_app.events import Halt
 from cdvft_app.settings import RunSettings
@@ -94,7 +94,7 @@ def main() -> None:
                 times[name].append(round(run(recipe, is_faster), 2))
         found["runs"][recipe] = times | {"time": round(min(times["convolved"]) / min(times["linear"]), 3)}
         print(recipe, json.dumps(found["runs"][recipe]), flush=True)
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    write_record(RESULTS, found)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any
 from gradio_client import Client
 
 from benchmarks.load import RESULTS, served, wait
-from benchmarks.machine import machine, write_whole
+from benchmarks.machine import machine, write_record
 from cdvft_app.store.runs import RunStore
 
 METHODS = ("cdvft", "lora", "fourierft")
@@ -71,7 +71,7 @@ def main() -> None:
         print(json.dumps(found), flush=True)
         key = (arguments.recipe, precision)
         kept = [one for one in kept if (one["recipe"], one["precision"]) != key] + [found]
-        write_whole(path, json.dumps({"races": kept}, indent=1) + "\n")
+        write_record(path, {"races": kept})
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import write_record
 from cdvft_app.store import predictions
 from cdvft_app.store.folders import FACTS, ROWS
 from cdvft_app.store.history_file import OF_THE_OWNER
@@ -51,7 +52,7 @@ def record(store: RunStore, run: RunRecord, name: str, position: int, there: Pat
             lines.append(json.dumps(row | {"data": json.dumps(_rounded(data))}))
     folder = there / run_id
     folder.mkdir(parents=True)
-    (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    write_record(folder / FACTS, facts)
     (folder / ROWS).write_text("\n".join(lines) + "\n", encoding="utf-8")
     for file in LEARNED:
         if (source / file).is_file():

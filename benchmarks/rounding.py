@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machine, rounded, write_whole
+from benchmarks.machine import machine, read_record, rounded, write_record
 from benchmarks.trained import Trained, train_each
 
 RESULTS = Path(__file__).parent / "results" / "rounding.json"
@@ -75,13 +75,13 @@ def main() -> None:
     if arguments.alone:
         print(json.dumps(run(arguments.alone, arguments.steps)))
         return
-    record = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"recipes": {}}
+    record = {"recipes": {}} | read_record(RESULTS)
     record |= {"command": "OMP_NUM_THREADS=1 python -m benchmarks.rounding", "machine": machine()}
     for recipe in arguments.recipes:
         runs = {engine: run_by(engine, recipe, arguments.steps) for engine in ENGINES}
         record["recipes"][recipe] = rounded(difference(runs))
         print(recipe, json.dumps(record["recipes"][recipe]), flush=True)
-        write_whole(RESULTS, json.dumps(record, indent=1) + "\n")
+        write_record(RESULTS, record)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ import playwright.sync_api as playwright
 import pytest
 
 from benchmarks.load import RESULTS
-from benchmarks.machine import write_whole
+from benchmarks.machine import read_record, write_record, write_whole
 from cdvft_app import ASSETS
 from cdvft_app.ui.shared.scripts import named
 
@@ -144,8 +144,7 @@ def counted(length: int, functions: list[dict[str, Any]]) -> bytearray:
 
 def kept(file: Path, digest: str) -> dict[str, Any] | None:
     """What a file's tests used, if it was measured with these scripts."""
-    measured = KEPT / f"{file.stem}.json"
-    found = json.loads(measured.read_text()) if measured.is_file() else {}
+    found = read_record(KEPT / f"{file.stem}.json")
     return found if found.get("scripts") == digest else None
 
 
@@ -239,7 +238,7 @@ def main() -> None:
             "failed": {name: one["failed"] for name, one in measured.items() if one["failed"]},
             **found,
         }
-        (RESULTS / "script_coverage.json").write_text(json.dumps(record, indent=1) + "\n")
+        write_record(RESULTS / "script_coverage.json", record)
 
 
 if __name__ == "__main__":

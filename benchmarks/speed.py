@@ -27,7 +27,7 @@ from typing import Any
 import torch
 
 from benchmarks import layers, steps
-from benchmarks.machine import caches, machine, write_whole
+from benchmarks.machine import caches, machine, write_record
 from benchmarks.rounds import Rounds, interleave
 from benchmarks.tables import markdown, verdicts
 from cdvft.blocks import partition
@@ -76,8 +76,7 @@ def main() -> None:
     tables = markdown(record)
     print("\n" + tables)
     if not quick:
-        RESULTS.mkdir(exist_ok=True)
-        write_whole(path.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+        write_record(path.with_suffix(".json"), record)
         path.with_suffix(".md").write_text(tables)
         path.with_suffix(".svg").write_text(chart(record["layers"]))
         print(f"Written: {path}.json, .md and .svg.")

@@ -13,7 +13,6 @@ Writes results/step_memory.json.
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -25,7 +24,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_record
 from cdvft_app.catalog import get_model, resolve
 from cdvft_app.catalog.backbones import load_language_model, open_language_model
 from cdvft_app.costs.request import PRECISIONS, parse_cost
@@ -130,7 +129,7 @@ def main() -> None:
             "sequence": chosen.sequence,
             "steps": rows,
         }
-        RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+        write_record(RESULTS, record)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ results/first_answer.json.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
@@ -23,7 +22,7 @@ from typing import Any
 from gradio_client import Client
 
 from benchmarks.load import RESULTS, served, wait
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_record
 from cdvft_app.store.runs import RunStore
 
 RACE = {"recipe": "sentiment", "methods": ["cdvft"], "max_steps": 10, "evaluation_examples": 64}
@@ -48,7 +47,7 @@ def main() -> None:
             found.append(measured(Client(address, verbose=False), Path(folder)))
             print(found[-1], flush=True)
     record = {"machine": machine(), "note": arguments.note, **ASKED[arguments.what], "seconds": found}
-    (RESULTS / f"first_{arguments.what}.json").write_text(json.dumps(record, indent=1) + "\n")
+    write_record(RESULTS / f"first_{arguments.what}.json", record)
 
 
 def points(client: Client, folder: Path) -> dict[str, float]:

@@ -144,7 +144,7 @@ def test_a_best_rate_at_an_end_is_followed_beyond_it(work):
     limit["best"] = 0.3
     unit, _ = subject.units(["mnist"])
     searched = {"commands": ["before"], "race": [], **tried(0.3)}
-    subject.write_whole(unit.file, json.dumps({"search": searched, "runs": [{"seed": 0}]}))
+    subject.write_record(unit.file, {"search": searched, "runs": [{"seed": 0}]})
     assert subject.left_to_try(unit.kept()["search"]) == (30,) and not subject.is_done(unit)
     subject.work(unit)
     assert done == ["search mnist cdvft"] * 2 + [f"run mnist cdvft {seed}" for seed in range(5)]
