@@ -9,11 +9,11 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cdvft.cost import Convention
-from cdvft_app.methods import METHODS, AnyMethod, InvalidChoice, Method, flat
-from cdvft_app.settings import MAX_COMPETITORS, Name, parse_request, require_distinct
+from cdvft_app.methods import METHODS, InvalidChoice, Method, flat
+from cdvft_app.settings import Competitors, Name, parse_request
 
 HERE: Literal["here"] = "here"
 
@@ -133,9 +133,7 @@ class CostRequest(BaseModel):
         title="Layers",
         description="Which linear layers get an adapter, with commas; the usual ones if left out.",
     )
-    methods: tuple[AnyMethod, ...] = Field(
-        min_length=1, max_length=MAX_COMPETITORS, title="Methods", description="With commas; all if left out."
-    )
+    methods: Competitors = Field(title="Methods", description="With commas; all if left out.")
     batch: int = Field(
         16, ge=1, le=65_536, strict=True, title="Batch", description="Sequences or images a step."
     )
@@ -178,11 +176,6 @@ class CostRequest(BaseModel):
     @classmethod
     def _accept_flat_names(cls, values: Any) -> Any:
         return flat.read_race(values, tuple(METHODS))
-
-    @field_validator("methods")
-    @classmethod
-    def _no_method_twice(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
-        return require_distinct(methods)
 
     @property
     def as_measured(self) -> CostRequest:

@@ -10,7 +10,7 @@ from typing_extensions import Self
 
 from cdvft_app.methods import Method
 from cdvft_app.settings import Name, RunSettings, parse_request, parse_run
-from cdvft_app.sweep import MAX_VALUES, Multiple, VariedRace, distinct, rounded
+from cdvft_app.sweep import Distinct, Multiple, VariedRace, rounded
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -35,19 +35,14 @@ class SearchRequest(VariedRace):
     `seconds` of training where they are given, whichever ends first.
     """
 
-    rates: tuple[Multiple, ...] = Field((0.1, 10.0), min_length=1, max_length=MAX_VALUES)
-    epochs: tuple[Epochs, ...] = Field((), max_length=MAX_VALUES)
-    target_modules: tuple[Layers, ...] = Field((), max_length=MAX_VALUES)
+    rates: Distinct[Multiple] = Field((0.1, 10.0), min_length=1)
+    epochs: Distinct[Epochs] = ()
+    target_modules: Distinct[Layers] = ()
     trials: int = Field(12, ge=1, le=MAX_TRIALS, strict=True)
     random_trials: int = Field(4, ge=1, le=MAX_TRIALS, strict=True)
     seconds: float | None = Field(None, gt=0, le=10**7, allow_inf_nan=False)
     pruner: Literal["median", "hyperband", "none"] = "median"
     grid: bool = Field(False, strict=True)
-
-    @field_validator("rates", "epochs", "target_modules")
-    @classmethod
-    def _no_value_twice(cls, values: tuple[Value, ...]) -> tuple[Value, ...]:
-        return distinct(values)
 
     @field_validator("epochs", "target_modules")
     @classmethod

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -29,6 +29,7 @@ __all__ = [
     "MIN_HELD_OUT",
     "NO_EARLY_STOPPING",
     "USUAL_RACE",
+    "Competitors",
     "FormField",
     "InvalidChoice",
     "Kind",
@@ -42,7 +43,6 @@ __all__ = [
     "parse_request",
     "parse_run",
     "relabelled",
-    "require_distinct",
     "typed_number",
 ]
 
@@ -329,12 +329,30 @@ NO_EARLY_STOPPING = {"early_stopping_patience": 0}
 """Of runs that are compared: each has the steps, the schedule and the budget of the others."""
 
 
+_TWICE = "named_twice"  # an error whose sentence has said what came
+
+
+def _distinct(methods: tuple[Method, ...]) -> tuple[Method, ...]:
+    """Return the same methods; a ValueError where one is among them twice."""
+    for index, method in enumerate(methods):
+        if method in methods[:index]:
+            raise PydanticCustomError(
+                _TWICE,
+                "it names {label} twice; give each its own settings, or name it once",
+                {"label": method.label()},
+            )
+    return methods
+
+
+Competitors = Annotated[
+    tuple[AnyMethod, ...], Field(min_length=1, max_length=MAX_COMPETITORS), AfterValidator(_distinct)
+]
+
+
 class RaceRequest(_Choices):
     """Several competitors on the same model, data, seed and order; each is a method with its own settings."""
 
-    methods: tuple[AnyMethod, ...] = Field(
-        min_length=1,
-        max_length=MAX_COMPETITORS,
+    methods: Competitors = Field(
         title="Race",
         description="Each method trains on the same data, in the same order, from the same start. Two values "
         "in one of its fields, such as 8, 16 for LoRA's rank, race it twice.",
@@ -344,11 +362,6 @@ class RaceRequest(_Choices):
     @classmethod
     def _accept_flat_names(cls, values: Any) -> Any:
         return flat.read_race(values, USUAL_RACE)
-
-    @field_validator("methods")
-    @classmethod
-    def _no_method_twice(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
-        return require_distinct(methods)
 
     def runs(self) -> tuple[RunSettings, ...]:
         """Return one `RunSettings` for each competitor, in their order."""
@@ -404,21 +417,6 @@ def typed_number(typed: Any) -> Any:
             continue
         return int(found) if isinstance(found, float) and found.is_integer() else found
     return typed.strip()
-
-
-_TWICE = "named_twice"  # an error whose sentence has said what came
-
-
-def require_distinct(methods: tuple[Method, ...]) -> tuple[Method, ...]:
-    """Return the same methods; a ValueError where one is among them twice."""
-    for index, method in enumerate(methods):
-        if method in methods[:index]:
-            raise PydanticCustomError(
-                _TWICE,
-                "it names {label} twice; give each its own settings, or name it once",
-                {"label": method.label()},
-            )
-    return methods
 
 
 Request = TypeVar("Request", bound=BaseModel)

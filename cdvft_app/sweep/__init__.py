@@ -29,7 +29,7 @@ MAX_GRID = 1000  # a bound on the work of checking a request; the queue's own li
 Value = TypeVar("Value")
 
 
-def distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
+def _distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
     """Return the same values; a ValueError where one is among them twice."""
     if len(set(values)) < len(values):
         raise ValueError("it names a value twice; name each once")
@@ -38,7 +38,7 @@ def distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
 
 Whole = Annotated[int, Field(strict=True)]  # each method has bounds of its own
 Multiple = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False)]
-Values = Annotated[tuple[Whole, ...], Field(max_length=MAX_VALUES), AfterValidator(distinct)]
+Distinct = Annotated[tuple[Value, ...], Field(max_length=MAX_VALUES), AfterValidator(_distinct)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
 
 
@@ -53,7 +53,7 @@ class VariedRace(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     base: RaceRequest
-    vary: dict[str, dict[str, Values]] = Field(default_factory=dict)
+    vary: dict[str, dict[str, Distinct[Whole]]] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -81,23 +81,16 @@ class SweepRequest(VariedRace):
     different methods differ by a factor of fifty, so one list of absolute rates would be fair to none.
     """
 
-    learning_rates: tuple[Multiple, ...] = Field(
+    learning_rates: Distinct[Multiple] = Field(
         (),
-        max_length=MAX_VALUES,
         title="Learning rate, times its own",
         description="Multiples of the rate that the recipe has for each method: fair to all of them.",
     )
-    seeds: tuple[Seed, ...] = Field(
+    seeds: Distinct[Seed] = Field(
         (),
-        max_length=MAX_VALUES,
         title="Seeds",
         description="Each setting runs once with each: their spread is what chance does.",
     )
-
-    @field_validator("learning_rates", "seeds")
-    @classmethod
-    def _no_value_twice(cls, values: tuple[Value, ...]) -> tuple[Value, ...]:
-        return distinct(values)
 
     @field_validator("learning_rates")
     @classmethod
