@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from torch import Tensor
+from matrices import random
 
 from cdvft.circulant import block_circulant, circulant
 from cdvft.factors import (
@@ -18,10 +18,6 @@ from cdvft.factors import (
 )
 from cdvft.layer import Factors
 from cdvft_app.approximate import fit_block_circulant
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 @pytest.mark.parametrize("p", [1, 2, 7, 8])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from matrices import random
 from torch import Tensor
 
 from benchmarks.fit_matrix import dimension, factors_needed
@@ -24,10 +25,6 @@ from cdvft_app.approximate import (
     make_target,
 )
 from cdvft_app.approximate.circulant_diagonal import gauss_newton, lbfgs, normal_equations, product
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def finished(target: Tensor, most_m: int, **kwargs: int) -> list[Fit]:

@@ -4,15 +4,12 @@ import math
 
 import pytest
 import torch
+from matrices import random
 from peft import FourierFTConfig, get_peft_model
 from torch import Tensor, nn
 
 from cdvft.circulant import block_circulant, circulant
 from cdvft_app.approximate import fit_block_circulant, fit_fourier, fit_fourierft, fit_low_rank, fit_rivals
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (4, 7)])

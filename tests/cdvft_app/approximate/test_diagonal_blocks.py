@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import Tensor
+from matrices import random
 
 from cdvft.blocks import parameter_count
 from cdvft.circulant import cd_product
@@ -13,10 +13,6 @@ from cdvft_app.approximate import (
     fit_low_rank,
     make_target,
 )
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 @pytest.mark.parametrize(

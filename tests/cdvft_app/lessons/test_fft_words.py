@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
-from lesson_matrices import random
 from lesson_words import word_tests
+from matrices import random
 from test_circulant_words import one_number_alone_moves
 from torch import Tensor
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
-from lesson_matrices import filled, random, rank
 from lesson_words import word_tests
+from matrices import filled, random, rank
 from test_low_rank_words import TRUE as OF_LOW_RANK
 from test_low_rank_words import fills_few_dimensions, generic_rank_is_full, rank_one_is_reached
 from torch import Tensor

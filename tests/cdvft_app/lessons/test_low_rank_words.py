@@ -10,7 +10,7 @@ from statistics import mean
 
 import pytest
 import torch
-from lesson_matrices import filled, product, random, rank
+from matrices import filled, product, random, rank
 
 from benchmarks.fit_matrix import dimension
 from cdvft_app.approximate import fit_circulant_diagonal, fit_low_rank, make_target

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from lesson_matrices import random, rank
+from matrices import random, rank
 from torch import Tensor
 
 from cdvft.circulant import cd_product, circulant_matmul

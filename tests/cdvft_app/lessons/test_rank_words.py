@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
-from lesson_matrices import filled, product, random, rank
 from lesson_words import word_tests
+from matrices import filled, product, random, rank
 from test_circulant_words import stands_once_in_every_column
 from test_fft_words import a_wave_stays_a_wave
 from test_low_rank_words import rank_one_is_reached

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
-from lesson_matrices import product, random, rank
 from lesson_words import word_tests
+from matrices import product, random, rank
 from test_forms_words import blocks, cdvft_scales_rows_and_columns, lora_is_exact_from_the_rank_on
 from test_low_rank_words import TRUE as OF_LOW_RANK
 from test_low_rank_words import generic_rank_is_full, lora_is_smaller_nowhere, smaller_on_every_change

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
-from lesson_matrices import built, product, random
 from lesson_words import word_tests
+from matrices import built, product, random
 from peft import LoraConfig, PeftConfig, get_peft_model
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""Drawn vectors and the matrices they make, for what lessons say of them."""
+"""Drawn vectors, and the matrices they make."""
 
 from __future__ import annotations
 
