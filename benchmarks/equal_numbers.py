@@ -38,7 +38,7 @@ from benchmarks.found_rates import SEARCH_SEED, SEEDS, search
 from benchmarks.machine import machine, read_record, write_record
 from benchmarks.record_sweep import read_once, train
 from benchmarks.trained import add_option, contestant
-from cdvft_app.format import counted, joined
+from cdvft_app.format import counted, joined, plain
 from cdvft_app.judging.judge import METHODS_FROM, Contestant, Pair, Verdict, band, judge
 from cdvft_app.judging.verdict_text import result
 from cdvft_app.methods import METHODS
@@ -272,7 +272,7 @@ def points(recorded: Sequence[Record], metric_name: str) -> list[Point]:
     for one, settings in zip(whole, chosen, strict=True):
         size = settings.method.matched_by
         needed = [size] if size and labels[settings.method.label()] > 1 else []  # tells C3A from C3A
-        label = settings.method.label(needed).replace("\u00a0", " ")
+        label = plain(settings.method.label(needed))
         side = contestant(label, one["runs"])
         mean = statistics.fmean(of["metric"] for of in one["runs"])
         low, high = band(side, metric_name) or (mean, mean)
@@ -420,7 +420,7 @@ def sentences(of: Sequence[Point], recipe: str, metric_name: str) -> list[str]:
         *_told(f"Of {{}} with about as many numbers, within {SIMILAR} times,", equal),
         *_told("Of {} in which the rival trains fewer,", fewer),
         *(
-            f"At {rate:g}, the rate of the recorded race: {result(one.verdict)}".replace("\u00a0", " ")
+            plain(f"At {rate:g}, the rate of the recorded race: {result(one.verdict)}")
             for rate, one in elsewhere
         ),
         (f"All {len(judged)} are corrected together, over" if judged[1:] else "Over")
@@ -435,8 +435,8 @@ def _told(which: str, judged: Sequence[Judged]) -> list[str]:
     return [
         *([f"{which.format(counted(len(judged), 'pair'))} {counts}"] if judged else []),
         *(
-            f"{result(one.verdict).removesuffix('.')}, with {one.own.numbers:,} and {one.rival.numbers:,} "
-            f"trained numbers; {chosen(one.own)}; {chosen(one.rival)}.".replace("\u00a0", " ")
+            f"{plain(result(one.verdict)).removesuffix('.')}, with {one.own.numbers:,} and "
+            f"{one.rival.numbers:,} trained numbers; {chosen(one.own)}; {chosen(one.rival)}."
             for one in shown
         ),
     ]

@@ -70,6 +70,11 @@ def joined(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
+def plain(text: str) -> str:
+    """Return the text with usual spaces in place of those that do not break a line."""
+    return text.replace("\u00a0", " ")
+
+
 def times(ratio: float) -> str:
     """Return a ratio with three digits: 5.33, 0.434, 29.0; a whole one as it is."""
     return f"{ratio:,.0f}" if ratio == int(ratio) else _digits(ratio)

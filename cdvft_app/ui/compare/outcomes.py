@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.figures import palette, pareto
-from cdvft_app.format import amount
+from cdvft_app.format import amount, plain
 from cdvft_app.judging.compared_runs import ComparedRun, Spread, compared_run, is_scored, with_answers
 from cdvft_app.judging.outcomes import (
     AXES,
@@ -201,7 +201,7 @@ def _numbers(point: Point) -> list[Any]:
     spans = [point.amounts.get(axis.key) for axis in AXES]
     seeds, spread = ", ".join(map(str, point.seeds)), f"{point.metric.low} to {point.metric.high}"
     amounts = [span.mean if span else None for span in spans]
-    return [point.label.replace("\u00a0", " "), seeds, point.metric.mean, spread, *amounts]
+    return [plain(point.label), seeds, point.metric.mean, spread, *amounts]
 
 
 def _exported(point: Point, run: ComparedRun) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def _exported(point: Point, run: ComparedRun) -> dict[str, Any]:
         "run": run.id,
         "name": run.name,
         "recorded": run.recorded,
-        "setting": point.label.replace("\u00a0", " "),
+        "setting": plain(point.label),
         "metric_name": run.metric_name,
         "metric": run.metric,
         "evaluation_examples": run.rows,

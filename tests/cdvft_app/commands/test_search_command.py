@@ -15,6 +15,7 @@ from waiting import wait_for
 
 from cdvft_app.commands import train as train_command
 from cdvft_app.events import Evaluation, Halt
+from cdvft_app.format import plain
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 
@@ -41,7 +42,7 @@ def command(command_with, trained):
 def test_a_search_is_one_group_and_ends_with_what_was_found(command, trained, tmp_path):
     code, output, errors = command(*COMMAND)
     assert code == 0 and errors.count("validation loss") == 5
-    said = output.replace("\u00a0", " ")
+    said = plain(output)
     assert said.startswith("CDVFT: the best of 5 trials is learning rate 0.0")
     assert "on the 50 validation rows that chose it" in said
     (runs,) = RunStore(tmp_path).groups(10)
@@ -92,7 +93,7 @@ def test_with_a_cluster_its_trials_train_there(command, trained, tmp_path, monke
     assert code == 130 and "Stopped; the same command goes on." in errors
     trained["interrupt"] = None
     code, output, errors = command(*COMMAND, "--cluster", "ray://lab-1:10001")
-    assert code == 0 and output.replace("\u00a0", " ").startswith("CDVFT: the best of 5 trials is")
+    assert code == 0 and plain(output).startswith("CDVFT: the best of 5 trials is")
     assert asked == ["ray://lab-1:10001"] * 2, "one connection a command"
     (runs,) = RunStore(tmp_path).groups(10)
     assert len(runs) == 5 and {run.state for run in runs} == {"finished"}

@@ -8,6 +8,7 @@ import pytest
 import run_events
 
 from cdvft_app.events import Evaluation, TrainingFailed
+from cdvft_app.format import plain
 from cdvft_app.store.runs import RunStore
 
 COMMAND = ("sweep", "--recipe", "mnist", "--m", "2,3", "--learning-rates", "0.3,1", "--seeds", "0,1")
@@ -34,12 +35,10 @@ def command(command_with, trained):
 def test_a_sweep_is_one_group_and_ends_with_its_table(command, tmp_path):
     code, output, errors = command(*COMMAND)
     assert code == 0
-    lines = output.replace("\u00a0", " ").splitlines()
+    lines = plain(output).splitlines()
     best = "CDVFT m = 3, learning rate × 0.3 80.5 % 80.0 % to 81.0 % 2 of 2 3,000 0.2"
     assert " ".join(lines[1].split()) == best
-    assert "CDVFT with m = 2 has 10.0 points less than CDVFT with m = 3 (" in " ".join(
-        output.replace("\u00a0", " ").split()
-    )
+    assert "CDVFT with m = 2 has 10.0 points less than CDVFT with m = 3 (" in " ".join(plain(output).split())
     assert "8 of 8: CDVFT" in errors
     (runs,) = RunStore(tmp_path).groups(10)
     assert len(runs) == 8 and {run.state for run in runs} == {"finished"} and runs[0].sweep
@@ -87,7 +86,7 @@ def test_another_sweep_is_no_continuation(command, tmp_path):
 def test_a_failed_run_does_not_end_the_sweep(command):
     code, output, errors = command("sweep", "--recipe", "mnist", "--learning-rates", "1,100")
     assert code == 0 and "failed. The loss became nan at step 2." in errors
-    assert output.replace("\u00a0", " ").splitlines()[2].split()[6:9] == ["×", "100", "failed"]
+    assert plain(output).splitlines()[2].split()[6:9] == ["×", "100", "failed"]
 
 
 def test_a_sweep_runs_on_data_of_ones_own(command, trained, tmp_path):

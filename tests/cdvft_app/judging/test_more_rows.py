@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from finished_races import STEPS, TRAINED, finish
 
+from cdvft_app.format import plain
 from cdvft_app.judging.more_rows import is_there, on_fewer_rows, whole_and_fewer
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.records import RunRecord
@@ -43,7 +44,7 @@ def found_run(store: RunStore, run_id: str) -> RunRecord:
 
 def said(store: RunStore, ids: list[str]) -> str:
     found: str = verdict(store, {"runs": ids})["sentences"][-1]
-    return found.replace("\u00a0", " ")
+    return plain(found)
 
 
 def test_what_differs_is_how_many_rows(store: RunStore) -> None:
@@ -161,4 +162,4 @@ def test_its_label_says_on_how_many_rows_it_was_trained(store: RunStore) -> None
     run = found_run(store, ids[0])
     labels = [store.label_of(one) for one in store.group(run.group_id)]
     told = ["CDVFT", "LoRA r = 8", "CDVFT, 300 rows", "CDVFT, 600 rows"]
-    assert [label.replace("\u00a0", " ") for label in labels] == told
+    assert [plain(label) for label in labels] == told

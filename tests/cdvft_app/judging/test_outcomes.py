@@ -13,6 +13,7 @@ import run_events
 
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
+from cdvft_app.format import plain
 from cdvft_app.judging.compared_runs import ComparedRun, compared_run, is_scored, with_answers
 from cdvft_app.judging.outcomes import (
     AXES,
@@ -53,10 +54,6 @@ def placed(*runs: ComparedRun) -> list[Any]:
 
 def say(drawn: list[Any], axis: Any) -> list[str]:
     return [plain(said) for said in sentences(drawn, axis, judge_points(drawn))]
-
-
-def plain(text: str) -> str:
-    return text.replace("\u00a0", " ")
 
 
 def test_only_runs_of_the_same_data_model_and_budget_are_compared():

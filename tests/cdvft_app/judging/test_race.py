@@ -12,6 +12,7 @@ import pytest
 from cdvft_app import catalog
 from cdvft_app.decision import decide
 from cdvft_app.decision.decide import pooled_verdicts, race_verdicts, raced_recipes, written
+from cdvft_app.format import plain
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.compared_runs import ComparedRun
 from cdvft_app.judging.comparison_sets import answer, at_the_edge, judge_runs, sentences
@@ -221,10 +222,6 @@ def diverging(m, rate, seed):
 
 def judged(runs):
     return judge_runs(runs, "accuracy", lambda run: str(run.settings.method), sweep=True)
-
-
-def plain(text):
-    return text.replace("\u00a0", " ")
 
 
 def test_a_rate_at_which_a_value_diverges_says_nothing_of_the_value():

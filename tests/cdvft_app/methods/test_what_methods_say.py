@@ -8,14 +8,11 @@ import re
 import pytest
 from pydantic import ValidationError
 
+from cdvft_app.format import plain
 from cdvft_app.methods import METHODS, labels
 
 KEYS = ("cdvft", "lora", "fourierft", "c3a", "dora", "vera", "head", "full")
 Cdvft, Lora, FourierFT, C3A, Dora, Vera, Head, Full = (METHODS[key] for key in KEYS)
-
-
-def plain(text: str) -> str:
-    return text.replace("\u00a0", " ")
 
 
 def test_settings_are_named_in_their_order_with_their_start_values():

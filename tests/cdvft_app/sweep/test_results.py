@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cdvft_app import catalog
+from cdvft_app.format import plain
 from cdvft_app.judging.compared_runs import (
     ComparedRun,
     best,
@@ -162,12 +163,12 @@ def test_the_page_gets_all_of_it_as_json():
 
 def say(metric, rows=4000, **lists):
     runs = [replace(run, rows=rows) for run in outcomes(metric, **lists)]
-    return "\n".join(sentences(configurations_of(runs), judge_sweep(runs, "accuracy"))).replace("\u00a0", " ")
+    return plain("\n".join(sentences(configurations_of(runs), judge_sweep(runs, "accuracy"))))
 
 
 def test_the_answer_names_only_what_is_shown_to_matter():
     runs = [replace(run, rows=4000) for run in outcomes(by_m, **GRID)]
-    said = answer(judge_sweep(runs, "accuracy")).replace("\u00a0", " ")
+    said = plain(answer(judge_sweep(runs, "accuracy")))
     assert re.fullmatch(
         r"CDVFT, each value at its own best: m = 3 is ahead of m = 2 by 10\.0 points \([^;]*\)\.", said
     )

@@ -7,6 +7,7 @@ import run_events
 from form_values import EMPTY, refusal
 
 from cdvft_app import catalog
+from cdvft_app.format import plain
 from cdvft_app.results.finished_run import find
 from cdvft_app.settings import RaceRequest
 from cdvft_app.ui.compare import finished_races
@@ -18,10 +19,6 @@ from cdvft_app.ui.use import races
 
 NAMES = ["CDVFT α = 1", "CDVFT α = 5", "LoRA r = 8"]
 OWNER = "the visitor's own"
-
-
-def plain(text: str) -> str:
-    return text.replace("\u00a0", " ")
 
 
 RACE = ({"method": "cdvft"}, {"method": "cdvft", "alpha": 5.0}, {"method": "lora"})
