@@ -10,21 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clocks import Clock
 
 from cdvft_app.lessons import classes
 from cdvft_app.lessons.classes import FILE, LIFETIME, MAX_DRAWN, MAX_OF_ONE, MAX_PUPILS, ClassError, Classes
 
 KEY = "a key of the operator's"
 QUESTIONS = {"rank-zero": 9, "reach": 3}
-
-
-class Clock:
-    now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 Program = Callable[..., Classes]
 
 

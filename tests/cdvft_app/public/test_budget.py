@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bombs
 import pytest
-from clocks import set_clock
+from clocks import Clock, set_clock
 
 from cdvft_app.commands import train as commands
 from cdvft_app.public import budget
@@ -19,13 +19,6 @@ from cdvft_app.training.queue import QueueFull, RunQueue
 
 RUN = RunSettings(method="lora")
 HOUR = 3600.0
-
-
-class Clock:
-    now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

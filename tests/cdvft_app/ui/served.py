@@ -47,13 +47,3 @@ def asking(request: Any) -> Iterator[None]:
         yield
     finally:
         LocalContext.request.reset(token)
-
-
-class Clock:
-    """Shows what the test says."""
-
-    def __init__(self, now: float = 0.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now

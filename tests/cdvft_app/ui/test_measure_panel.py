@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from served import Clock
+from clocks import Clock
 
 from cdvft_app.measuring.background import MeasuringFailed, WaitingLine
 from cdvft_app.ui.compare import measure
@@ -21,11 +21,11 @@ def test_seconds_left_follow_what_is_known():
     progress = Progress(clock)
     assert progress.text() == "Loading torch and the model"
     progress.add(BEGIN)
-    clock.now = 2.0
+    clock.now += 2
     assert progress.text() == "Measuring LoRA r\u00a0=\u00a08, 2 of 4"
     progress.add({"kind": "pace", "seconds": 3.0})
     assert progress.text().endswith("about 13 s left")  # 3 of this one, and 5 for each of two more
-    clock.now = 6.0
+    clock.now += 4
     progress.add(RESULT)
     progress.add({**BEGIN, "number": 3, "more": 1})
     assert progress.text(bounded=True).endswith("3 of 4, at most about 12 s left")

@@ -10,8 +10,8 @@ import anyio
 import gradio as gr
 import numpy as np
 import pytest
-from clocks import set_clock
-from served import Clock, asking
+from clocks import Clock, set_clock
+from served import asking
 from starlette.requests import Request
 
 from cdvft_app.inspection import background
@@ -100,7 +100,7 @@ def clock(app: AppState, monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A public server with ten seconds a visitor."""
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "10")
-    made = Clock(1_800_000_000.0)
+    made = Clock()
     set_clock(monkeypatch, (budget, leases, queue, runs), time=made, monotonic=made)
     app.queue.budget = Budget(app.store, made)
     return made
