@@ -80,7 +80,6 @@ class Cost:
     activation_bytes_fixed: int
     activation_bytes_per_token: float
     assumptions: tuple[str, ...]
-    merged_inference_flops_per_token: float = 0.0
 
     @property
     def tokens(self) -> int:

@@ -82,7 +82,6 @@ class CostRow:
     logit_bytes: int | None = None
     step_bytes: int | None = None
     frozen_parameters: int | None = None
-    merged_inference_flops_per_token: float | None = None
     assumptions: list[str] | None = None
 
 
