@@ -166,13 +166,13 @@ def record_image(model: str, keys: list[str]) -> None:
     file.write_text(json.dumps(rounded(known), separators=(",", ":")) + "\n", encoding="utf-8")
 
 
-def record_effects(store: RunStore, keys: list[str], race: str = "sentiment") -> None:
+def record_effects(store: RunStore, keys: list[str]) -> None:
     """Write effects.json.gz: of each of these recorded runs, and of those that changed the same layers for
     one task; what is known of others stays."""
     with tempfile.TemporaryDirectory() as folder, closing(RunStore(folder)) as own:
         runs = {}
         for key in keys:
-            shipped = store.get(f"recorded-{race}-{key}")
+            shipped = store.get(f"recorded-sentiment-{key}")
             runs[key] = finished_run.find(store, shipped.id) if shipped else trained_again(own, key)
         together = {key: _layers(_opened(key, one)) for key, one in runs.items()}
         for (key, one), (other_key, other) in itertools.combinations(runs.items(), 2):

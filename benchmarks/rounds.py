@@ -41,7 +41,7 @@ class Rounds:
         return Ratio(round(median, 4), round(low, 4), round(high, 4))
 
 
-def interleave(candidates: Mapping[str, Run], seconds: float, least: int = 3, most: int = 200) -> Rounds:
+def interleave(candidates: Mapping[str, Run], seconds: float, least: int = 3) -> Rounds:
     """Run all candidates once a round, every round in another order, until the time is up.
 
     One thread is timed by its own CPU time, which other processes do not count into; several by the clock. A
@@ -54,7 +54,7 @@ def interleave(candidates: Mapping[str, Run], seconds: float, least: int = 3, mo
     found: dict[str, list[float]] = {name: [] for name in names}
     end = time.monotonic() + seconds
     order = random.Random(0)
-    for n in range(most):
+    for n in range(200):  # at most
         if n >= least and time.monotonic() > end:
             break
         for name in order.sample(names, len(names)):

@@ -93,12 +93,12 @@ def parquet_of_a_dictionary(folder: Path, rows: int = 20_000, letters: int = 19_
     return file
 
 
-def webp(width: int = 4096, height: int = 4096) -> bytes:
+def webp() -> bytes:
     """A picture without a loss that is one colour, in some dozens of bytes."""
     from PIL import Image
 
     file = io.BytesIO()
-    Image.new("RGB", (width, height), "red").save(file, "WEBP", lossless=True)
+    Image.new("RGB", (4096, 4096), "red").save(file, "WEBP", lossless=True)
     return file.getvalue()
 
 

@@ -350,8 +350,8 @@ def left_out(ones: list[Chosen]) -> str:
     return "\n".join([first, *named, *more])
 
 
-def kept_seconds(root: Path = ROOT) -> dict[str, float]:
-    file = root / ".pytest_cache" / "v" / KEPT
+def kept_seconds() -> dict[str, float]:
+    file = ROOT / ".pytest_cache" / "v" / KEPT
     return json.loads(file.read_text()) if file.is_file() else {}
 
 

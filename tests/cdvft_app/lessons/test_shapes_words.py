@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cdvft import cost
 from cdvft.circulant import circulant
+from cdvft.factors import effective_rank, singular_values
 from cdvft_app.approximate import fit_block_circulant, fit_diagonal_blocks, fit_fourierft, fit_low_rank
 
 # 96 numbers for a 32 x 32 layer
@@ -84,13 +85,6 @@ def each_method_has_its_change() -> bool:
     )
 
 
-def effective_rank(matrix: Tensor) -> float:
-    """The exponential of the entropy of the singular values' shares (Roy and Vetterli, 2007)."""
-    values = torch.linalg.svdvals(matrix)
-    shares = values / values.sum()
-    return float((-(shares * shares.clamp_min(1e-300).log()).sum()).exp())
-
-
 def c3a_spreads_a_change_over_more_directions() -> bool:
     """The means of 50 drawn changes each, C3A's with b = 16 (64 numbers) and CDVFT's with m = 2 (96)."""
     drawn = torch.Generator().manual_seed(0)
@@ -101,8 +95,8 @@ def c3a_spreads_a_change_over_more_directions() -> bool:
     def c3a() -> Tensor:
         return torch.cat([torch.cat([circulant(normal(16)) for _ in range(2)], 1) for _ in range(2)])
 
-    ours = [effective_rank(product(*normal(3, D))) for _ in range(50)]
-    theirs = [effective_rank(c3a()) for _ in range(50)]
+    ours = [effective_rank(singular_values(product(*normal(3, D)))) for _ in range(50)]
+    theirs = [effective_rank(singular_values(c3a())) for _ in range(50)]
     return sum(theirs) > sum(ours) and 4 * 16 == 64
 
 

@@ -158,9 +158,9 @@ def every_round_rounds() -> bool:
     return rounded_fft_error(7, 4096) > rounded_fft_error(7, 256) > 2**-9
 
 
-def fft_is_refused(dtype: torch.dtype, length: int = 768) -> bool:
+def fft_is_refused(dtype: torch.dtype) -> bool:
     try:
-        torch.fft.rfft(torch.ones(length, dtype=dtype))
+        torch.fft.rfft(torch.ones(768, dtype=dtype))
     except RuntimeError:
         return True
     return False
@@ -223,9 +223,9 @@ def the_next_step_is_larger() -> bool:
     return sizes[1] > sizes[0]
 
 
-def runs_away(m: int, rate: float, d: int = 64) -> bool:
+def runs_away(m: int, rate: float) -> bool:
     """Whether the loss of the lesson's layer grows without end: assets/js/learn/trial.js."""
-    drawn = torch.Generator().manual_seed(0)
+    d, drawn = 64, torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=drawn)

@@ -27,7 +27,6 @@ class Trainer:
     def __init__(self) -> None:
         self.trained: list[Any] = []
         self.resumed = 0
-        self.stop_at: int | None = None
         self.on_call = lambda number: None
 
     def __call__(self, settings, emit, should_stop, folder, resume=False):
