@@ -7,6 +7,7 @@ import gradio as gr
 from cdvft_app import ASSETS
 from cdvft_app.figures import palette
 from cdvft_app.payloads.compare import EvidenceFigure
+from cdvft_app.ui.compare.form import recorded_costs
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.server_functions import Encoded
 
@@ -37,14 +38,13 @@ def on(*keys: str) -> list[str]:
     return ["compare-page", *(f"on-{key}" for key in keys)]
 
 
-def evidence_section() -> gr.HTML:
-    """Doubts about the method, each with a recorded figure, asked for when the page is first looked at."""
-    return component(
-        "compare/evidence.js",
-        slow_functions={"evidence": evidence},
-        lines=palette.lines(),
-        elem_id="evidence",
-    )
+def recorded() -> None:
+    """Doubts about the method, each with a figure asked for when first looked at, and the paper's figures."""
+    with gr.Column(elem_classes=on("evidence")):
+        slow = {"evidence": evidence}
+        component("compare/evidence.js", slow_functions=slow, lines=palette.lines(), elem_id="evidence")
+    with gr.Column(elem_classes=on("paper")):
+        component("compare/paper.js", recorded_costs()["paper"], elem_id="paper")
 
 
 def evidence(_: object) -> Encoded[list[EvidenceFigure]]:

@@ -76,10 +76,7 @@ def build(app: AppState) -> OnVisit | None:
         outcomes.section(app)
     with gr.Column(elem_classes=pages.on("settings")):
         sweep.section(app)
-    with gr.Column(elem_classes=pages.on("evidence")):
-        pages.evidence_section()
-    with gr.Column(elem_classes=pages.on("paper")):
-        component("compare/paper.js", recorded_costs()["paper"], elem_id="paper")
+    pages.recorded()
     fields = [controls[name] for name in FIELDS]
 
     # The model that the layers' fields were last filled for. The browser sends it with the fields, so that a

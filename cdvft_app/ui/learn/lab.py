@@ -14,13 +14,11 @@ from cdvft_app import ASSETS
 from cdvft_app.catalog import libraries
 from cdvft_app.data.drawing import SIDE
 from cdvft_app.errors import UserError
-from cdvft_app.figures import palette
-from cdvft_app.lessons.families import FAMILIES
 from cdvft_app.payloads.learn import LabView
 from cdvft_app.public import intake
 from cdvft_app.public.budget import OverBudget
 from cdvft_app.training import children
-from cdvft_app.ui.learn.lab_table import recorded_table
+from cdvft_app.ui.learn.lab_table import lab_view
 from cdvft_app.ui.learn.lab_targets import OWN, SIZES, TARGETS, layer_choices, make, run_choices
 from cdvft_app.ui.learn.shared_fits import EMPTY, SharedFits, Viewer, Work
 from cdvft_app.ui.shared.component import component, telling
@@ -90,15 +88,7 @@ def lab(app: AppState) -> OnVisit:
             elem_id="lab-file",
             height=120,
         )
-        view = component(
-            "learn/lab_view.js",
-            _recorded(),
-            elem_id="lab-view",
-            elem_classes=("lab-view",),
-            families=FAMILIES,
-            lines=palette.lines(),
-        )
-        html(recorded_table(), elem_classes=["lab-recorded"])
+        view = lab_view(_recorded())
 
     def size_of(chosen: object, path: object) -> Any:
         if chosen == "drawing":

@@ -1,19 +1,38 @@
-"""The table of recorded fits below the lab, beside the theorem and the counting bound."""
+"""What the lab shows: fits, and below them the recorded ones, beside the theorem and the counting bound."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
 from html import escape
+from typing import Any
+
+import gradio as gr
 
 from cdvft_app import ASSETS
+from cdvft_app.figures import palette
 from cdvft_app.lessons.families import FAMILIES
 from cdvft_app.ui.learn.lab_targets import TARGETS
+from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.controls import html
 
 FILE = ASSETS / "fit_table.json"  # written by benchmarks/fit_matrix.py
 TITLES = {key: title for title, key in TARGETS}
 
 Errors = Mapping[str, float]
+
+
+def lab_view(first: dict[str, Any] | None = None) -> gr.HTML:
+    made = component(
+        "learn/lab_view.js",
+        first,
+        elem_id="lab-view",
+        elem_classes=("lab-view",),
+        families=FAMILIES,
+        lines=palette.lines(),
+    )
+    html(recorded_table(), elem_classes=["lab-recorded"])
+    return made
 
 
 def recorded_table() -> str:

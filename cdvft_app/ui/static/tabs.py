@@ -9,15 +9,12 @@ from urllib.parse import parse_qsl
 
 import gradio as gr
 
-from cdvft_app.figures import palette
-from cdvft_app.lessons.families import FAMILIES
 from cdvft_app.payloads.page import StudioLink
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.compare import outcomes, pages, sweep
-from cdvft_app.ui.compare.form import recorded_costs
 from cdvft_app.ui.factors import tab as factors
 from cdvft_app.ui.learn import tab as learn
-from cdvft_app.ui.learn.lab_table import recorded_table
+from cdvft_app.ui.learn.lab_table import lab_view
 from cdvft_app.ui.learn.lab_targets import TARGETS
 from cdvft_app.ui.learn.lesson_texts import LESSONS
 from cdvft_app.ui.shared import form_address
@@ -108,14 +105,7 @@ def _lab() -> None:
             "other sizes and more factors are fitted in the studio.",
             elem_id="lab-form",
         )
-        component(
-            "learn/lab_view.js",
-            elem_id="lab-view",
-            elem_classes=("lab-view",),
-            families=FAMILIES,
-            lines=palette.lines(),
-        )
-        html(recorded_table(), elem_classes=["lab-recorded"])
+        lab_view()
 
 
 def _race_link(store: RunStore) -> StudioLink:
@@ -135,8 +125,5 @@ def _compare(app: AppState) -> None:
         outcomes.section(app)
     with gr.Column(elem_classes=pages.on("settings")):
         sweep.sweep_view(app, elem_id="sweep")
-    with gr.Column(elem_classes=pages.on("evidence")):
-        pages.evidence_section()
-    with gr.Column(elem_classes=pages.on("paper")):
-        component("compare/paper.js", recorded_costs()["paper"], elem_id="paper")
+    pages.recorded()
     html(f'<p class="quiet static-more">{DECIDE}</p>')
