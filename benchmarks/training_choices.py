@@ -1,16 +1,17 @@
 """Is there a better way to train? Chosen on validation rows, confirmed by seeds that chose nothing.
 
     python -m benchmarks.training_choices [--recipes mnist sentiment addresses sql]
-        [--families input_rates adam warm_up three_factors lora_plus other_layers]
+        [--families input_rates adam warm_up three_factors lora_plus lora_adam other_layers]
 
 A family is choices of one kind: CDVFT's input diagonals, which begin at ones, at 2, 4, 8 ... times the rate
 of the other factors (`cdvft.create_optimizer`); Adam's betas and epsilon; the warm-up; m = 3; adapters at
-other layers; and LoRA+, a higher rate for LoRA's second matrix. Each choice, and what is usual, is trained at
-two multiples of the recipe's rate and at none above: docs/method.md says of a lead whether it is one over the
-best rate, too. Of each the rate with the lowest loss on validation rows is taken, the mean of two seeds.
-Ratios go on past the first three while the highest is the best. Where a choice has a lower loss than what is
-usual, the best and what is usual, each at its own rate, train with seeds 0 to 4, and are judged row by row on
-the evaluation rows, all families of a recipe together. Every run is the recipe's own but for that.
+other layers; and of LoRA a higher rate for its second matrix (LoRA+), and the beta1 that was CDVFT's best.
+Each choice, and what is usual, is trained at two multiples of the recipe's rate, no others: docs/method.md
+says of a lead whether it is one over the best rate, too. Of each the rate with the lowest loss on validation
+rows is taken, the mean of two seeds. Ratios go on past the first three while the highest is the best. Where a
+choice has a lower loss than what is usual, the best and what is usual, each at its own rate, train with seeds
+0 to 4, and are judged row by row on the evaluation rows, all families of a recipe together. Every run is the
+recipe's own but for that.
 
 It says how many hours it will take at the most before it starts. Writes
 benchmarks/results/training_choices.json after every run; run again to go on where it was cut off.
@@ -29,7 +30,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from benchmarks.machine import machine, write_whole
+from benchmarks.machine import machine, read_record, write_record
 from benchmarks.record_sweep import read_once, run
 from benchmarks.trained import contestant
 from cdvft_app.catalog import get_dataset, get_recipe
@@ -101,6 +102,7 @@ FAMILIES = {
         tuple(Choice(f"LoRA+ x {2**n}", {"lora_loraplus_lr_ratio": 2.0**n}) for n in range(1, 6)),
         is_scale=True,
     ),
+    "lora_adam": Family("lora", (Choice("beta1 0.8", {"adam_beta1": 0.8}),)),
 }
 OTHER_LAYERS = {
     "vit_small": {
@@ -269,7 +271,7 @@ def main() -> None:
     names = [*families(RECIPES[0])]
     parser.add_argument("--families", nargs="+", choices=names, default=names)
     chosen = parser.parse_args()
-    record: Record = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {"runs": {}, "verdicts": {}}
+    record: Record = {"runs": {}, "verdicts": {}} | read_record(RESULTS)
     print(f"At most {hours(chosen.recipes, chosen.families, record):.1f} hours.", flush=True)
     with read_once():
         for recipe in chosen.recipes:
@@ -294,7 +296,7 @@ def _keep(record: Record) -> None:
     command, day = "python -m benchmarks.training_choices", time.strftime("%d %B %Y")
     whole = {"command": command, "day": day, "machine": machine()}
     whole |= {part: record[part] for part in ("runs", "verdicts")}  # the day and machine are of the last run
-    write_whole(RESULTS, json.dumps(whole, indent=1) + "\n")
+    write_record(RESULTS, whole)
 
 
 if __name__ == "__main__":

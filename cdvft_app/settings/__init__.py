@@ -226,7 +226,7 @@ class _Choices(BaseModel):
     adam_beta1: float = _setting(
         0.9,
         "Adam's beta1",
-        "How much of a step is what earlier gradients say, 0 to 0.999. Short training may want less: 0.8.",
+        "The share of earlier gradients in a step, 0 to 0.999.",
         ge=0,
         le=0.999,
         strict=True,

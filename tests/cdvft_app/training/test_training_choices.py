@@ -149,7 +149,7 @@ def test_no_verdict_before_all_seeds_and_every_family_that_may_be_judged_counts(
     kept = json.loads(training_choices.RESULTS.read_text())["runs"]["mnist"]
     assert training_choices.verdicts("mnist", kept[:-1]) == {}
     ((_, found),) = training_choices.judged("mnist", kept).values()
-    assert found.family == 6
+    assert found.family == 7
     worse = [
         {"method": "cdvft", "choice": name, "multiple": multiple, "seed": seed, "chooses": True, "loss": 9.0}
         for name in ("no warm-up", "warm-up 0.2")
@@ -157,7 +157,7 @@ def test_no_verdict_before_all_seeds_and_every_family_that_may_be_judged_counts(
         for seed in (1234, 1235)
     ]
     judged = training_choices.judged("mnist", kept + worse)
-    assert judged["warm_up"][1] is None and judged["input_rates"][1].family == 5
+    assert judged["warm_up"][1] is None and judged["input_rates"][1].family == 6
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
