@@ -79,7 +79,7 @@ class Lora(Method):
         if words is None or words == []:
             return None
         if not isinstance(words, list) or not all(
-            (found := _OF_LAYER.fullmatch(one)) and int(found[2]) <= LARGEST_RANK for one in words
+            (found := _OF_LAYER.fullmatch(str(one))) and int(found[2]) <= LARGEST_RANK for one in words
         ):
             raise ValueError(
                 f"name layers with ranks from 1 to {LARGEST_RANK}, a space between, such as query=16 value=4"

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,12 +51,27 @@ def prepare() -> None:
         forkserver.ensure_running()
 
 
+def _forked(target: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """Return a process, not started yet, that has the environment variables of this one."""
+    return _context.Process(target=_begin, args=(dict(os.environ), target, *arguments), daemon=True)
+
+
+def _begin(environment: dict[str, str], target: Callable[..., None], *arguments: Any) -> None:
+    os.environ.clear()  # they are those that the fork server began with
+    os.environ.update(environment)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the page, which ends its own
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+    gc.freeze()  # the libraries, which stay as they are: see `cdvft_app.catalog.libraries`
+    target(*arguments)
+
+
 class Child:
     """A process that calls `target(*arguments)`; both must be picklable."""
 
     def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
         self._errors, connection = _context.Pipe(duplex=False)
-        self._process = _context.Process(target=_run, args=(connection, target, arguments), daemon=True)
+        self._process = _forked(_run, connection, target, arguments)
         self._process.start()
         connection.close()
 
@@ -127,7 +144,7 @@ def messages(work: Callable[..., None], *arguments: Any, every: float) -> Genera
         Exception: what `work` raised.
     """
     receiver, connection = _context.Pipe(duplex=False)
-    process = _context.Process(target=_send_messages, args=(connection, work, arguments), daemon=True)
+    process = _forked(_send_messages, connection, work, arguments)
     process.start()
     connection.close()
     try:
@@ -157,15 +174,7 @@ def _send_items(send: Callable[[Item], None], work: Callable[..., Iterable[Item]
         send(item)
 
 
-def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the page, which ends its own
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
-    gc.freeze()  # the libraries, which stay as they are: see `cdvft_app.catalog.libraries`
-
-
 def _send_messages(connection: Connection, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    _begin()
     try:
         work(lambda item: connection.send((item, None)), *arguments)
         connection.send((None, None))
@@ -176,7 +185,6 @@ def _send_messages(connection: Connection, work: Callable[..., None], arguments:
 
 
 def _run(connection: Connection, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    _begin()
     try:
         target(*arguments)
     except Exception as error:
@@ -189,7 +197,7 @@ class WorkerProcess:
 
     def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
         self._connection, theirs = _context.Pipe()
-        self._process = _context.Process(target=_run_worker, args=(theirs, target, arguments), daemon=True)
+        self._process = _forked(_run_worker, theirs, target, arguments)
         self._process.start()
         theirs.close()
 
@@ -225,5 +233,4 @@ class WorkerProcess:
 
 
 def _run_worker(connection: Connection, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    _begin()
     target(connection, *arguments)

@@ -93,7 +93,9 @@ def test_ranks_of_layers_are_written_as_in_peft_or_as_words():
     assert lora.model_validate_json(as_dict.model_dump_json()) == as_dict
 
 
-@pytest.mark.parametrize("given", ["query", "query=0", "query=513", "(a+)+=4", {"query": "x"}, ["query"], 5])
+@pytest.mark.parametrize(
+    "given", ["query", "query=0", "query=513", "(a+)+=4", {"query": "x"}, ["query"], [None], 5]
+)
 def test_ranks_of_layers_that_are_none_are_refused_in_words(given):
     with pytest.raises(InvalidChoice, match=r"lora_rank_pattern: got .*; name layers with ranks from 1"):
         parse_race({"methods": [{"method": "lora", "rank_pattern": given}]})

@@ -42,8 +42,9 @@ def test_the_page_offers_every_format_and_says_where_an_adapter_comes_with_its_b
     (opened,) = [one for one in page.fns.values() if one.name == "open_race" and form._id in outputs_of(one)]
     place = outputs_of(opened).index(form._id)
     monkeypatch.setattr(tab.races, "opened", lambda _, group: [group])
-    assert "comes with that base model" in opened.fn(runs("image", "lora"))[place]["info"]
-    assert opened.fn(runs("text", "lora"))[place]["info"] == ""
+    visit = gr.Request(query_params={})
+    assert "comes with that base model" in opened.fn(runs("image", "lora"), visit)[place]["info"]
+    assert opened.fn(runs("text", "lora"), visit)[place]["info"] == ""
 
 
 def test_the_endpoint_takes_every_format(store):

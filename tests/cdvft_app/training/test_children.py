@@ -46,6 +46,19 @@ def test_items_come_from_another_process():
     wait_for(lambda: gone(pid))
 
 
+def variables():
+    yield os.environ.get("CDVFT_PUBLIC"), os.environ.get("CDVFT_QUEUE")
+
+
+def test_a_child_has_the_environment_of_now_and_not_of_the_fork_server(monkeypatch):
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    monkeypatch.delenv("CDVFT_QUEUE", raising=False)
+    assert [*stream(variables)] == [("1", None)]
+    monkeypatch.delenv("CDVFT_PUBLIC")
+    monkeypatch.setenv("CDVFT_QUEUE", "3")
+    assert [*stream(variables)] == [(None, "3")]
+
+
 def test_an_error_of_the_work_is_raised_here():
     items = stream(refused)
     assert next(items) == "first"
