@@ -94,7 +94,9 @@ def test_a_recorded_run_is_within_one_screen_quick_and_without_axe_violation(vis
                .map((node) => node.getBoundingClientRect().bottom))]))"""
     )
     assert max(ends.values()) <= 900, ends
-    asked = Counter(own_requests(page))  # of the other methods' runs later than of the one that is shown
+    # Of the other methods' runs later than of the one that is shown. Gradio's questions end with the page's
+    # address, which names the layer after a while: a slow page asks one with it, and one without.
+    asked = Counter(address.partition("?")[0] for address in own_requests(page))
     assert len(asked) <= 16 and fetched_megabytes(page) < 1.2, asked
     assert sum(count for address, count in asked.items() if "/factors/" in address) <= 17, asked
     largest = max(effects["layers"], key=lambda one: one["ratio"][1])["module"]
