@@ -9,7 +9,7 @@ import { h } from "./dom.js";
 export function download(blob, name) {
   const link = h("a", { href: URL.createObjectURL(blob), download: name });
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // a busy browser reads it seconds after the click
 }
 
 /**
