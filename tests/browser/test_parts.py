@@ -219,10 +219,12 @@ def test_a_race_its_history_and_its_links_are_one_page_and_an_error_stays_in_its
 
 # Keeps what the first of the history says, each time that it changes: a later answer may put it right again.
 FIRSTS = """([shown]) => {
-  const history = document.querySelector("#history");
+  const history = document.querySelector("#history"),
+    first = () => history.querySelector(shown)?.textContent ?? "";
   window.firsts = [];
-  new MutationObserver(() => window.firsts.push(history.querySelector(shown)?.textContent ?? ""))
-    .observe(history, { childList: true, subtree: true, characterData: true });
+  window.watcher?.disconnect(); // which looks at another view
+  window.watcher = new MutationObserver(() => window.firsts.push(first()));
+  window.watcher.observe(history, { childList: true, subtree: true, characterData: true });
 }"""
 
 
