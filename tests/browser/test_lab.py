@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from studio import Visit, axe_violations, two_frames
 from visitors import MOVING
 from waiting import wait_for
@@ -133,7 +133,8 @@ def stop_ends_a_fit_and_the_next_may_begin(page: Page, fits: list[str]) -> None:
     reason = page.get_by_text(laboratory.IDLE)
     expect(page.locator("#lab-stop")).to_be_disabled()
     expect(reason).to_be_visible()
-    for _ in range(2):  # it can be pressed again right after Stop
+    no_other_fit_begins_before_the_server_has_answered_to_the_stop(page)
+    for _ in range(2):  # it can be pressed again right after that
         fit(page, "Fitting m = ")
         expect(reason).to_be_hidden()
         page.locator("#lab-stop").click()
@@ -144,6 +145,50 @@ def stop_ends_a_fit_and_the_next_may_begin(page: Page, fits: list[str]) -> None:
     two_frames(page)
     expect(page.locator(STATUS)).to_have_text("Stopped; what was found is shown")
     choose(page, "Target", "Diagonal times circulant")
+    choose(page, "Size n", "16")
+    fit(page, DONE)
+
+
+def no_other_fit_begins_before_the_server_has_answered_to_the_stop(page: Page) -> None:
+    before: list[tuple[str, bool]] = []
+
+    def answer(route: Route) -> None:
+        answered = route.fetch()
+        two_frames(page)  # in which the page may hear that the fit has ended
+        before.append((page.locator(STATUS).inner_text(), page.locator("#lab-fit").is_disabled()))
+        route.fulfill(response=answered)
+
+    page.route("**/cancel", answer)
+    fit(page, "Fitting m = ")
+    page.locator("#lab-stop").click()
+    expect(page.locator(STATUS)).to_have_text("Stopped; what was found is shown")
+    assert before == [("Stopping …", True)]
+    page.unroute("**/cancel")
+
+
+# Gradio tells twice that a cancelled event has failed; here, one of these comes when the next fit has begun.
+LATE = """let isFirst = true;
+document.addEventListener('lab-failed', (event) => {
+  if (!isFirst) return;
+  isFirst = false;
+  event.stopImmediatePropagation();
+  const again = () => setTimeout(() => document.dispatchEvent(new CustomEvent('lab-failed')));
+  document.addEventListener('lab-started', again, { once: true });
+}, true);"""
+
+
+def test_what_is_heard_late_of_a_stopped_fit_is_not_taken_for_the_next_ones_failure(
+    visit: Visit, fits: list[str]
+) -> None:
+    page = opened(visit)
+    page.add_init_script(LATE)
+    page.reload()
+    choose(page, "Size n", "256")
+    for _ in range(2):
+        fit(page, "Fitting m = ")
+        page.locator("#lab-stop").click()
+        expect(page.locator(STATUS)).to_have_text("Stopped; what was found is shown")
+    assert len(fits) == 2
     choose(page, "Size n", "16")
     fit(page, DONE)
 

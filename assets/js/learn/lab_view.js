@@ -137,7 +137,7 @@ export function mount({ element, props, life }) {
   /** @type {"idle" | "running" | "stopping"} from Stop until Gradio has ended the event, no other can begin */
   let state = "idle";
   const show = () => {
-    if (state !== "running" && props.value?.running) return; // what was on its way when somebody pressed Stop
+    if (state === "stopping" || (state === "idle" && props.value?.running)) return; // what was on its way at Stop
     if (!props.value?.running) become("idle");
     const {
       status: message,
@@ -177,28 +177,37 @@ export function mount({ element, props, life }) {
       picture.show(decoded(seen[key], n, limit), { limit });
     }
   };
-  /** @param {typeof state} next */
-  function become(next) {
+  /** @type {Set<"lab-failed" | "lab-ended">} heard since the last Stop */
+  let heardSince = new Set(),
+    expected = 0; // of both, still to come of fits that were stopped
+  /**
+   * @param {typeof state} next
+   * @param {string} [text]
+   */
+  function become(next, text) {
     state = next;
     document.querySelector("#lab-stop")?.toggleAttribute("disabled", state !== "running");
     document.querySelector("#lab-fit")?.toggleAttribute("disabled", state === "stopping");
+    if (text) setText(status, text);
   }
-  /**
-   * @param {"lab-started" | "lab-stopped" | "lab-failed" | "lab-ended"} event
-   * @param {typeof state} from
-   * @param {typeof state} to
-   * @param {string} text
-   */
-  const on = (event, from, to, text) =>
+  heard("lab-started", life, () => state === "idle" && become("running", "Starting …"));
+  heard("lab-stopped", life, () => {
+    if (state !== "running") return;
+    become("stopping", "Stopping …");
+    heardSince = new Set();
+    // The cancelling says that the fit failed and ended, the fit that it failed or, if it was done just then, ended:
+    // sooner or later. Who presses Fit before the cancelling has said both has that fit cancelled.
+    expected += 3;
+  });
+  for (const event of /** @type {const} */ (["lab-failed", "lab-ended"]))
     heard(event, life, () => {
-      if (state !== from) return;
-      become(to);
-      setText(status, text);
+      if (expected) {
+        expected--;
+        if (heardSince.add(event).size === 2 && state === "stopping")
+          become("idle", "Stopped; what was found is shown");
+      } else if (event === "lab-failed" && state === "running")
+        become("idle", "The fit failed; press Fit to try again");
     });
-  on("lab-started", "idle", "running", "Starting …");
-  on("lab-stopped", "running", "stopping", "Stopping …");
-  on("lab-failed", "running", "idle", "The fit failed; press Fit to try again");
-  on("lab-ended", "stopping", "idle", "Stopped; what was found is shown");
   show();
   return { update: show };
 }

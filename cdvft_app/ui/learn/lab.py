@@ -180,7 +180,7 @@ def lab(app: AppState) -> OnVisit:
         cancels=[running],
         **QUIET,
     )
-    # A cancelled event counts as failed. Until it is, Gradio drops a second Fit: the page waits for this.
+    # Of a cancelled event Gradio tells more than once: assets/js/learn/lab_view.js.
     running.then(None, None, None, js=telling("lab-ended"), **QUIET)
     running.failure(None, None, None, js=telling("lab-failed"), **QUIET)
 
