@@ -342,15 +342,50 @@ test("a refusal is an error that says whether to ask again", () => {
   );
 });
 
-test("an answer is asked for once, a refused one again", async () => {
-  let asked = 0;
-  const answers = new Answers({
-    weights: async () => (++asked === 1 ? { error: "busy", busy: true } : { weights: { a: asked } }),
-  });
-  await assert.rejects(answers.ask("weights", { run: "x" }), Refusal);
-  assert.deepEqual(await answers.ask("weights", { run: "x" }), { weights: { a: 2 } });
-  assert.deepEqual(await answers.ask("weights", { run: "x" }), { weights: { a: 2 } });
-  assert.deepEqual(await answers.ask("weights", { run: "y" }), { weights: { a: 3 } });
+/** What comes of it, while the time between two questions is over at once. */
+async function atOnce(timers, asked) {
+  timers.enable({ apis: ["setTimeout"] });
+  let isOpen = true;
+  const outcome = asked().finally(() => (isOpen = false));
+  outcome.catch(() => {});
+  for (; isOpen; timers.tick(2000)) await new Promise(setImmediate);
+  timers.reset();
+  return outcome;
+}
+
+const busyUntil = (time) => {
+  const questions = { asked: 0 };
+  const weights = async ({ run }) => {
+    questions.asked++;
+    return questions.asked < time ? { error: "busy", busy: true } : { weights: { [run]: questions.asked } };
+  };
+  return Object.assign(questions, { answers: new Answers({ weights }) });
+};
+
+test("a busy server is asked three times, and what it answered no more", async ({ mock }) => {
+  const { answers } = busyUntil(3);
+  const ask = (run) => answers.ask("weights", { run });
+  assert.deepEqual(await atOnce(mock.timers, () => ask("x")), { weights: { x: 3 } });
+  assert.deepEqual(await ask("x"), { weights: { x: 3 } });
+  assert.deepEqual(await ask("y"), { weights: { y: 4 } });
+});
+
+test("a server that is busy for longer has refused", async ({ mock }) => {
+  const questions = busyUntil(5);
+  const ask = () => questions.answers.ask("weights", { run: "x" });
+  await assert.rejects(atOnce(mock.timers, ask), Refusal);
+  assert.equal(questions.asked, 3);
+  assert.deepEqual(await atOnce(mock.timers, ask), { weights: { x: 5 } });
+});
+
+test("nothing is asked again of a run that is looked at no more, nor what is refused for good", async () => {
+  const questions = busyUntil(5);
+  const asked = questions.answers.ask("weights", { run: "x" });
+  questions.answers.clear();
+  await assert.rejects(asked, Refusal);
+  assert.equal(questions.asked, 1);
+  const gone = new Answers({ weights: async () => ({ error: "No such run.", busy: false }) });
+  await assert.rejects(gone.ask("weights", { run: "x" }), Refusal);
 });
 
 test("a direction is one run's alone where the other does less than a quarter of that along it", () => {

@@ -9,6 +9,9 @@ import { RequestError, unanswered } from "../shared/request.js";
 
 /** @typedef {Servers["factors/tab"]} Questions each may be refused */
 
+const ATTEMPTS = 3; // of which the server waits with each, for those of others, before it refuses
+const PAUSE = 2000; // milliseconds between two
+
 /** A refusal; where it is not `final`, asking again helps. */
 export class Refusal extends RequestError {
   /** @param {Refused} refused */
@@ -48,7 +51,7 @@ export class Answers {
   }
 
   clear() {
-    this.#kept.clear();
+    this.#kept = new Map();
   }
 
   /**
@@ -60,8 +63,21 @@ export class Answers {
   async ask(name, asked) {
     const key = `${name} ${JSON.stringify(asked)}`;
     const question = /** @type {Ask<object, object>} */ (this.server[name]);
-    if (!this.#kept.has(key)) this.#kept.set(key, accepted(await question(asked)));
+    if (!this.#kept.has(key)) this.#kept.set(key, accepted(await this.#patiently(() => question(asked))));
     return /** @type {any} */ (this.#kept.get(key));
+  }
+
+  /**
+   * Ask, and again while the server is busy and the same run is looked at.
+   * @param {() => Promise<object>} ask
+   */
+  async #patiently(ask) {
+    const looked = this.#kept;
+    for (let left = ATTEMPTS - 1; ; left--) {
+      const answer = await ask();
+      if (!isRefused(answer) || !answer.busy || !left || looked !== this.#kept) return answer;
+      await new Promise((go) => setTimeout(go, PAUSE));
+    }
   }
 
   /**
