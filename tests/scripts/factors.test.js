@@ -378,6 +378,13 @@ test("a server that is busy for longer has refused", async ({ mock }) => {
   assert.deepEqual(await atOnce(mock.timers, ask), { weights: { x: 5 } });
 });
 
+test("an answer is given that was on its way when another run was chosen", async () => {
+  const answers = new Answers({ weights: async () => ({ weights: {} }) });
+  const asked = answers.ask("weights", { run: "x" });
+  answers.clear();
+  assert.deepEqual(await asked, { weights: {} });
+});
+
 test("nothing is asked again of a run that is looked at no more, nor what is refused for good", async () => {
   const questions = busyUntil(5);
   const asked = questions.answers.ask("weights", { run: "x" });

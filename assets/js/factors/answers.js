@@ -63,8 +63,9 @@ export class Answers {
   async ask(name, asked) {
     const key = `${name} ${JSON.stringify(asked)}`;
     const question = /** @type {Ask<object, object>} */ (this.server[name]);
-    if (!this.#kept.has(key)) this.#kept.set(key, accepted(await this.#patiently(() => question(asked))));
-    return /** @type {any} */ (this.#kept.get(key));
+    const kept = this.#kept;
+    if (!kept.has(key)) kept.set(key, accepted(await this.#patiently(() => question(asked))));
+    return /** @type {any} */ (kept.get(key));
   }
 
   /**
