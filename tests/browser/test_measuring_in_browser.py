@@ -147,6 +147,20 @@ def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, tiny: str) -
     wait_for(lambda: computing() <= before)
 
 
+def test_a_measurement_that_fails_is_not_called_cancelled(
+    visit: Visit, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("Nobody thought of this.")
+
+    monkeypatch.setattr(measure, "measuring", broken)
+    page = compare(visit)
+    measure_of(page, tiny)
+    page.get_by_role("button", name="Measure on this machine").click()
+    expect(page.locator("#measure [role=status]")).to_contain_text("The measurement failed.")
+    expect(page.get_by_role("button", name="Measure on this machine")).to_be_enabled()
+
+
 def it_can_be_asked_for_again_only_once_the_server_has_heard_of_the_cancel(page: Page) -> None:
     again = page.get_by_role("button", name="Measure on this machine")
     disabled_before: list[bool] = []

@@ -1,5 +1,6 @@
 // The lab's results: each family's error against its numbers, and heatmaps of the residuals.
 
+import { cancelling } from "../shared/cancelling.js";
 import { dashes, find, h, legend, setText } from "../shared/dom.js";
 import { heard } from "../shared/events.js";
 import { count, percent, unbroken } from "../shared/format.js";
@@ -177,9 +178,6 @@ export function mount({ element, props, life }) {
       picture.show(decoded(seen[key], n, limit), { limit });
     }
   };
-  /** @type {Set<"lab-failed" | "lab-ended">} heard since the last Stop */
-  let heardSince = new Set(),
-    expected = 0; // of both, still to come of fits that were stopped
   /**
    * @param {typeof state} next
    * @param {string} [text]
@@ -190,24 +188,19 @@ export function mount({ element, props, life }) {
     document.querySelector("#lab-fit")?.toggleAttribute("disabled", state === "stopping");
     if (text) setText(status, text);
   }
+  const cancelled = cancelling({
+    failed: "lab-failed",
+    ended: "lab-ended",
+    life,
+    over: () => become("idle", "Stopped; what was found is shown"),
+    broken: () => state === "running" && become("idle", "The fit failed; press Fit to try again"),
+  });
   heard("lab-started", life, () => state === "idle" && become("running", "Starting …"));
   heard("lab-stopped", life, () => {
     if (state !== "running") return;
     become("stopping", "Stopping …");
-    heardSince = new Set();
-    // The cancelling says that the fit failed and ended, the fit that it failed or, if it was done just then, ended:
-    // sooner or later. Who presses Fit before the cancelling has said both has that fit cancelled.
-    expected += 3;
+    cancelled();
   });
-  for (const event of /** @type {const} */ (["lab-failed", "lab-ended"]))
-    heard(event, life, () => {
-      if (expected) {
-        expected--;
-        if (heardSince.add(event).size === 2 && state === "stopping")
-          become("idle", "Stopped; what was found is shown");
-      } else if (event === "lab-failed" && state === "running")
-        become("idle", "The fit failed; press Fit to try again");
-    });
   show();
   return { update: show };
 }

@@ -22,6 +22,8 @@
  *   "lab-stopped": null,
  *   "lab-ended": null,
  *   "lab-failed": null,
+ *   "measure-ended": null,
+ *   "measure-failed": null,
  *   "fill-part": {id: string, value: unknown},
  * }} Events
  * address: it has changed by a link inside the page, or by Back or Forward. runs-changed: some were started, have ended, or
@@ -31,7 +33,8 @@
  * learn/class_state.js; lesson-revealed and question-predicted are heard at the lesson itself: more of its answers may be
  * shown; what was predicted of a question, null for nothing. task-reached: the key of the task in whose state a machine
  * is. class-changed: this tab is in another class, or in none;
- * class-revealed: the key of a question that its teacher has revealed. lab-stopped: somebody pressed Stop. fill-part: a part of the page of plain files gets a value.
+ * class-revealed: the key of a question that its teacher has revealed. lab-stopped: somebody pressed Stop.
+ * lab-ended and the three like it: cancelling.js. fill-part: a part of the page of plain files gets a value.
  */
 
 /**

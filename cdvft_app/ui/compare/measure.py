@@ -23,14 +23,13 @@ from cdvft_app.prediction import step_seconds
 from cdvft_app.store.measurements import KEY
 from cdvft_app.training.device import kind_of_training, total_bytes
 from cdvft_app.ui.compare.form import LABELS
-from cdvft_app.ui.shared.component import component
+from cdvft_app.ui.shared.component import component, telling
 from cdvft_app.ui.shared.form import with_titles
 from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.state import LEARNED_FROM, AppState
 from cdvft_app.ui.shared.viewing import visitor
 
 IDLE: Measuring = {"state": "idle", "text": "", "fraction": 0.0, "kept": 0}
-CANCELLED: Measuring = {**IDLE, "text": "Cancelled; what was measured until then is kept."}
 
 
 def panel() -> gr.HTML:
@@ -55,8 +54,9 @@ def connect(
         api_visibility="private",
     )
     view.cancel(None, None, None, cancels=[running], **QUIET)
-    # A cancelled event counts as failed. Until it is, Gradio drops a second Measure: the page waits for this.
-    running.failure(lambda: CANCELLED, None, view, **QUIET)
+    # Of a cancelled event Gradio tells more than once: assets/js/shared/cancelling.js.
+    running.then(None, None, None, js=telling("measure-ended"), **QUIET)
+    running.failure(None, None, None, js=telling("measure-failed"), **QUIET)
 
 
 def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Iterator[Measuring]:

@@ -180,7 +180,7 @@ def lab(app: AppState) -> OnVisit:
         cancels=[running],
         **QUIET,
     )
-    # Of a cancelled event Gradio tells more than once: assets/js/learn/lab_view.js.
+    # Of a cancelled event Gradio tells more than once: assets/js/shared/cancelling.js.
     running.then(None, None, None, js=telling("lab-ended"), **QUIET)
     running.failure(None, None, None, js=telling("lab-failed"), **QUIET)
 
