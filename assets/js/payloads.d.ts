@@ -286,9 +286,10 @@ export interface RaceVerdict {
   leaders: string[];
 }
 
-/** `invitation` stands beside a recorded race. */
+/** `invitation` stands beside a recorded race; at most `max_runs` are drawn together. */
 export interface RunViewFixed extends Charted {
   invitation: string;
+  max_runs: number;
 }
 
 /** The runs that are shown, and why. `serial` differs from that of the view before, so that the same runs can be shown anew. `recorded`: when and where those were trained that ship; their `rows` come along. */

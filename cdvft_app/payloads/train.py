@@ -177,9 +177,10 @@ class RaceVerdict(TypedDict):
 
 
 class RunViewFixed(Charted):
-    """`invitation` stands beside a recorded race."""
+    """`invitation` stands beside a recorded race; at most `max_runs` are drawn together."""
 
     invitation: str
+    max_runs: int
 
 
 # "last" and "best": nobody asked for a run. "waiting": nobody has looked yet which one this visitor sees.

@@ -40,6 +40,7 @@ def test_races_are_overlaid_renamed_stopped_and_deleted(visit: Visit, server: Se
     the_race_shown_at_first_is_marked_and_another_laid_over_it_by_keyboard(page)
     races_are_overlaid_renamed_and_deleted(page)
     a_press_lasts_while_another_race_of_the_list_changes(page, server)
+    more_runs_than_are_drawn_are_said(page, server)
     a_race_that_trains_cannot_be_deleted_until_it_is_stopped(page, hold)
 
 
@@ -94,8 +95,23 @@ def a_press_lasts_while_another_race_of_the_list_changes(page: Page, server: Ser
     page.mouse.up()
     field = page.get_by_label("New name")
     expect(field).to_be_visible()
-    page.get_by_role("button", name="Cancel").click()
+    races.filter(has_text="20 steps").get_by_role("button", name="Delete").click()
+    expect(field).to_be_hidden()  # one race at a time: the other would have no way back
     expect(races.nth(0).get_by_role("button", name="Rename")).to_be_visible()
+    page.get_by_role("button", name="Keep it").click()
+    expect(races.filter(has_text="20 steps").get_by_role("button", name="Delete")).to_be_visible()
+
+
+def more_runs_than_are_drawn_are_said(page: Page, server: Server) -> None:
+    runs = [run.id for run in server.store.history(6)]
+    show = "(detail) => document.dispatchEvent(new CustomEvent('show-runs', { detail }))"
+    page.evaluate(show, [*runs[:4], *(f"{place:032x}" for place in range(30))])
+    expect(page.locator("#run .problem")).to_have_text(
+        "At most 32 runs are drawn together; these are the first."
+    )
+    expect(page.locator("#run .scoreboard tbody tr")).to_have_count(4)
+    page.evaluate(show, runs[:3])
+    expect(page.locator("#run .problem")).to_be_hidden()
 
 
 def a_race_that_trains_cannot_be_deleted_until_it_is_stopped(page: Page, hold: Hold) -> None:

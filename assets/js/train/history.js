@@ -166,6 +166,7 @@ export function mount({ element, props, server, trigger, life }) {
     });
     /** @param {(race: Race, place: Element) => void} how */
     const edit = (how) => () => {
+      putBack?.(); // another race's, which would have no way back
       const buttons = [...actions.children];
       putBack = () => setChildren(actions, buttons);
       setText(message, "");

@@ -256,6 +256,12 @@ export function mount({ element, props, server, trigger, life }) {
 
   function begin() {
     poll.stop();
+    if (props.value.runs.length > props.max_runs)
+      props.value = {
+        ...props.value,
+        runs: props.value.runs.slice(0, props.max_runs),
+        refused: `At most ${props.max_runs} runs are drawn together; these are the first.`,
+      };
     const { runs, recorded, rows, token, kind } = props.value;
     waits = kind === "waiting" && Boolean(asked("run")?.length);
     element.dataset.runs = recorded || waits ? "" : runs.join();

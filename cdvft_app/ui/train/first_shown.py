@@ -18,7 +18,8 @@ NOT_KEPT = "The address names a run that is not kept here; it may have been dele
 
 def first_shown(app: AppState, run_ids: str, token: str) -> RunView:
     """The runs in the address; else the visitor's last race, one that others ran, or a recorded one."""
-    runs = [run_id for run_id in run_ids.split(",")[:MAX_RUNS] if app.store.get(run_id)]
+    named = run_ids.split(",")[: MAX_RUNS + 1]  # one more, of which the page says that it is not drawn
+    runs = [run_id for run_id in named if app.store.get(run_id)]
     if runs:
         return shown(runs, "linked", token)
     view = _default_view(app, token)

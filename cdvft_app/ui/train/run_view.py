@@ -315,6 +315,7 @@ def run_view(
         lines=palette.lines(),
         layout=palette.layout(),
         invitation=invitation,
+        max_runs=MAX_RUNS,
         **arguments,
     )
 
