@@ -91,6 +91,21 @@ def a_recorded_race_is_there_until_own_runs_finish(page: Page, server: Server) -
     assert (x, y) == ([46_080], [pytest.approx(92.5)])
     bars = page.locator("#outcomes .chart").evaluate("(chart) => chart.data.at(-3).error_y")
     assert bars["array"] == pytest.approx(bars["arrayminus"]) and bars["array"][0] > 0.5, "the judge's band"
+    a_choice_without_an_answer_is_said_and_taken_back(page)
+
+
+def a_choice_without_an_answer_is_said_and_taken_back(page: Page) -> None:
+    page.route("**/compare/outcomes/outcomes", lambda route: route.abort())
+    choice = page.get_by_label("Runs that are compared")
+    mine = choice.input_value()
+    choice.select_option(index=1)
+    expect(page.get_by_text("The server did not answer; try again in a moment.")).to_be_visible()
+    expect(choice).to_have_value(mine)
+    page.unroute("**/compare/outcomes/outcomes")
+    choice.select_option(index=1)
+    expect(page.locator("#outcomes h2")).to_have_text("What a recorded race gave")
+    choice.select_option(index=0)
+    expect(page.locator("#outcomes h2")).to_have_text("What your runs gave")
 
 
 def the_table_and_the_file_say_the_same(page: Page) -> None:

@@ -28,6 +28,7 @@ def test_a_search_is_stopped_goes_on_and_its_best_are_raced(visit: Visit, hold: 
     hold(None)
     view.get_by_role("button", name="Go on").click()
     expect(status).to_have_text("8 of at most 8 trials · ended")
+    it_says_that_it_ended_once_the_server_is_back(page)
     expect(view.locator(".seen").first).to_contain_text("the best of 4 trials is learning rate")
     expect(view.locator(".searched-method")).to_have_count(2)
     view.locator("figure .chart svg").nth(3).wait_for()  # two figures of each method
@@ -50,6 +51,14 @@ def test_a_search_is_stopped_goes_on_and_its_best_are_raced(visit: Visit, hold: 
     view.get_by_role("button", name="Close").click()
     expect(view.locator("section.search")).to_be_hidden()
     assert "search=" not in page.url
+
+
+def it_says_that_it_ended_once_the_server_is_back(page: Page) -> None:
+    page.route("**/train/search/search", lambda route: route.abort())
+    status = page.locator("#search .status")
+    expect(status).to_contain_text("The server does not answer; trying again.")
+    page.unroute("**/train/search/search")
+    expect(status).to_have_text("8 of at most 8 trials · ended")
 
 
 def what_cannot_be_searched_is_said_before_it_begins(page: Page) -> None:

@@ -137,11 +137,16 @@ def test_a_sweep_runs_for_its_owner_and_is_found_again(visit: Visit, hold: Hold)
     expect(other.locator("#sweep .origin")).to_contain_text("Recorded on")
     assert "sweep=" not in other.url
 
-    page.goto(page.url.split("?")[0])
+    page.goto(page.url.split("?")[0] + "?tab=compare&page=settings")
+    expect(page.locator("#sweep .origin")).to_contain_text("Recorded on")
+    page.get_by_role("tab", name="Train").click()
     line = page.locator("#history .race", has_text="Sweep: Sentiment of film reviews").first
     expect(line).to_contain_text("8 runs · 8 finished")
     line.get_by_role("link", name="Open on the Compare tab").click()
     expect(page.locator("#sweep .status")).to_have_text("Sweep of 8 runs · 8 finished")
+    page.go_back()
+    page.go_back()
+    expect(page.locator("#sweep .origin")).to_contain_text("Recorded on")
 
 
 def only_the_owner_stops_it(page: Page, other: Page) -> None:

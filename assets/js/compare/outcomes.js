@@ -81,16 +81,21 @@ export function mount({ element, props, server, life }) {
     if (!answered && props.first) fill(props.first);
     for (const flops of answered ? [true] : [false, true]) {
       const answer = await latest(server.outcomes({ chosen: picked, flops }).catch(unanswered));
-      if (!answer) return setText(problem, shown ? "" : "The server did not answer; come back in a moment.");
+      if (!answer) return unansweredChoice();
       answered = true;
       drawn(all, () => fill(answer));
     }
   }
 
+  /** Say so, and go back to the choice that is shown. */
+  function unansweredChoice() {
+    setText(problem, "The server did not answer; try again in a moment.");
+    if (!shown || picked === null) return;
+    picked = chosen.value = shown.chosen;
+  }
+
   /** @param {Outcomes | NoOutcomes} answer */
   function fill(answer) {
-    if (JSON.stringify(answer) === filled) return;
-    filled = JSON.stringify(answer);
     all.hidden = answer.choices.length === 0;
     setText(
       problem,
@@ -98,7 +103,8 @@ export function mount({ element, props, server, life }) {
         ? "No run has finished yet. Each finished run appears here with its score and its costs."
         : "",
     );
-    if (!("chosen" in answer)) return;
+    if (JSON.stringify(answer) === filled || !("chosen" in answer)) return;
+    filled = JSON.stringify(answer);
     shown = answer;
     setText(title, answer.recorded ? "What a recorded race gave" : "What your runs gave");
     setText(origin, `${answer.subtitle} · ${answer.origin}`);

@@ -95,7 +95,11 @@ export function mount({ element, props, server, trigger, life }) {
       }
       return stop.hidden && goOn.hidden && !answer.shown?.running ? IDLE_MILLISECONDS : POLL_MILLISECONDS;
     },
-    lost: (away) => away && setText(status, `${AWAY} The search goes on there without this page.`),
+    lost(away) {
+      if (!away) return;
+      known = null; // the next answer is to be shown, also where nothing has changed
+      setText(status, `${AWAY} The search goes on there without this page.`);
+    },
     looked: () => isShown(element),
   });
 

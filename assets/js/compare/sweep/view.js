@@ -213,7 +213,9 @@ export function mount({ element, props, server, life }) {
   }
   heard("address", life, () => {
     const named = asked("sweep");
-    if (asked("tab") === "compare" && named && named !== group && named !== recipe) arrive();
+    if (asked("tab") !== "compare" || (named ? named === (group ?? recipe) : !group)) return;
+    arrive();
+    requestAnimationFrame(look); // Back, pressed twice, shows another tab and this one again within a frame
   });
   arrive();
   return {
