@@ -367,6 +367,24 @@ def test_a_busy_server_may_be_asked_again(
     expect(again).to_have_count(0)
 
 
+def test_the_layer_of_a_run_that_was_left_does_not_replace_those_of_the_next(
+    visit: Visit, runs: dict[str, Source]
+) -> None:
+    page = without_app(visit)
+    held: list[Route] = []
+    page.route("**/factors/tab/most_changed", lambda route: [held.append(route)])
+    with page.expect_request("**/factors/tab/most_changed"):
+        page.goto(page.url.replace("theme.css", f"?run=nothing&tab=factors&factors={runs['large'].id}"))
+    turn_to(page, "recorded-lora")
+    cells = page.locator(".cell b")
+    before = cells.all_inner_texts()
+    assert len(before) == 12 and "…" not in "".join(before)
+    with page.expect_response("**/factors/tab/most_changed"):
+        held[0].continue_()
+    two_frames(page)
+    assert cells.all_inner_texts() == before
+
+
 def test_all_layers_are_known_whichever_was_chosen_before_the_first_or_while_hundreds_come(
     visit: Visit, runs: dict[str, Source]
 ) -> None:

@@ -180,8 +180,11 @@ class FactorsTab {
       this.problem.show(null);
       setText(this.origin, originCaption(run));
       this.choice.offer(run);
-      if (!run.layers.some(({ module }) => module === this.module))
-        this.module = run.first ?? (await this.answers.mostChanged(run));
+      if (!run.layers.some(({ module }) => module === this.module)) {
+        const first = run.first ?? (await this.answers.mostChanged(run));
+        if (run !== this.run) return;
+        this.module = first;
+      }
       this.overview.show(run);
       this.overview.choose(this.module ?? "");
       this.opened = run;
