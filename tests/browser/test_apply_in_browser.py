@@ -104,6 +104,7 @@ def test_files_come_back_answered_and_scored_and_what_is_stopped_goes_on(
     a_file_comes_back_answered_and_scored(page, tmp_path)
     assert not axe_violations(page)
     a_column_of_another_name_is_asked_for(page, tmp_path)
+    what_fails_may_be_pressed_again(page, monkeypatch)
     monkeypatch.setattr(applying, "CHUNK", 100)
     monkeypatch.setattr(sys.modules[__name__], "HELD", [500])
     what_is_stopped_goes_on(page, tmp_path)
@@ -129,6 +130,19 @@ def a_column_of_another_name_is_asked_for(page: Page, tmp_path: Path):
     page.locator("#use-apply-read input").click()
     page.get_by_role("option", name="opinion").click()
     page.keyboard.press("Escape")
+    page.locator("#use-apply-start").click()
+    expect(page.locator("#use-apply-said")).to_contain_text("2 of 2 rows are answered.")
+
+
+def what_fails_may_be_pressed_again(page: Page, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object) -> None:
+        raise RuntimeError("Nobody thought of this.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cdvft_app.ui.use.apply.added_columns", broken)
+        page.locator("#use-apply-start").click()
+        expect(page.locator("#use-apply-stop")).to_be_enabled()
+        expect(page.locator("#use-apply-stop")).to_be_disabled()
     page.locator("#use-apply-start").click()
     expect(page.locator("#use-apply-said")).to_contain_text("2 of 2 rows are answered.")
 

@@ -247,9 +247,8 @@ def test_runs_that_failed_for_one_reason_share_a_card_and_without_a_step_have_no
 ) -> None:
     methods: tuple[str, ...] = ("cdvft", "lora", "head")
     plans = [catalog.resolve(RunSettings(method=method)).settings for method in methods]
-    runs = server.store.create(plans, "somebody")
+    runs = server.store.create(plans, "somebody", process=this_process())
     for run, reason in zip(runs, ("The disk is full. Free some.",) * 2 + ("NaN.",), strict=True):
-        server.store.set_state(run.id, "preparing", process=this_process())
         server.store.set_state(run.id, "failed", reason)
     page = visit("?run=" + ",".join(run.id for run in runs))
     shared = page.get_by_role("article", name="CDVFT and LoRA r = 8 failed")

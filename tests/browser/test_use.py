@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
+import threading
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,8 +15,9 @@ import run_events
 from gradio_client import Client
 from PIL import Image
 from playwright.sync_api import Page, expect
-from studio import Server, Visit, axe_violations
+from studio import Server, Visit, axe_violations, two_frames
 from visitors import Visitors
+from waiting import wait_for
 
 from cdvft_app.catalog import MODELS, get_model, resolve
 from cdvft_app.catalog.dataset_readers import Rows
@@ -164,6 +166,51 @@ def test_held_out_rows_are_looked_through_promises_proved_and_adapters_taken_hom
     held_out_rows_are_counted_filtered_and_paged(page)
     an_adapter_s_promises_are_proved(page)
     it_is_taken_home(page)
+
+
+def test_what_was_asked_of_a_race_that_was_left_is_not_shown_and_the_last_choice_is(
+    visit: Visit, race: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go, done = threading.Event(), threading.Event(), threading.Event()
+
+    def late(self: Answering, question: str, **about: object) -> object:
+        begun.set()
+        assert go.wait(60)
+        answer = ask_here(self, question, **about)
+        done.set()
+        return answer
+
+    page = visit(race, ready="#use-texts textarea")
+    films = page.locator("#use-race input").input_value()
+    with monkeypatch.context() as patch:
+        patch.setattr(Answering, "ask", late)
+        ask(page, "good film")
+        wait_for(begun.is_set)
+        choose_race(page, re.compile("recorded"))
+        expect(page.get_by_role("radio", name="FourierFT")).to_be_visible()
+        go.set()
+        wait_for(done.is_set)
+        two_frames(page)
+        expect(page.get_by_role("article")).to_have_count(0)
+
+        choose_race(page, films)
+        expect(page.get_by_role("radio", name="FourierFT")).to_be_hidden()
+        for event in (begun, go, done):
+            event.clear()
+        page.get_by_role("radio", name="All").check()
+        wait_for(begun.is_set)
+        page.get_by_role("radio", name="Surest mistakes").check()
+        go.set()
+    rows = page.locator("table.examples tbody tr")
+    expect(rows).not_to_have_count(0)
+    expect(page.locator("table.examples td:nth-child(4).wrong")).to_have_count(rows.count())
+    ask(page, "good film")
+    expect(page.get_by_role("article")).to_have_count(1)
+
+
+def choose_race(page: Page, name: str | re.Pattern[str]) -> None:
+    page.locator("#use-race input").click()
+    page.get_by_role("option", name=name).first.click()
 
 
 def held_out_rows_are_counted_filtered_and_paged(page: Page) -> None:

@@ -89,6 +89,7 @@ def test_models_write_side_by_side_are_read_on_a_phone_refuse_and_stop(
     page.locator("#use-prompt textarea").fill(OWN)
     monkeypatch.setattr("cdvft_app.results.inference.UPDATE_SECONDS", 0.0)
     stop_ends_the_writing_and_keeps_what_is_there(page)
+    what_fails_is_said_and_may_be_pressed_again(page, monkeypatch)
 
 
 def the_untrained_model_and_each_method_write_side_by_side(page: Page) -> None:
@@ -131,6 +132,21 @@ def stop_ends_the_writing_and_keeps_what_is_there(page: Page) -> None:
         HOLDS.clear()
     expect(stop).to_be_disabled()
     expect(page.locator(".written-columns .token").first).to_be_visible()
+
+
+def what_fails_is_said_and_may_be_pressed_again(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Answering, question: str, **about: object) -> Iterator[object]:
+        yield from ()
+        raise RuntimeError("Nobody thought of this.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Answering, "stream", broken)
+        write(page)
+        alert = page.locator("#use-written [role=alert]")
+        expect(alert).to_have_text("This failed; press Write to try again.")
+    expect(page.locator("#use-stop")).to_be_disabled()
+    write(page)
+    expect(page.locator("#use-written [data-ended]")).to_have_count(1)
 
 
 def test_answers_are_followed_while_a_race_trains_and_a_prompt_of_one_s_own_is_asked_for(

@@ -40,7 +40,7 @@ from cdvft_app.ui.compare.form import (
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.controls import method_chips, settings_fold, show_used, text_field
 from cdvft_app.ui.shared.form import MAX_TYPED, stands_for, text, with_titles
-from cdvft_app.ui.shared.listeners import LATEST, QUIET, DropStaleAnswers
+from cdvft_app.ui.shared.listeners import LATEST, DropStaleAnswers
 from cdvft_app.ui.shared.named_endpoint import named_endpoint
 from cdvft_app.ui.shared.state import AppState, OnVisit
 
@@ -117,7 +117,7 @@ def build(app: AppState) -> OnVisit | None:
 
     with_model = [controls[name] for name in ("targets", "sequence", "image_size")]
     controls["model"].input(
-        fill_for_model, [controls["model"], filled_for], [*with_model, filled_for], **QUIET
+        fill_for_model, [controls["model"], filled_for], [*with_model, filled_for], **LATEST
     )
 
     # Only what the chosen methods and kind of model use is shown.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from cdvft_app.catalog.uploaded import IMAGE
 from cdvft_app.data.answered_file import (
@@ -64,8 +65,8 @@ def within_budget(app: AppState, answers: Generator[Any, None, None]) -> Iterato
                 raise ResultsError(NO_TIME)
 
 
-def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
-    """Lay the part out: `run` says which one answers."""
+def build(app: AppState, answering: Answering, run: gr.Radio) -> Dependency:
+    """Lay the part out: `run` says which one answers. Returns the event that answers a file."""
     streams = SessionStreams(answering)
 
     html(
@@ -201,15 +202,18 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> None:
             yield [problem(str(error)), hidden, gr.skip(), gr.skip()]
 
     # Only once the answer has ended: until then Gradio passes a click over, and going on would be lost.
-    start.click(
+    running = start.click(
         answer, [opened, run, read, label, ending], [said, answered, start, stop],
         **ONE_FILE_AT_A_TIME, api_visibility="private", show_progress="hidden",
-    ).then(
-        lambda: [gr.update(interactive=True), gr.update(interactive=False)], None, [start, stop], **QUIET
     )  # fmt: skip
+    for ended in (running.then, running.failure):
+        ended(
+            lambda: [gr.update(interactive=True), gr.update(interactive=False)], None, [start, stop], **QUIET
+        )
 
     stop.click(streams.stop_own, None, None, **QUIET)
     run.change(lambda: ["", gr.update(visible=False)], None, [said, answered], **QUIET)
+    return running
 
 
 def _sentences(given: Sequence[str]) -> str:

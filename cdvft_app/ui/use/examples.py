@@ -141,15 +141,16 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
         return lambda *choice: look(max(choice[-1] + by, 0), *choice[:-1])
 
     choice, page = [race, first, second, show, label], [rows, start, pages, back, further]
+    last = {**asking, "trigger_mode": "always_last"}  # of those that come while an answer is under way
     for chosen_run in (first, second):
         chosen_run.input(
             lambda group_id, *runs: shown(group_id, runs, False), [race, first, second], about, **QUIET
         )
-        chosen_run.input(anew, choice, page, **asking)
-    show.input(anew, choice, page, **asking)
-    label.input(anew, choice, page, **asking)
-    back.click(turned(-ROWS_PER_PAGE), [*choice, start], page, **asking)
-    further.click(turned(ROWS_PER_PAGE), [*choice, start], page, **asking)
+    looking = [
+        *(field.input(anew, choice, page, **last) for field in (first, second, show, label)),
+        back.click(turned(-ROWS_PER_PAGE), [*choice, start], page, **asking),
+        further.click(turned(ROWS_PER_PAGE), [*choice, start], page, **asking),
+    ]
 
     def evaluate_all(group_id: object, one: object, other: object) -> list[Any]:
         runs = races.opened(app.store, group_id)
@@ -162,7 +163,8 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
             return [sheets.refused(str(error)), *[gr.skip()] * (len(about) - 1)]
         return shown(group_id, (one, other), True)
 
-    evaluate.click(evaluate_all, [race, first, second], about, **asking)
+    evaluating = evaluate.click(evaluate_all, [race, first, second], about, **asking)
+    race.change(None, None, None, cancels=[evaluating, *looking], **QUIET)
 
 
 def _possible(show: str, runs: int) -> bool:

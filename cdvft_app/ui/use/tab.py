@@ -103,7 +103,7 @@ def build(app: AppState) -> OnVisit:
             examples.section(app, answering, race, ASKING)
             html("<h2>One of them</h2>")
             run = gr.Radio([], label="Method", elem_id="use-run")
-            apply.build(app, of_files, run)
+            of_file = apply.build(app, of_files, run)
             html(
                 "<h3>Prove</h3><p class='hint'>Merged, switched off and saved, on what is above.</p>",
             )
@@ -218,7 +218,7 @@ def build(app: AppState) -> OnVisit:
         return [text, row["second"], own and str(own), text, f'<p class="quiet">{sentence}</p>']
 
     filled = [texts, second, image, at.prompt, example_message]
-    example.click(fill_in, race, filled, show_progress_on=example_message, **ASKING)
+    filling = example.click(fill_in, race, filled, show_progress_on=example_message, **ASKING)
 
     def get_ready(group_id: object) -> None:
         """Load the models while a text is written, so that the first answer is soon there."""
@@ -227,9 +227,9 @@ def build(app: AppState) -> OnVisit:
             with suppress(UserError):  # said where an answer is asked for
                 answering.ask("load", run_ids=[one.record.id for one in runs])
 
-    write.connect(app, answering, race, at, get_ready=get_ready, asking=ASKING)
+    writing = write.connect(app, answering, race, at, get_ready=get_ready, asking=ASKING)
     texts.focus(get_ready, race, None, **{**ASKING, "show_progress": "hidden"})
-    gr.on(
+    asking = gr.on(
         [ask.click, texts.submit],
         ask_all,
         {race, *given},
@@ -247,7 +247,7 @@ def build(app: AppState) -> OnVisit:
         except UserError as error:
             return sheets.refused(str(error))
 
-    prove.click(prove_one, {run, *given}, proved, **ASKING)
+    proving = prove.click(prove_one, {run, *given}, proved, **ASKING)
 
     def take_home(run_id: object, kind: str, of_rank: float | None, progress: Any = PROGRESS) -> list[Any]:
         try:
@@ -260,13 +260,17 @@ def build(app: AppState) -> OnVisit:
             return [problem(str(error)), gr.update(visible=False)]
         return ["", gr.update(value=str(made), visible=True)]
 
-    take.click(take_home, [run, form, rank], [refused, file], show_progress_on=refused, **ASKING)
+    taking = take.click(take_home, [run, form, rank], [refused, file], show_progress_on=refused, **ASKING)
 
     def other_form(kind: object) -> list[Any]:
         takes_rank = isinstance(kind, str) and kind in EXPORTERS and EXPORTERS[kind].takes_rank
         return [gr.update(visible=takes_rank), "", gr.update(visible=False)]
 
     gr.on([form.change, run.change], other_form, form, [rank, refused, file], **QUIET)
+
+    # What is still asked of another race or run would be shown under this one.
+    race.change(None, None, None, cancels=[asking, filling, writing], **QUIET)
+    run.change(lambda: sheets.NOTHING, None, proved, cancels=[proving, taking, of_file], **QUIET)
 
     def visited(request: gr.Request) -> Any:
         offer, run_id = _offer(app), request.query_params.get("run", "")

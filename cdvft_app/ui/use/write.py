@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from cdvft_app.errors import UserError
 from cdvft_app.payloads.use import Writing
@@ -18,6 +19,9 @@ from cdvft_app.ui.shared.pool import SessionStreams
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import races
 
+# JavaScript: the view of writing that failed. That which was cancelled counts as failed, and is emptied.
+FAILED = """(said) => said.running
+  ? { ...said, running: false, status: "", problem: "This failed; press Write to try again." } : said"""
 EMPTY: Writing = {"prompt": "", "sides": [], "status": "", "problem": "", "running": False}
 
 
@@ -77,8 +81,11 @@ def connect(
     *,
     get_ready: Callable[[object], None],
     asking: dict[str, Any],
-) -> None:
-    """`get_ready` loads a race's models; `asking`: how a listener waits its turn."""
+) -> Dependency:
+    """Return the event that writes.
+
+    `get_ready` loads a race's models; `asking`: how a listener waits its turn.
+    """
     streams = SessionStreams(answering)
 
     def writing(group_id: object, prompt: object, how: dict[str, Any]) -> Generator[Writing, None, None]:
@@ -107,9 +114,12 @@ def connect(
                 yield [said, able]
 
     given = {race, at.prompt, at.temperature, at.length, at.seed}
-    gr.on(
+    running = gr.on(
         [at.write.click, at.prompt.submit], write, given, [at.view, at.stop],
         **{**asking, "show_progress": "hidden"},
     )  # fmt: skip
+    running.failure(lambda: gr.update(interactive=False), None, at.stop, **QUIET)
+    running.failure(None, at.view, at.view, js=FAILED, **QUIET)
     at.stop.click(streams.stop_own, None, None, **QUIET)
     at.prompt.focus(get_ready, race, None, **{**asking, "show_progress": "hidden"})
+    return running
