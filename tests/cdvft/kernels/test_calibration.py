@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -117,6 +118,19 @@ def test_a_file_that_cannot_be_read_leaves_the_choice_to_the_rule(
     engine_choice._table.cache_clear()
     assert selected(layer, 64) == by_rule
     assert "cannot be read" in caplog.text
+
+
+def test_without_a_home_no_times_are_known_and_the_rule_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobodys() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", nobodys)
+    layer = model(init_weights=False)[0]
+    x = torch.randn(5, 24)
+    expected = nn.functional.linear(x, layer.weight + layer.get_delta_weight("default"), layer.bias)
+    torch.testing.assert_close(layer(x), expected)
+    assert not explain(layer, 64).measured
 
 
 def test_explain_says_which_engine_and_why() -> None:
