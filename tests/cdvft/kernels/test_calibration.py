@@ -150,6 +150,14 @@ def test_explain_says_which_engine_and_why() -> None:
     assert "Not by the fused Triton kernel: it runs on CUDA devices alone." in said
 
 
+def test_explain_knows_that_the_environment_asks_for_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, other = model()[0], model(backend="fft")[0]
+    monkeypatch.setenv("CDVFT_ENGINE", "reference")
+    found = explain(layer, 64)
+    assert found.engine == "reference" and "CDVFT_ENGINE" in found.reason
+    assert explain(other, 64).engine == "chunked"  # what the configuration says stands above it
+
+
 class Experts(nn.Module):
     def __init__(self) -> None:
         super().__init__()
