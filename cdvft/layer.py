@@ -188,10 +188,16 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         """W x + b + sum over active adapters of alpha dW x; with `adapter_names`, each row by its own.
 
         Raises:
-            ValueError: if `adapter_names` does not hold one name a row, or comes while adapters are merged.
+            ValueError: if `adapter_names` does not hold one name a row, or comes while adapters are merged;
+                if a ragged batch is not contiguous.
         """
         if x.is_nested and x.layout == torch.jagged:  # its values are its rows, concatenated
             ragged: Any = x
+            if not ragged.is_contiguous():
+                raise ValueError(
+                    f"Got a ragged batch of shape {tuple(x.shape)} that is transposed or narrowed, but the "
+                    "layer takes contiguous ones. Call x.contiguous() first."
+                )
             rows = self(ragged.values(), *args, adapter_names=adapter_names, **kwargs)
             return torch.nested.nested_tensor_from_jagged(rows, ragged.offsets())
         if x.is_nested:
