@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import Any
 
 import peft  # noqa: F401 - whole, before its parts: another thread may still be importing it
@@ -188,16 +188,11 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         """W x + b + sum over active adapters of alpha dW x; with `adapter_names`, each row by its own.
 
         Raises:
-            ValueError: if `adapter_names` does not hold one name a row, or comes while adapters are merged.
+            ValueError: if `adapter_names` does not hold one name a row, or one a part of a ragged batch, or
+                comes while adapters are merged; if a ragged batch is not contiguous.
         """
-        if x.is_nested and x.layout == torch.jagged:  # its values are its rows, concatenated
-            ragged: Any = x
-            rows = self(ragged.values(), *args, adapter_names=adapter_names, **kwargs)
-            return torch.nested.nested_tensor_from_jagged(rows, ragged.offsets())
         if x.is_nested:
-            parts = x.unbind()
-            rows = self(torch.cat(parts), *args, adapter_names=adapter_names, **kwargs)
-            return torch.nested.as_nested_tensor(list(rows.split([len(part) for part in parts])))
+            return self._forward_of_ragged(x, *args, adapter_names=adapter_names, **kwargs)
         may_be_fast = supports_input(x, self.in_features) and not (args or kwargs) and adapter_names is None
         fast = self._fast_path if may_be_fast else None  # once: another thread may replace it
         if fast and (y := fast.forward(self, x)) is not None:
@@ -234,6 +229,27 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
             result = result + cd_linear(dropped, *self.factors(adapter, scale), self.cdvft_backend[adapter])
         return result.to(dtype)
 
+    def _forward_of_ragged(
+        self, x: Any, *args: Any, adapter_names: list[str] | None, **kwargs: Any
+    ) -> Tensor:
+        """As `forward`, on the rows of all parts at once; `adapter_names` holds one name a part."""
+        if adapter_names is not None:
+            parts = x.unbind()
+            self._check_mixed_batch(parts, adapter_names)
+            named = zip(parts, adapter_names, strict=True)
+            adapter_names = [name for part, name in named for _ in range(len(part))]
+        if x.layout == torch.jagged:  # its values are its rows, concatenated
+            if not x.is_contiguous():
+                raise ValueError(
+                    f"Got a ragged batch of shape {tuple(x.shape)} that is transposed or narrowed, but the "
+                    "layer takes contiguous ones. Call x.contiguous() first."
+                )
+            rows = self.forward(x.values(), *args, adapter_names=adapter_names, **kwargs)
+            return torch.nested.nested_tensor_from_jagged(rows, x.offsets())
+        parts = x.unbind()
+        rows = self.forward(torch.cat(parts), *args, adapter_names=adapter_names, **kwargs)
+        return torch.nested.as_nested_tensor(list(rows.split([len(part) for part in parts])))
+
     def _base_forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return self.base_layer(x, *args, **kwargs)
 
@@ -241,7 +257,7 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
         """Return whether the input of an update differs from that of W."""
         return self.training and any(self.cdvft_dropout[adapter] for adapter, _ in adapters)
 
-    def _check_mixed_batch(self, x: Tensor, adapter_names: list[str]) -> None:
+    def _check_mixed_batch(self, x: Sized, adapter_names: list[str]) -> None:
         if len(x) != len(adapter_names):
             raise ValueError(
                 "Length of `adapter_names` should be the same as the number of inputs, but got "

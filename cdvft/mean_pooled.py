@@ -21,7 +21,6 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.configuration_utils import PretrainedConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
@@ -92,7 +91,10 @@ class MeanPooledForSequenceClassification(PreTrainedModel):
         return_dict: bool | None = None,
         **inputs: Any,
     ) -> SequenceClassifierOutput:
-        """(B, T) token ids and mask, and whatever else the encoder takes -> (B, labels) logits."""
+        """(B, T) token ids and mask, and whatever else the encoder takes -> (B, labels) logits.
+
+        The loss is that of transformers' own classifiers, by `problem_type` of the config.
+        """
         found = self.backbone(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **inputs)
         states = found.last_hidden_state  # (B, T, d)
         if attention_mask is None:
@@ -101,10 +103,7 @@ class MeanPooledForSequenceClassification(PreTrainedModel):
             mask = attention_mask.unsqueeze(-1).to(states.dtype)  # (B, T, 1)
             pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1)  # of padding alone: 0
         logits = self.classifier(pooled)
-        loss = None
-        if labels is not None:
-            one = self.config.num_labels == 1
-            loss = F.mse_loss(logits.squeeze(-1), labels.float()) if one else F.cross_entropy(logits, labels)
+        loss = None if labels is None else self.loss_function(labels, logits, self.config)
         return SequenceClassifierOutput(loss, logits, found.hidden_states, found.attentions)
 
 

@@ -70,7 +70,10 @@ class CDVFTModel(BaseTuner):
             return
         check_expressions(config, [name for name, _ in model.named_modules()])
         named = config.target_modules
-        if isinstance(named, (list, set)) and kwargs.get("state_dict") is None:
+        # PEFT writes the default, of which some names may match nothing, into the configuration.
+        default = DEFAULT_TARGETS.get(getattr(getattr(model, "config", None), "model_type", ""), ())
+        chosen = isinstance(named, (list, set)) and set(named) != set(default)
+        if chosen and kwargs.get("state_dict") is None:
             check_matched(named, model)
         check_parameters(self.peft_config, adapter_name, model)
         try:

@@ -45,12 +45,18 @@ def singular_values(matrix: Tensor) -> Tensor:
         matrix: (d_out, d_in)
 
     Raises:
-        ValueError: if the smaller side is over 1024, where this would take from seconds to minutes.
+        ValueError: if the smaller side is over 1024, where this would take from seconds to minutes, or an
+            entry is not finite.
     """
     if min(matrix.shape) > LARGEST_SIDE:
         raise ValueError(
             f"The singular values of a {matrix.shape[0]} x {matrix.shape[1]} matrix take too long: one side "
             f"must be at most {LARGEST_SIDE}. Use its norm, shift energy and spectra, or a part of it."
+        )
+    if not matrix.isfinite().all():
+        raise ValueError(
+            f"The {matrix.shape[0]} x {matrix.shape[1]} matrix holds NaN or infinity and has no singular "
+            "values. Take one of an adapter whose training did not diverge."
         )
     return torch.linalg.svdvals(matrix)
 

@@ -72,7 +72,8 @@ def factors_from_folder(folder: str | Path) -> dict[str, Factors]:
     numbers in it by value.
 
     Raises:
-        ValueError: if the folder lacks one of the two files, or they do not hold a CDVFT adapter.
+        ValueError: if the folder lacks one of the two files, or they do not hold a CDVFT adapter with
+            vectors of its own for layers.
     """
     folder = Path(folder)
     for file in (CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME):
@@ -93,6 +94,12 @@ def factors_from_folder(folder: str | Path) -> dict[str, Factors]:
             "diagonals. Load it with its base model and use weight_updates."
         )
     config = CDVFTConfig.from_pretrained(str(folder))
+    if config.weighted_adapters:
+        parts = ", ".join(map(repr, config.weighted_adapters))
+        raise ValueError(
+            f"The adapter in {str(folder)!r} is a sum of {parts} and has no vectors of its own. Give the "
+            "folders of those."
+        )
     vectors: dict[str, dict[str, dict[int, Tensor]]] = defaultdict(
         lambda: {"diagonals": {}, "circulants": {}}
     )
@@ -101,7 +108,13 @@ def factors_from_folder(folder: str | Path) -> dict[str, Factors]:
         if match and tensor.dim() != _STACKED[match["kind"]]:
             vectors[match["layer"]][match["kind"]][int(match["place"])] = _widened(tensor)
     if not vectors:
-        raise ValueError(f"The adapter in {str(folder)!r} holds no vectors of CDVFT. Save it again.")
+        experts = any(_VECTOR.fullmatch(name.removeprefix(_WRAPPER)) for name in tensors)
+        what = (
+            "vectors of experts alone, which are left out here. Give an adapter of layers."
+            if experts
+            else "no vectors of CDVFT. Save it again."
+        )
+        raise ValueError(f"The adapter in {str(folder)!r} holds {what}")
     return {
         layer: _assembled(layer, vectors[layer], config) for layer in sorted(vectors, key=_numbers_by_value)
     }

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from cdvft.circulant import Factors
 from cdvft.kernels import native
+from cdvft.kernels.allowed_engines import requested_engines
 from cdvft.kernels.autograd_ops import HALF, autocast_dtype, is_autocast_on, product_dtype
 from cdvft.kernels.engine_choice import (
     ENGINES,
@@ -287,8 +288,10 @@ def explain(layer: Any, tokens: int, adapter: str | None = None) -> Explanation:
             "every forward pass. Give a layer that target_modules names."
         )
     backend = layer.cdvft_backend[adapter]
-    if backend == "reference":
-        return Explanation("reference", False, False, False, {}, {}, _CONFIGURED.format(backend))
+    by_environment = backend == "auto" and requested_engines() == ("reference",)
+    if backend == "reference" or by_environment:
+        reason = _REQUESTED if by_environment else _CONFIGURED.format(backend)
+        return Explanation("reference", False, False, False, {}, {}, reason)
     factors, base, weight = layer.factors(adapter), layer.get_base_layer(), _plain_weight(layer)
     dtype = base.weight.dtype if layer.quantization_backend is None else torch.float32  # else unknown
     x = torch.empty(1, layer.in_features, dtype=dtype, device=factors.diagonals[0].device)
@@ -325,6 +328,7 @@ def explain(layer: Any, tokens: int, adapter: str | None = None) -> Explanation:
 
 
 _CONFIGURED = "The adapter's configuration says backend={!r}."
+_REQUESTED = "CDVFT_ENGINE says reference."
 _LOST = " The update has a product of its own: rounding would lose it in a weight of half precision."
 _CALIBRATE = "cdvft.kernels.calibrate(model, tokens) measures all engines here."
 

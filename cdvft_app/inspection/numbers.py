@@ -6,6 +6,7 @@ Formulas are those of cdvft.factors; each method builds its own update.
 from __future__ import annotations
 
 import base64
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -54,7 +55,7 @@ def singular(source: Source, layer: Layer) -> SingularValues | NoSingularValues:
     """Return {"steps", "count", "values", "effective_rank", "norm"} of the update, by snapshot.
 
     `values` is base64 of its singular values in float32 (steps, count), in descending order. For layers that
-    are too large there is {"reason"} instead.
+    are too large, or whose update is not finite, there is {"reason"} instead.
     """
     if min(layer.d_out, layer.d_in) > formulas.LARGEST_SIDE:
         return {
@@ -62,13 +63,16 @@ def singular(source: Source, layer: Layer) -> SingularValues | NoSingularValues:
             f"{formulas.LARGEST_SIDE}; for {layer.d_out} x {layer.d_in} they take too long to wait for."
         }
     steps = source.steps()
+    norms = [_norm(_CacheKey(source, step, layer)) for step in steps]
+    if not np.isfinite(norms).all():
+        return {"reason": "The update holds NaN or infinity and has no singular values: training diverged."}
     values = np.stack([_singular_values(_CacheKey(source, step, layer)) for step in steps])
     return {
         "steps": steps,
         "count": values.shape[1],
         "values": base64.b64encode(values.astype("<f4").tobytes()).decode(),
         "effective_rank": [formulas.effective_rank(torch.from_numpy(row)) for row in values],
-        "norm": [_norm(_CacheKey(source, step, layer)) for step in steps],
+        "norm": norms,
     }
 
 
@@ -125,11 +129,9 @@ def numbers(source: Source, layer: Layer, *, all_norms: bool) -> LayerNumbers:
             for kind, changes in (("diagonal", diagonals), ("circulant", circulants)):
                 for number, change in enumerate(changes):
                     moved.setdefault(f"{kind}.{number}", []).append(change)
-    rank = None
-    if min(layer.d_out, layer.d_in) <= formulas.LARGEST_SIDE:
-        rank = formulas.effective_rank(
-            torch.from_numpy(_singular_values(_CacheKey(source, steps[-1], layer)))
-        )
+    rank, last = None, _CacheKey(source, steps[-1], layer)
+    if min(layer.d_out, layer.d_in) <= formulas.LARGEST_SIDE and math.isfinite(_norm(last)):
+        rank = formulas.effective_rank(torch.from_numpy(_singular_values(last)))
     return {"module": layer.module, "steps": steps, "norm": norms, "moved": moved, "effective_rank": rank}
 
 

@@ -41,6 +41,12 @@ def test_singular_values_are_numpys_and_of_large_matrices_refused() -> None:
         singular_values(torch.ones(4096, 1025))
 
 
+@pytest.mark.parametrize("entry", [float("nan"), float("inf")])
+def test_a_matrix_that_is_not_finite_has_no_singular_values(entry: float) -> None:
+    with pytest.raises(ValueError, match="3 x 2 matrix holds NaN or infinity"):
+        singular_values(torch.tensor([[1.0, 2.0], [entry, 3.0], [4.0, 5.0]]))
+
+
 @pytest.mark.parametrize(
     ("values", "rank"),
     [([1, 1, 1, 1], 4), ([5, 5, 0, 0], 2), ([3, 0], 1), ([0, 0], 0), ([3, 1], 4 / 3**0.75)],

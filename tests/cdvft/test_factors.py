@@ -231,6 +231,22 @@ def test_broken_folders_are_explained(name: str, folder: Path) -> None:
         assert word in str(caught.value)
 
 
+def test_the_folder_of_a_sum_names_its_adapters(with_other: peft.PeftModel, tmp_path: Path) -> None:
+    with_other.base_model.add_weighted_adapter(["default", "other"], [2.0, -0.5], "both")
+    with_other.save_pretrained(tmp_path, selected_adapters=["both"])
+    with pytest.raises(ValueError, match=r"sum of 'default', 'other'.*folders of those"):
+        factors_from_folder(tmp_path / "both")
+
+
+def test_a_folder_of_experts_alone_is_explained(tmp_path: Path) -> None:
+    experts = nn.Module()
+    experts.up = nn.Parameter(torch.zeros(3, 8, 8))
+    config = cdvft.CDVFTConfig(target_modules=[], target_parameters=["0.up"])
+    peft.get_peft_model(nn.Sequential(experts), config).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="experts alone, which are left out"):
+        factors_from_folder(tmp_path)
+
+
 def test_models_without_the_adapter_are_explained(bert) -> None:
     model = adapted(bert)
     for read in (factors, lambda *args: list(weight_updates(*args))):

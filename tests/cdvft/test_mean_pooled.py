@@ -6,7 +6,13 @@ import pytest
 import torch
 from peft import PeftModel, get_peft_model
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig, BertModel
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    BertConfig,
+    BertForSequenceClassification,
+    BertModel,
+)
 
 from cdvft import CDVFTConfig
 from cdvft.mean_pooled import MeanPooledForSequenceClassification
@@ -101,3 +107,25 @@ def test_it_trains_by_itself_as_transformers_models_do(encoder, labels):
     torch.testing.assert_close(output.loss, expected)
     output.loss.backward()
     assert model.classifier.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "targets"),
+    [
+        pytest.param({"num_labels": 1}, torch.tensor([[0.5], [-1.0]]), id="numbers in a column"),
+        pytest.param({"num_labels": 1}, torch.tensor([3, -1]), id="whole numbers"),
+        pytest.param(
+            {"num_labels": 3, "problem_type": "multi_label_classification"},
+            torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]),
+            id="several labels each",
+        ),
+    ],
+)
+def test_the_loss_is_that_of_transformers_own_classifiers(encoder, settings, targets):
+    model = MeanPooledForSequenceClassification.on(encoder, **settings)
+    theirs = BertForSequenceClassification(BertConfig(**SIZES, **settings)).eval()
+    found = model(TOKENS, MASK, labels=targets)
+    theirs.classifier.register_forward_hook(lambda *_: found.logits)
+    torch.testing.assert_close(found.loss, theirs(TOKENS, MASK, labels=targets).loss)
+    found.loss.backward()
+    assert model.classifier.weight.grad.any()

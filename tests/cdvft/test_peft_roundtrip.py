@@ -1,5 +1,6 @@
 """What a PEFT user does with an adapter, on BERT, GPT-2, Llama and a timm ViT at toy size."""
 
+import copy
 import json
 
 import pytest
@@ -69,6 +70,22 @@ def test_save_and_load(tiny, tmp_path, settings: dict) -> None:
     loaded = PeftModel.from_pretrained(tiny.model(), tmp_path).eval()
     assert torch.equal(tiny.outputs(loaded), expected)
     assert not any(p.requires_grad for p in loaded.parameters())
+
+
+def test_defaults_that_are_written_into_a_configuration_fit_again(tmp_path) -> None:
+    """Those of some models name layers that only others have."""
+    sizes = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 40}
+    base = transformers.ViTModel(transformers.ViTConfig(**sizes, image_size=16, patch_size=8)).eval()
+    pixels = torch.randn(2, 3, 16, 16)
+    config = CDVFTConfig(init_weights=False)
+    model = get_peft_model(copy.deepcopy(base), config)
+    model.save_pretrained(tmp_path)
+    model.add_adapter("second", config)
+    assert all(layer.has_adapter("second") for layer in layers(model))
+    expected = model(pixels).last_hidden_state
+    again = PeftModel.from_pretrained(base, tmp_path)
+    torch.testing.assert_close(again(pixels).last_hidden_state, expected)
+    assert len(layers(again)) == len(layers(model)) == 4
 
 
 @pytest.mark.parametrize("settings", SETTINGS)

@@ -88,6 +88,34 @@ def test_ragged_rows_are_as_by_themselves(layout: torch.layout, grad: bool) -> N
         assert ragged.grad is not None and model.base_model.model[0].cdvft_circulants["default"][0].grad.any()
 
 
+@pytest.mark.parametrize("layout", [torch.jagged, torch.strided])
+def test_of_ragged_rows_each_part_may_name_its_adapter(layout: torch.layout) -> None:
+    model = adapted(nn.Linear(8, 8))
+    model.add_adapter("other", CDVFTConfig(target_modules=["0"], init_weights=False))
+    parts, names = [torch.randn(n, 8) for n in (3, 1, 2)], ["other", "__base__", "default"]
+    ragged = torch.nested.nested_tensor(parts, layout=layout)
+    found = model.eval()(ragged, adapter_names=names).unbind()
+    expected = [
+        model(part, adapter_names=[name] * len(part)) for part, name in zip(parts, names, strict=True)
+    ]
+    torch.testing.assert_close(list(found), expected)
+    with pytest.raises(ValueError, match="but got 6 and 3"):
+        model(ragged, adapter_names=["other"] * 6)
+
+
+def test_ragged_rows_that_are_not_contiguous_are_refused_as_by_a_linear_layer() -> None:
+    model = adapted(nn.Linear(8, 8))
+    rows = [torch.randn(n, 8) for n in (3, 1, 4)]  # 8 in all, as wide as the layer
+    starts, lengths = torch.tensor([0, 1, 2]), torch.tensor([3, 2, 4])
+    narrowed = torch.nested.narrow(torch.randn(3, 6, 8), 1, starts, lengths, layout=torch.jagged)
+    for ragged in (torch.nested.nested_tensor(rows, layout=torch.jagged).transpose(1, 2), narrowed):
+        for layer in (nn.Linear(8, 8), model):
+            with pytest.raises(ValueError, match="contiguous"):
+                layer(ragged)
+    found = model(narrowed.contiguous()).unbind()
+    torch.testing.assert_close(list(found), [model(row) for row in narrowed.unbind()])
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_function_transforms(backend: str) -> None:
     diagonals, circulants = vectors(12, torch.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -119,6 +120,19 @@ def test_a_file_that_cannot_be_read_leaves_the_choice_to_the_rule(
     assert "cannot be read" in caplog.text
 
 
+def test_without_a_home_no_times_are_known_and_the_rule_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobodys() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", nobodys)
+    layer = model(init_weights=False)[0]
+    x = torch.randn(5, 24)
+    expected = nn.functional.linear(x, layer.weight + layer.get_delta_weight("default"), layer.bias)
+    torch.testing.assert_close(layer(x), expected)
+    assert not explain(layer, 64).measured
+
+
 def test_explain_says_which_engine_and_why() -> None:
     layer = model()[0]
     before = explain(layer, 64)
@@ -134,6 +148,14 @@ def test_explain_says_which_engine_and_why() -> None:
     )
     assert "native, merged forward 1 ms, " in said
     assert "Not by the fused Triton kernel: it runs on CUDA devices alone." in said
+
+
+def test_explain_knows_that_the_environment_asks_for_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, other = model()[0], model(backend="fft")[0]
+    monkeypatch.setenv("CDVFT_ENGINE", "reference")
+    found = explain(layer, 64)
+    assert found.engine == "reference" and "CDVFT_ENGINE" in found.reason
+    assert explain(other, 64).engine == "chunked"  # what the configuration says stands above it
 
 
 class Experts(nn.Module):

@@ -165,6 +165,15 @@ def test_a_large_layer_comes_with_fewer_snapshots(store, monkeypatch):
     assert numbers.overview(run)["layers"][0]["effective_rank"] is None
 
 
+@pytest.mark.parametrize("entry", [np.nan, np.inf])
+def test_of_an_update_that_is_not_finite_the_page_says_so(store, entry):
+    vectors = {f"{NAMES[0]}/A": np.full((1, 12), entry), f"{NAMES[0]}/B": np.ones((8, 1))}
+    run = kept(store, settings_of("lora"), {0: vectors, 9: vectors})
+    [layer] = layers.layers(run)
+    assert "training diverged" in numbers.singular(run, layer)["reason"]
+    assert numbers.overview(run)["layers"][0]["effective_rank"] is None
+
+
 def test_an_overview_comes_in_parts(store):
     run = kept_once(store)
     first = numbers.overview(run, seconds=0)
