@@ -126,6 +126,8 @@ def backup(root: Path, target: Path) -> None:
     """A copy of the history, while servers may go on; the folders of runs are copied as any others."""
     if target.exists():
         raise StoreError(f"{target} exists already; name a file that does not.")
+    if not (root / HISTORY).is_file():  # SQLite would make an empty one
+        raise StoreError(f"{root} has no history that could be copied. Set RUNS_DIR to the folder that has.")
     with store_errors(target):
         copy(root / HISTORY, target)
 

@@ -154,6 +154,12 @@ def test_a_copy_can_be_made_while_others_write_and_put_back(store, tmp_path):
     assert [run.id for run in RunStore(tmp_path).history()] == [second, first]
 
 
+def test_where_there_is_no_history_none_is_copied(tmp_path):
+    with pytest.raises(StoreError, match="has no history"):
+        backup(tmp_path, tmp_path / "copy.sqlite")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_no_copy_is_refused(store, tmp_path):
     (tmp_path / "text").write_text("not a database at all")
     for wrong in ("text", "missing"):
