@@ -154,16 +154,18 @@ def restore(root: Path, source: Path) -> Path | None:
     path = root / HISTORY
     with store_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = _aside(path, "replaced") if path.is_file() else None
+        known = path.is_file()
+        aside = _aside(path, "replaced")  # also a log that outlived the file: SQLite would write it into any
         copy(source, path)
-    return aside
+    return aside if known else None
 
 
 def _aside(path: Path, word: str) -> Path:
     """Move the history and what belongs to it away, unless a program has it open; where it is now."""
     with store_errors(path):
         try:
-            require_exclusive(path, "It is to be replaced.")
+            if path.is_file():  # else SQLite would make one
+                require_exclusive(path, "It is to be replaced.")
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if "locked" in str(error):
                 raise
