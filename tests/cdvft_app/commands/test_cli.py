@@ -321,6 +321,17 @@ def test_data_of_ones_own_is_inspected_and_trained_on(command, tmp_path):
     assert code == 0 and "cannot be resumed, nor show examples: mine, CDVFT" in output
 
 
+def test_a_file_that_is_only_inspected_leaves_nothing_also_where_its_evaluation_is_missing(
+    command_line, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+    file = tmp_path / "mine.csv"
+    file.write_text("review,stars\n" + "".join(f"scene {n},{n % 2}\n" for n in range(60)))
+    code, _, errors = command_line("data", "inspect", file, "--eval", tmp_path / "typo.csv")
+    assert code == FAILED and "“typo.csv” is no file" in errors
+    assert list((tmp_path / "data").iterdir()) == []
+
+
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_inspecting_what_cannot_be_learned_fails(command, tmp_path, form):
     file = tmp_path / "ids.csv"
