@@ -347,7 +347,13 @@ def _damage() -> Iterator[None]:
 
 
 def _opened(file: Path, limits: Limits) -> zipfile.ZipFile:
-    if (size := file.stat().st_size) > limits.file_bytes:
+    try:
+        with file.open("rb") as opened:
+            size = os.fstat(opened.fileno()).st_size
+    except OSError as error:
+        why = error.strerror or error
+        raise StoreError(f"“{file.name}” cannot be read: {why}. Give the zip of a history.") from None
+    if size > limits.file_bytes:
         more = " `python -m cdvft_app history import` takes more, on the machine itself."
         raise StoreError(
             f"The file has {size / 1e6:,.0f} MB; at most {limits.file_bytes / 1e6:,.0f} are taken"
