@@ -129,11 +129,12 @@ class Folders:
         """Remove the folders of deleted runs, also those that an earlier process could not remove."""
         with self._database.reading() as connection:
             names = [row["folder"] for row in connection.execute("SELECT folder FROM deleted")]
+        kept = environment().kept
         for name in names:
-            shutil.rmtree(self.path / name, ignore_errors=True)
-            if (kept := environment().kept) is not None:
-                shutil.rmtree(kept / name, ignore_errors=True)
-            if not (self.path / name).exists():
+            places = [self.path / name, *([kept / name] if kept else [])]
+            for place in places:
+                shutil.rmtree(place, ignore_errors=True)
+            if all(map(_is_gone, places)):
                 with self._database.writing() as connection:
                     connection.execute("DELETE FROM deleted WHERE folder = ?", (name,))
 
@@ -330,6 +331,13 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
                 row = RowFacts.model_validate_json(line).model_dump()
                 if is_row(**row):
                     yield row
+
+
+def _is_gone(place: Path) -> bool:
+    try:
+        return not place.exists()
+    except OSError:  # such as of a mount that does not answer
+        return False
 
 
 def _write(file: Path, text: str) -> None:

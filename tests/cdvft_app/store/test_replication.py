@@ -60,6 +60,19 @@ def test_runs_that_learned_nothing_are_not_kept_and_deleted_ones_no_longer(store
     assert replication.restore_replicas(other) == []
 
 
+def test_a_deleted_run_whose_copy_could_not_be_removed_does_not_come_back(store, kept, monkeypatch):
+    run_id = trained(store)
+    replication.replicate(store, run_id)
+    copied = kept / store.folder(run_id).name
+    remove = shutil.rmtree
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda path, **how: None if path == copied else remove(path, **how))
+        store.delete(run_id, "secret")
+    assert copied.is_dir() and replication.restore_replicas(store) == []
+    store.folders.sweep()
+    assert not copied.exists() and not (store.folders.path / copied.name).exists()
+
+
 def test_without_a_place_nothing_is_kept(store, monkeypatch, tmp_path):
     monkeypatch.delenv("CDVFT_KEPT", raising=False)
     replication.replicate(store, trained(store))
