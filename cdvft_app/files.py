@@ -7,11 +7,13 @@ import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
 
+LEFT_SECONDS = 3600.0  # longer than any file is read
 _FULL = re.compile("disk is full|No space left|os error 28")
 
 
@@ -44,6 +46,15 @@ def sha256_of(file: Path) -> str:
         while chunk := opened.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def remove_left(folder: Path, beginning: str) -> None:
+    """Remove the folders in `folder` that are called so and were made an hour ago: of programs that were
+    killed."""
+    for left in folder.glob(f"{beginning}*"):
+        with suppress(OSError):
+            if left.stat().st_mtime < time.time() - LEFT_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager

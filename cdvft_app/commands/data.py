@@ -140,8 +140,10 @@ def inspect(
 ) -> None:
     """Read a file and say what would be learned from it, and what is wrong with it."""
     kept = import_file(file, progress=print_progress)
-    other = import_file(evaluation, progress=print_progress) if evaluation else None
+    other = None
     try:
+        if evaluation:
+            other = import_file(evaluation, progress=print_progress)
         looked = inspected(
             kept,
             without_gz(file).stem,

@@ -13,7 +13,7 @@ from cdvft_app.commands import FAILED, FINISHED, STOPPED
 from cdvft_app.commands.options import RunId, hub_token, with_settings
 from cdvft_app.hub_jobs import executor
 from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
-from cdvft_app.hub_jobs.hardware import hardware, offers
+from cdvft_app.hub_jobs.hardware import hardware, known_offers
 from cdvft_app.hub_jobs.job import SCRIPT, write_job
 from cdvft_app.results.exporters import atomic_output
 from cdvft_app.settings import RunSettings
@@ -45,10 +45,10 @@ def send(
     plan, token = catalog.resolve(pin_dataset_commit(settings)), hub_token()
     order = JobOrder(plan, repository, flavor, minutes, token)
     order.check()
-    api = HfApi(endpoint=endpoint(), token=token)
-    typer.echo(hardware(offers(api), flavor).most(minutes), err=True)
+    typer.echo(hardware(known_offers(), flavor).most(minutes), err=True)
     if not (yes or typer.confirm("Start it?", err=True)):
         raise typer.Exit(STOPPED)
+    api = HfApi(endpoint=endpoint(), token=token)
     job = executor.send(api, order)
     typer.echo(f"{job.job_address}; it is followed into the history.", err=True)
     store = RunStore.default()

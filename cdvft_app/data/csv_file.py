@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.data.lines import NAMES, Lines
-from cdvft_app.data.records import QUOTE_LINES, Line, Records
+from cdvft_app.data.records import QUOTE_LINES, SAYS_SEPARATOR, Line, Records
 from cdvft_app.data.row_errors import RowErrors
 from cdvft_app.data.source import DataRefused, Limits, Source, distinct_names, row_batches
 from cdvft_app.progress import Progress
@@ -26,7 +25,6 @@ HEAD_LINES = 20  # among which a name must not come again
 LONGEST_NAME = 60  # of a column; a longer first line is a row
 SAMPLE = 1_000_000  # characters by which the separator is found
 NAMED = 5  # places in a note
-_SAYS_SEPARATOR = re.compile(r'"?sep=([^"])"? *', re.IGNORECASE)  # Excel's own first line
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def read_delimited(path: Path, work: Path, limits: Limits, progress: Progress) -
     lines = Lines(path, limits, progress, RowErrors())
     given = dropwhile(_is_blank, lines)
     sample = list(_sample(given))
-    said = _SAYS_SEPARATOR.fullmatch(sample[0][1]) if sample else None
+    said = SAYS_SEPARATOR.fullmatch(sample[0][1]) if sample else None
     sample = list(dropwhile(_is_blank, sample[1:])) if said else sample
     if not sample:
         raise DataRefused(f"“{path.name}” is empty. Give a file with a head and rows.")

@@ -25,9 +25,10 @@ from cdvft_app.data.read_file import read_file, without_conversations
 from cdvft_app.data.row_errors import RowErrors
 from cdvft_app.data.source import LIMITS, DataRefused, Limits
 from cdvft_app.data.zip_file import packed
-from cdvft_app.files import sha256_of
+from cdvft_app.files import remove_left, sha256_of
 from cdvft_app.progress import Progress, silent
 from cdvft_app.public import intake
+from cdvft_app.public.uploads import READING
 from cdvft_app.settings.environment import data_folder
 
 if TYPE_CHECKING:
@@ -147,7 +148,8 @@ def forget(sha256: str) -> None:
 def _read(path: Path, sha256: str, limits: Limits, progress: Progress) -> ImportedTable:
     root = data_folder()
     root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".reading-", dir=root) as work:
+    remove_left(root, READING)
+    with tempfile.TemporaryDirectory(prefix=READING, dir=root) as work:
         ready = Path(work) / "ready"
         ready.mkdir()
         kept = read_into(ready, path, sha256, limits, progress)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from cdvft_app.data.row_errors import RowErrors
 
 State = Literal["whole", "open", "broken", "doubtful"]
+SAYS_SEPARATOR = re.compile(r'"?sep=([^"])"? *', re.IGNORECASE)  # Excel's own first line
 _INSIDE = re.compile(r'[^"]*(?:""[^"]*)*')
 
 

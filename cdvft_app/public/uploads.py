@@ -6,8 +6,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from cdvft_app.files import files_below, folder_bytes
+from cdvft_app.files import files_below, folder_bytes, remove_left
 from cdvft_app.settings.environment import data_folder, environment
+
+READING = ".reading-"  # before the names of folders of `data_folder()` in which files are read
 
 
 def purge_expired(folder: Path) -> int:
@@ -32,6 +34,7 @@ def refusal(folder: Path | None, wanted: int) -> str | None:
     """
     if not environment().public:
         return None
+    remove_left(data_folder(), READING)  # here, since they would count, and refuse what removes them
     rows = folder_bytes(data_folder())
     if (purge_expired(folder) if folder else 0) + rows + wanted <= environment().upload_bytes:
         return None

@@ -94,7 +94,9 @@ class Exporter(ABC):
             self.write(export, folder, progress)
             with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
                 for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-                    archive.write(path, path.relative_to(folder.parent))
+                    # Weights hardly get smaller, which takes minutes for large ones.
+                    stored = zipfile.ZIP_STORED if path.suffix == ".safetensors" else None
+                    archive.write(path, path.relative_to(folder.parent), stored)
 
     def write_as_named(self, export: Export, out: Path, progress: Progress = silent) -> None:
         """Write a zip where `out` ends in .zip, else a folder."""

@@ -182,9 +182,7 @@ def _of_writers(plan: Plan) -> dict[str, Any]:
     return {
         "INSTRUCTION": plan.dataset.instruction,
         "MAX_LENGTH": own.max_length,
-        "GRADIENT_ACCUMULATION": own.gradient_accumulation or 1,
         "GRADIENT_CHECKPOINTING": own.gradient_checkpointing,
-        "PRECISION": own.precision,
         "HALF": own.precision == "bfloat16" and own.method.key != "full",
     }
 
@@ -192,16 +190,19 @@ def _of_writers(plan: Plan) -> dict[str, Any]:
 def _settings(run: FinishedRun, rows: Rows, base: str, revision: str | None) -> dict[str, Any]:
     """Return the constants that stand at the top of every script."""
     own = run.plan.settings
+    parts = own.gradient_accumulation or 1
     steps = run.record.total_steps or schedule.total_steps(own, len(rows.train))
     return {
         "BASE": base,
         "REVISION": revision,
         "SEED": own.seed,
         "STEPS": steps,
-        "KEPT": run.record.result.get("best_step") or steps,
+        "KEPT": run.record.result.get("best_step") or run.record.step,
         "WARMUP_STEPS": math.ceil(own.warmup_ratio * steps),
         "SCHEDULE": "constant_with_warmup" if own.schedule == "constant" else own.schedule,
-        "BATCH_SIZE": own.batch_size,
+        "BATCH_SIZE": parts * schedule.examples_at_once(own, 1),  # less where it has no such parts
+        "GRADIENT_ACCUMULATION": parts,
+        "PRECISION": own.precision,
         "LEARNING_RATE": own.method.learning_rate,
         "LR_RATIOS": own.method.lr_ratios(),
         "WEIGHT_DECAY": own.weight_decay,
@@ -303,10 +304,20 @@ def _of_a_classifier(
         data.replace("SECOND", second).replace("COLUMNS", columns),
         model.replace("NUMBER", "1" if regression else "len(LABELS)"),
         trained,
-        _TRAINER.replace("UNTIL_KEPT", _UNTIL_KEPT).replace("LOSS", loss).replace("METRIC", metric.script),
+        _with_shared_parts(_TRAINER, _EVALUATION_BATCH)
+        .replace("LOSS", loss)
+        .replace("METRIC", metric.script),
         _SAVED.get(method, _SAVED_ADAPTER),
     ]
     return "\n".join(parts)
+
+
+def _with_shared_parts(text: str, own_arguments: str = "") -> str:
+    """Return a part of a script with what all scripts have, and these arguments of the Trainer besides."""
+    arguments = _ARGUMENTS.replace("OWN", own_arguments)
+    return (
+        text.replace("UNTIL_KEPT", _UNTIL_KEPT).replace("BFLOAT16", _BFLOAT16).replace("ARGUMENTS", arguments)
+    )
 
 
 def _imports(kind: Kind, pooling: str, metric: LabelledMetric, method: str) -> str:
@@ -444,6 +455,43 @@ class UntilKept(TrainerCallback):
     def on_step_end(self, args, state, control, **_):
         control.should_training_stop |= state.global_step >= KEPT"""
 
+_BFLOAT16 = """\
+if PRECISION == "auto":
+    bf16 = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else bf16_on_cpu
+else:
+    bf16 = PRECISION == "bfloat16\""""
+
+_ARGUMENTS = """\
+    args=TrainingArguments(
+        output_dir="checkpoints",
+        max_steps=STEPS,
+        per_device_train_batch_size=BATCH_SIZE // GRADIENT_ACCUMULATION,
+        gradient_accumulation_steps=GRADIENT_ACCUMULATION,
+OWN
+        learning_rate=LEARNING_RATE,
+        lr_scheduler_type=SCHEDULE,
+        warmup_steps=WARMUP_STEPS,
+        weight_decay=WEIGHT_DECAY,
+        adam_beta1=ADAM_BETA1,
+        max_grad_norm=1.0,
+        seed=SEED,
+        use_cpu=bf16 and not cuda,
+        bf16=bf16,
+        fp16=cuda and not bf16 and PRECISION == "auto",
+        logging_steps=1,
+        save_strategy="no",
+        label_names=["labels"],
+        remove_unused_columns=False,
+        report_to="none",
+        dataloader_pin_memory=cuda,
+    ),"""
+
+_EVALUATION_BATCH = "        per_device_eval_batch_size=max(64, BATCH_SIZE),"
+_CHECKPOINTING = """\
+        gradient_checkpointing=GRADIENT_CHECKPOINTING,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if GRADIENT_CHECKPOINTING else None,"""
+
+
 _TRAINER = """
 # %% Training
 class Order(torch.utils.data.Sampler):
@@ -499,30 +547,11 @@ UNTIL_KEPT
 
 
 cuda = torch.cuda.is_available()
-bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+bf16_on_cpu = False
+BFLOAT16
 trainer = OwnRates(
     model=model,
-    args=TrainingArguments(
-        output_dir="checkpoints",
-        max_steps=STEPS,
-        per_device_train_batch_size=BATCH_SIZE,
-        per_device_eval_batch_size=max(64, BATCH_SIZE),
-        learning_rate=LEARNING_RATE,
-        lr_scheduler_type=SCHEDULE,
-        warmup_steps=WARMUP_STEPS,
-        weight_decay=WEIGHT_DECAY,
-        adam_beta1=ADAM_BETA1,
-        max_grad_norm=1.0,
-        seed=SEED,
-        bf16=bf16,
-        fp16=cuda and not bf16,
-        logging_steps=1,
-        save_strategy="no",
-        label_names=["labels"],
-        remove_unused_columns=False,
-        report_to="none",
-        dataloader_pin_memory=cuda,
-    ),
+ARGUMENTS
     train_dataset=data["train"],
     eval_dataset=data["evaluation"],
     data_collator=collate,
@@ -580,9 +609,9 @@ def writer_text(
         "\n# %% What is trained, and how\n"
         + "\n".join(f"{name} = {value!r}" for name, value in constants.items()),
         _WRITER_DATA,
-        _WRITER_MODEL.replace("ROUNDING", ROUNDING[bits]).replace("UNPACKED", unpacked),
+        _with_shared_parts(_WRITER_MODEL).replace("ROUNDING", ROUNDING[bits]).replace("UNPACKED", unpacked),
         _WRITER_FULL if method == "full" else _WRITER_ADAPTER.replace("METHOD", method),
-        _WRITER_TRAINER.replace("UNTIL_KEPT", _UNTIL_KEPT),
+        _with_shared_parts(_WRITER_TRAINER, _CHECKPOINTING),
         _WRITER_ANSWERS,
         _WRITER_SAVED_WHOLE if method == "full" else _SAVED_ADAPTER,
     ]
@@ -665,12 +694,8 @@ _WRITER_MODEL = """
 # %% The model
 cuda = torch.cuda.is_available()
 cpu = getattr(torch.cpu, "get_capabilities", dict)()  # torch before 2.11 does not tell
-if PRECISION == "auto":
-    bf16 = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else bool(
-        cpu.get("avx512_bf16") or cpu.get("amx_bf16")
-    )
-else:
-    bf16 = PRECISION == "bfloat16"
+bf16_on_cpu = bool(cpu.get("avx512_bf16") or cpu.get("amx_bf16"))
+BFLOAT16
 model = AutoModelForCausalLM.from_pretrained(
     BASE, revision=REVISION, dtype=torch.bfloat16 if HALF else torch.float32ROUNDING
 )
@@ -765,30 +790,7 @@ UNTIL_KEPT
 
 trainer = AnswersOnly(
     model=model,
-    args=TrainingArguments(
-        output_dir="checkpoints",
-        max_steps=STEPS,
-        per_device_train_batch_size=BATCH_SIZE // GRADIENT_ACCUMULATION,
-        gradient_accumulation_steps=GRADIENT_ACCUMULATION,
-        gradient_checkpointing=GRADIENT_CHECKPOINTING,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if GRADIENT_CHECKPOINTING else None,
-        learning_rate=LEARNING_RATE,
-        lr_scheduler_type=SCHEDULE,
-        warmup_steps=WARMUP_STEPS,
-        weight_decay=WEIGHT_DECAY,
-        adam_beta1=ADAM_BETA1,
-        max_grad_norm=1.0,
-        seed=SEED,
-        use_cpu=bf16 and not cuda,
-        bf16=bf16,
-        fp16=cuda and not bf16 and PRECISION == "auto",
-        logging_steps=1,
-        save_strategy="no",
-        label_names=["labels"],
-        remove_unused_columns=False,
-        report_to="none",
-        dataloader_pin_memory=cuda,
-    ),
+ARGUMENTS
     train_dataset=data["train"],
     data_collator=collate,
 )

@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from cdvft_app.data.records import Records, object_of
+from cdvft_app.data.records import SAYS_SEPARATOR, Records, object_of
 from cdvft_app.data.row_errors import RowErrors
 
 SEPARATORS = ",;\t|"
@@ -93,9 +93,13 @@ def _rows(path: Path, kind: str, wanted: Sequence[str], faults: RowErrors) -> It
         yield from ((number, dict(zip(head, row, strict=False))) for number, row in rows)
     else:
         with _opened(path) as file:
-            separator = separator_of(file.read(SAMPLE))
+            filled = (line for line in _lines(file) if line[1].strip())
+            number, first = next(filled, (0, ""))
+            said = SAYS_SEPARATOR.fullmatch(first)
+            separator = said[1] if said else max(SEPARATORS, key=first.count)
             file.seek(0)
-            held, names = next(Records(separator, math.inf, RowErrors()).of(_lines(file)), ([(0, "")], []))
+            given = (line for line in _lines(file) if not said or line[0] > number)
+            held, names = next(Records(separator, math.inf, RowErrors()).of(given), ([(0, "")], []))
             file.seek(0)
             below = (line for line in _lines(file) if line[0] > held[-1][0])
             for lines, values in Records(separator, math.inf, faults, names).of(below):
@@ -146,12 +150,6 @@ def _module(name: str, path: Path) -> Any:
     except ImportError:
         package = name.partition(".")[0]
         raise SystemExit(f"{path.name} needs a package that is not here: pip install {package}") from None
-
-
-def separator_of(sample: str) -> str:
-    """Return the separator that comes most often in the first line."""
-    first = sample.partition("\n")[0]
-    return max(SEPARATORS, key=first.count)
 
 
 def _encoding(path: Path) -> str:

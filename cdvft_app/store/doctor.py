@@ -126,6 +126,8 @@ def backup(root: Path, target: Path) -> None:
     """A copy of the history, while servers may go on; the folders of runs are copied as any others."""
     if target.exists():
         raise StoreError(f"{target} exists already; name a file that does not.")
+    if not (root / HISTORY).is_file():  # SQLite would make an empty one
+        raise StoreError(f"{root} has no history that could be copied. Set RUNS_DIR to the folder that has.")
     with store_errors(target):
         copy(root / HISTORY, target)
 
@@ -152,16 +154,18 @@ def restore(root: Path, source: Path) -> Path | None:
     path = root / HISTORY
     with store_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = _aside(path, "replaced") if path.is_file() else None
+        known = path.is_file()
+        aside = _aside(path, "replaced")  # also a log that outlived the file: SQLite would write it into any
         copy(source, path)
-    return aside
+    return aside if known else None
 
 
 def _aside(path: Path, word: str) -> Path:
     """Move the history and what belongs to it away, unless a program has it open; where it is now."""
     with store_errors(path):
         try:
-            require_exclusive(path, "It is to be replaced.")
+            if path.is_file():  # else SQLite would make one
+                require_exclusive(path, "It is to be replaced.")
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if "locked" in str(error):
                 raise

@@ -38,6 +38,7 @@ LOCAL_COLUMNS = (
     "began",
     "leased",
 )  # meaningless in another history
+CHANGEABLE = "name", "private", "hidden", "visitor"  # also of a run that has ended
 LOST = "The history was lost while this run was not at its end. Resume goes on from its last checkpoint."
 
 
@@ -57,12 +58,35 @@ class Folders:
 
     def keep_facts(self, run_id: str) -> None:
         """Write `run.json` from the run's row in the history, unless that is damaged."""
-        with self._database.reading() as connection:
-            row = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
-        if row is not None and not record(dict(row)).damaged:
-            facts = {column: row[column] for column in row.keys() if column not in LOCAL_COLUMNS}  # noqa: SIM118
+        if row := self._sound_row(run_id):
+            facts = {column: value for column, value in row.items() if column not in LOCAL_COLUMNS}
             with suppress(OSError):
                 _write(self.path / row["folder"] / FACTS, json.dumps(facts, indent=1))
+
+    def keep_in_copy(self, run_id: str) -> None:
+        """Write what may change of an ended run into `run.json` of its copy in CDVFT_KEPT, if there is one.
+
+        Its other facts stay those of the copied rows and weights, also while it goes on here.
+        """
+        kept, row = environment().kept, self._sound_row(run_id)
+        if kept is None or row is None:
+            return
+        file = kept / row["folder"] / FACTS
+        try:
+            if file.is_file():
+                facts = json.loads(file.read_text(encoding="utf-8"))
+                _write(
+                    file, json.dumps({**facts, **{column: row[column] for column in CHANGEABLE}}, indent=1)
+                )
+        except (OSError, ValueError, TypeError) as error:
+            log.warning("The copy of a run in %s still has the facts of before: %s", kept, error,
+                        extra={"run_id": run_id})  # fmt: skip
+
+    def _sound_row(self, run_id: str) -> dict[str, Any] | None:
+        """Return the run's row; None where there is none, or it is damaged."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
+        return None if row is None or record(dict(row)).damaged else dict(row)
 
     def keep_row(self, name: str, row: dict[str, Any]) -> None:
         with suppress(OSError), open(self.path / name / ROWS, "a", encoding="utf-8", opener=private) as file:
@@ -129,11 +153,12 @@ class Folders:
         """Remove the folders of deleted runs, also those that an earlier process could not remove."""
         with self._database.reading() as connection:
             names = [row["folder"] for row in connection.execute("SELECT folder FROM deleted")]
+        kept = environment().kept
         for name in names:
-            shutil.rmtree(self.path / name, ignore_errors=True)
-            if (kept := environment().kept) is not None:
-                shutil.rmtree(kept / name, ignore_errors=True)
-            if not (self.path / name).exists():
+            places = [self.path / name, *([kept / name] if kept else [])]
+            for place in places:
+                shutil.rmtree(place, ignore_errors=True)
+            if all(map(_is_gone, places)):
                 with self._database.writing() as connection:
                     connection.execute("DELETE FROM deleted WHERE folder = ?", (name,))
 
@@ -330,6 +355,13 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
                 row = RowFacts.model_validate_json(line).model_dump()
                 if is_row(**row):
                     yield row
+
+
+def _is_gone(place: Path) -> bool:
+    try:
+        return not place.exists()
+    except OSError:  # such as of a mount that does not answer
+        return False
 
 
 def _write(file: Path, text: str) -> None:

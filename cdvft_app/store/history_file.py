@@ -13,7 +13,6 @@ import os
 import re
 import secrets
 import shutil
-import time
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -26,7 +25,7 @@ from pydantic import ValidationError
 
 from cdvft_app.archives import DAMAGE, require_safe
 from cdvft_app.events import ADAPTER, Sent, decode, encode
-from cdvft_app.files import folder_bytes, is_full, replacing
+from cdvft_app.files import folder_bytes, is_full, remove_left, replacing
 from cdvft_app.progress import Progress, silent
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store import predictions, recorded, states
@@ -59,7 +58,7 @@ MAX_FACTS = 2 * 10**6  # bytes of one run's facts, and of one row
 MAX_ADAPTER_JSON = 32 * 10**6
 MAX_HEADER = 2 * 10**6  # bytes of the JSON that a safetensors file begins with
 CHUNK = 1 << 20
-LEFT_SECONDS = 3600.0  # longer than any import takes
+GIVEN = ".given-"  # before the names of folders into which runs are unpacked
 IMPORTED = "given"  # a file in the folder of a run that was imported
 _FILE = re.compile(
     r"(?P<run>[\w-]+)/(?:run\.json|rows\.jsonl|predictions\.safetensors|written_answers\.jsonl"
@@ -185,11 +184,8 @@ def import_untrusted(
     """
     with store_errors(store.root):
         here = sorted({*recorded.ids(), *(path.name for path in store.folders.path.iterdir())})
-        for left in store.root.glob(".given-*"):  # by a program that was killed meanwhile
-            with suppress(OSError):
-                if left.stat().st_mtime < time.time() - LEFT_SECONDS:
-                    shutil.rmtree(left, ignore_errors=True)
-        place = store.root / f".given-{secrets.token_hex(8)}"
+        remove_left(store.root, GIVEN)
+        place = store.root / f"{GIVEN}{secrets.token_hex(8)}"
         place.mkdir()
         try:
             found = (unpack or unpack_here)(file, place, here, replace(limits, by_operator=by_operator))
@@ -351,7 +347,13 @@ def _damage() -> Iterator[None]:
 
 
 def _opened(file: Path, limits: Limits) -> zipfile.ZipFile:
-    if (size := file.stat().st_size) > limits.file_bytes:
+    try:
+        with file.open("rb") as opened:
+            size = os.fstat(opened.fileno()).st_size
+    except OSError as error:
+        why = error.strerror or error
+        raise StoreError(f"“{file.name}” cannot be read: {why}. Give the zip of a history.") from None
+    if size > limits.file_bytes:
         more = " `python -m cdvft_app history import` takes more, on the machine itself."
         raise StoreError(
             f"The file has {size / 1e6:,.0f} MB; at most {limits.file_bytes / 1e6:,.0f} are taken"

@@ -37,6 +37,7 @@ def replicate(store: RunStore, run_id: str) -> None:
         with suppress(FileNotFoundError):
             shutil.copy(store.root / SECRET, there / SECRET)
         _copy(source, there / source.name, there)
+    store.folders.keep_in_copy(run_id)  # what was changed while it was copied
 
 
 def restore_replicas(store: RunStore) -> list[str]:

@@ -395,6 +395,7 @@ class RunStore:
         with self._database.writing() as connection:
             leases.update(connection, records.require_run(connection, run_id)["number"], changed)
         self.folders.keep_facts(run_id)
+        self.folders.keep_in_copy(run_id)
 
     def delete(self, run_id: str, token: str) -> None:
         """Remove the run, for its owner alone."""

@@ -320,8 +320,6 @@ class _Run:
             saved.save(self.task, self.plan, self.folder / ADAPTER)
             if refused := self.held_out.keep(self.folder):
                 self.emit(Note(refused, "warning"))
-            if not self.reporter.halted:  # a finished run is not resumed
-                shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
         self.trainer.accelerator.wait_for_everyone()
         recent = self.watch.losses[-self.watch.window :]
         done = Done(
@@ -339,6 +337,8 @@ class _Run:
             last_metric=last_metric,
         )
         self.emit(done)
+        if self.args.should_save and not self.reporter.halted:  # it is kept, and not resumed any more
+            shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
         return done
 
     def _best(self) -> BestStep | None:

@@ -4,12 +4,14 @@ import json
 import os
 import re
 import signal
+import sys
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import run_events
+from in_process import InProcess
 from typer.main import get_command
 
 from cdvft_app import prediction
@@ -123,6 +125,36 @@ def test_ctrl_c_stops_and_resume_goes_on(command, tmp_path):
     code, output, errors = command("resume", run_id)
     assert code == 1 and "is finished; only a run that is stopped or failed or interr" in errors
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_run_on_all_gpus_goes_on_with_a_process_each_as_it_began(command, tmp_path, monkeypatch):
+    run_id = last_line(command("train", "--max-steps", 6, "--all-gpus", "--json")[1])["run_id"]
+    launched = []
+    monkeypatch.setattr("cdvft_app.commands.train.visible_gpus", lambda: 2)
+    monkeypatch.setattr(os, "execv", lambda _, command: launched.append(command) or sys.exit())
+    for words in (["train", "--all-gpus"], ["resume", run_id]):
+        command(*words)
+        assert {"--multi_gpu", "2"} <= {*launched[-1]} and launched[-1][-len(words) :] == words
+    monkeypatch.setattr("cdvft_app.commands.train.processes", lambda: 2)  # in one of these processes
+    assert command("resume", run_id)[0] == 0 and len(launched) == 2
+
+
+def test_whether_more_rows_help_is_asked_on_all_gpus_where_the_run_had_them(command_with, monkeypatch):
+    def train(settings, emit, should_stop, folder, resume=False):
+        emit(run_events.started(3, train_examples=settings.train_examples))
+        emit(run_events.done(3, folder / "adapter"))
+
+    command = command_with(train)
+    how = ("--max-steps", 3, "--train-examples", 30, "--all-gpus", "--json")
+    run_id = last_line(command("train", *how)[1])["run_id"]
+    shared = []
+    monkeypatch.setattr("cdvft_app.commands.train.visible_gpus", lambda: 2)
+    monkeypatch.setattr(
+        "cdvft_app.training.executors.LocalProcesses", lambda: shared.append(1) or InProcess(train)
+    )
+    code, output, _ = command("more-rows", run_id, "--json")
+    assert code == 0 and len(shared) == 2
+    assert last_line(output)["scores"] == {"10": 0.75, "20": 0.75, "30": 0.75}
 
 
 def test_what_fits_into_no_memory_neither_begins_nor_goes_on(command, tmp_path, monkeypatch):
@@ -319,6 +351,17 @@ def test_data_of_ones_own_is_inspected_and_trained_on(command, tmp_path):
     (kept,) = json.loads(command("data", "list", "--json")[1])
     code, output, _ = command("data", "delete", kept["id"])
     assert code == 0 and "cannot be resumed, nor show examples: mine, CDVFT" in output
+
+
+def test_a_file_that_is_only_inspected_leaves_nothing_also_where_its_evaluation_is_missing(
+    command_line, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+    file = tmp_path / "mine.csv"
+    file.write_text("review,stars\n" + "".join(f"scene {n},{n % 2}\n" for n in range(60)))
+    code, _, errors = command_line("data", "inspect", file, "--eval", tmp_path / "typo.csv")
+    assert code == FAILED and "“typo.csv” is no file" in errors
+    assert list((tmp_path / "data").iterdir()) == []
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 
 import bombs
 import made
@@ -61,6 +62,14 @@ def test_what_lies_here_is_given_again_by_the_beginning_of_its_sha256(store, fil
     assert [one.id for one in store.datasets.of(None)] == [again.id]
     for name in (mine.sha256[:4], "tickets.csv", "0" * 64, "*" * 12):
         assert library.given_before(store, name) is None
+
+
+def test_what_a_killed_import_left_is_removed_by_a_later_one(store, file):
+    left = data_folder() / ".reading-old"
+    left.mkdir(parents=True)
+    os.utime(left, (1.0, 1.0))
+    mine = library.give(store, file, "me")
+    assert [place.name for place in data_folder().iterdir()] == [mine.sha256]
 
 
 def test_equal_files_count_for_each_and_stay_until_the_last_is_deleted(store, file):

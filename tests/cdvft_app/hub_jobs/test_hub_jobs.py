@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from waiting import wait, wait_for
 
 from cdvft_app import catalog
-from cdvft_app.commands import FINISHED, main
+from cdvft_app.commands import FINISHED, STOPPED, main
 from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Snapshot
 from cdvft_app.hub_jobs.executor import HubJob, HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import hardware, offers
@@ -251,6 +251,25 @@ def test_the_command_follows_a_left_job_to_its_end(store, follow, stub, tmp_path
         CliRunner().invoke(main.app, ["follow", run_id], catch_exceptions=False)
     with pytest.raises(UnknownRun):
         CliRunner().invoke(main.app, ["follow", "nothing"], catch_exceptions=False)
+
+
+def test_the_command_says_in_a_sentence_that_the_hub_is_out_of_reach_or_refuses_the_token(
+    stub, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setattr("cdvft_app.hub_jobs.hardware._known", {})
+    stub.jobs, stub.status = Jobs(tmp_path), 401
+    asked = ["send", "--recipe", "sentiment", "--max-steps", "6", "--repository", "ada/films"]
+    declined = CliRunner().invoke(main.app, asked, input="n\n")
+    assert declined.exit_code == STOPPED and "at most 0.20 for 30 minutes" in declined.output
+    assert stub.tokens == {None}, "a token that the hub does not know gets no prices"
+    for address, sentence in (
+        (stub.address, "The hub does not know this token"),
+        ("http://127.0.0.1:9", "The hub cannot be reached from here"),
+    ):
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        with pytest.raises(ResultsError, match=sentence):
+            CliRunner().invoke(main.app, [*asked, "--yes"], catch_exceptions=False)
 
 
 @pytest.mark.parametrize(

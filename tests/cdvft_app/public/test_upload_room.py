@@ -41,6 +41,18 @@ def test_a_private_server_deletes_and_refuses_nothing(folder, monkeypatch):
     assert len(list(folder.rglob("*.png"))) == 2
 
 
+def test_what_a_killed_import_left_counts_for_an_hour_at_most(folder, monkeypatch, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("RUNS_DIR", str(home))
+    for name, age in ((".reading-old", 7200), (".reading-now", 0)):
+        place = home / "data" / name
+        place.mkdir(parents=True)
+        (place / "rows.arrow").write_bytes(b"x" * 100)
+        os.utime(place, (time.time() - age,) * 2)
+    assert uploads.refusal(None, 400) is None and uploads.refusal(None, 401)
+    assert [place.name for place in (home / "data").iterdir()] == [".reading-now"]
+
+
 def test_visitors_rows_and_uploads_share_one_room(folder, monkeypatch, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("RUNS_DIR", str(home))

@@ -293,6 +293,15 @@ def test_damaged_rows_are_left_out_and_named_as_by_the_app(tmp_path, name, held,
     assert faults.sentences() == told and why in told[0]
 
 
+@pytest.mark.parametrize("said", ["sep=|\n", '"sep=|"\r\n\n', "\n\nSEP=|\n"])
+def test_a_first_line_that_says_the_separator_is_no_head_as_in_the_app(tmp_path, said):
+    file = made.written(tmp_path, f"{said}text|n,m\na, b|1\nc|2\n")
+    (tmp_path / "work").mkdir()
+    rows = [*rows_of(file)]
+    assert [row for _, row in rows] == [{"text": "a, b", "n,m": "1"}, {"text": "c", "n,m": "2"}]
+    assert read_unlabelled(file, tmp_path / "work", LIMITS).columns == ("text", "n,m")
+
+
 def test_what_was_left_out_is_told_by_the_script(runs, applied, tmp_path, capsys):
     file = made.written(tmp_path, "text,label\na good film,positive\na,b,c\n,negative\n")
     rows = read(applied(runs("text", "cdvft"), "adapter", file))

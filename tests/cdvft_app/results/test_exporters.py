@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import typing
+import zipfile
 
 import gradio as gr
 import pytest
@@ -77,6 +78,15 @@ def test_no_export_holds_who_asked_or_where_it_was_trained(key, runs, store, exp
     assert len(files) > 3
     held = {(path.name, one) for path in files for one in secrets if one.encode() in path.read_bytes()}
     assert held == set()
+
+
+def test_a_zip_packs_all_but_weights_which_hardly_get_smaller(runs, store, tmp_path):
+    exporters.AS_TRAINED.write_zip(exporters.Export(store, runs("text", "lora")), tmp_path / "adapter.zip")
+    with zipfile.ZipFile(tmp_path / "adapter.zip") as archive:
+        packed = {info.filename: info.compress_type for info in archive.infolist()}
+    stored = {name for name, how in packed.items() if how == zipfile.ZIP_STORED}
+    assert stored == {name for name in packed if name.endswith(".safetensors")} != packed.keys()
+    assert "adapter/adapter_model.safetensors" in stored
 
 
 def test_what_the_page_is_told_names_no_folder_of_the_machine(runs, answered_here, tmp_path):

@@ -70,6 +70,8 @@ def assert_same_adapter(run, out: Path) -> None:
         ("text with LoRA+", "lora"),
         ("text", "head"),
         ("text", "full"),
+        ("text in parts", "lora"),
+        ("text in bfloat16", "lora"),
         ("first token", "cdvft"),
         ("number", "cdvft"),
         ("image", "cdvft"),
@@ -86,6 +88,8 @@ def test_the_script_has_the_loss_of_the_run_whatever_its_data_are_called(
     kind, method = case
     name = kind if kind == "first token" else kind.partition(" ")[0]
     more = {
+        "text in parts": {"gradient_accumulation": 3, "precision": "float32"},  # of a batch of 8
+        "text in bfloat16": {"precision": "bfloat16"},
         "answer in parts": {"gradient_accumulation": 2, "gradient_checkpointing": True},
         "answer with LoRA+": {"precision": "float32", "lora_loraplus_lr_ratio": 8.0},
         "text with LoRA+": {"lora_loraplus_lr_ratio": 8.0},
@@ -135,6 +139,21 @@ def test_the_script_ends_at_the_step_that_the_run_kept(kind, planned, trained, s
     write_script(run, tmp_path / "out", rows)
     names = ran(tmp_path / "out", (tmp_path / "out" / "train.py").read_text())
     assert names["losses"] == pytest.approx(losses(store, run)[:6], abs=1e-5)
+    assert_same_adapter(run, tmp_path / "out")
+
+
+def test_the_script_of_a_stopped_run_ends_where_that_did(planned, store, tmp_path):
+    plan, rows = planned("text", "lora", max_steps=12, keep="last", seed=3)
+    (made,) = store.create([plan.settings], None, "Films")
+    folder = store.make_folder(made.id)
+    heard, done = listening.run(plan, rows, folder, stop_after=3)
+    for event in heard:
+        store.append(made.id, event)
+    run = FinishedRun(store.get(made.id), plan, folder / "adapter")
+    write_script(run, tmp_path / "out", rows)
+    names = ran(tmp_path / "out", (tmp_path / "out" / "train.py").read_text())
+    assert 3 <= done.step < 12 and done.best_step is None
+    assert names["losses"] == pytest.approx(losses(store, run), abs=1e-5)
     assert_same_adapter(run, tmp_path / "out")
 
 

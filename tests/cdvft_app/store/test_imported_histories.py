@@ -138,6 +138,12 @@ def test_what_a_killed_import_left_is_removed_by_a_later_one(store, other, tmp_p
     assert not old.exists() and going_on.is_dir()
 
 
+@pytest.mark.parametrize("name", ["typo.zip", "runs"])
+def test_a_file_that_cannot_be_read_is_named_and_not_the_history(other, name):
+    with pytest.raises(StoreError, match=f"^“{name}” cannot be read: .*Give the zip of a history"):
+        take(other, other.root / name)
+
+
 def test_an_import_takes_what_is_in_its_file_alone(store, other, tmp_path):
     """Not the folder of a run that is just being made, nor what somebody put there."""
     run_id, elsewhere = trained(store), trained(store)

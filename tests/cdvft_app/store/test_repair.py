@@ -154,6 +154,26 @@ def test_a_copy_can_be_made_while_others_write_and_put_back(store, tmp_path):
     assert [run.id for run in RunStore(tmp_path).history()] == [second, first]
 
 
+def test_the_log_of_a_lost_history_is_not_written_into_its_backup(store, tmp_path):
+    first = trained(store)
+    backup(tmp_path, tmp_path / "copy.sqlite")
+    trained(store)
+    log = (tmp_path / "history.sqlite-wal").read_bytes()
+    store.close()
+    lose_history(tmp_path)
+    (tmp_path / "history.sqlite-wal").write_bytes(log)  # as a killed server leaves it
+    assert restore(tmp_path, tmp_path / "copy.sqlite") is None
+    assert [run.id for run in RunStore(tmp_path).history()] == [first]
+    (aside,) = tmp_path.glob("history.replaced-*.sqlite-wal")
+    assert aside.read_bytes() == log
+
+
+def test_where_there_is_no_history_none_is_copied(tmp_path):
+    with pytest.raises(StoreError, match="has no history"):
+        backup(tmp_path, tmp_path / "copy.sqlite")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_no_copy_is_refused(store, tmp_path):
     (tmp_path / "text").write_text("not a database at all")
     for wrong in ("text", "missing"):

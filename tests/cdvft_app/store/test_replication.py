@@ -9,6 +9,7 @@ import pytest
 from stored_runs import told, trained
 
 from cdvft_app.store import replication
+from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 
@@ -58,6 +59,63 @@ def test_runs_that_learned_nothing_are_not_kept_and_deleted_ones_no_longer(store
     assert [path.name for path in kept.iterdir() if path.is_dir()] == [store.folder(run_id).name]
     store.delete(run_id, "secret")
     assert replication.restore_replicas(other) == []
+
+
+def test_what_is_changed_of_an_ended_run_is_changed_in_its_copy(store, other, kept):
+    run_id = trained(store)
+    replication.replicate(store, run_id)
+    store.set_private(run_id, True, "secret")
+    store.hide(run_id, True)
+    store.rename(run_id, "renamed", "secret")
+    assert replication.restore_replicas(other) == [run_id]
+    back = other.get(run_id)
+    assert (back.private, back.hidden, back.name) == (True, True, "renamed")
+    assert back == replace(store.get(run_id), process=None, epoch=0)
+
+
+def test_a_copy_of_a_run_that_goes_on_stays_that_of_its_end(store, other, kept):
+    run_id = trained(store, "stopped")
+    replication.replicate(store, run_id)
+    store.leases.acquire(run_id, this_process())
+    store.rename(run_id, "renamed", "secret")
+    replication.restore_replicas(other)
+    assert (other.get(run_id).state, other.get(run_id).name) == ("stopped", "renamed")
+
+
+def test_what_is_changed_while_a_run_is_copied_is_in_its_copy(store, other, kept, monkeypatch):
+    run_id = trained(store)
+    copytree = shutil.copytree
+
+    def copied(*places, **how):
+        copytree(*places, **how)
+        store.hide(run_id, True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copytree", copied)
+        replication.replicate(store, run_id)
+    replication.restore_replicas(other)
+    assert other.get(run_id).hidden
+
+
+def test_a_change_that_a_copy_refuses_is_made_and_logged(store, kept, caplog):
+    run_id = trained(store)
+    replication.replicate(store, run_id)
+    (kept / store.folder(run_id).name / "run.json").write_text("{")
+    store.hide(run_id, True)
+    assert store.get(run_id).hidden and "still has the facts of before" in caplog.text
+
+
+def test_a_deleted_run_whose_copy_could_not_be_removed_does_not_come_back(store, kept, monkeypatch):
+    run_id = trained(store)
+    replication.replicate(store, run_id)
+    copied = kept / store.folder(run_id).name
+    remove = shutil.rmtree
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda path, **how: None if path == copied else remove(path, **how))
+        store.delete(run_id, "secret")
+    assert copied.is_dir() and replication.restore_replicas(store) == []
+    store.folders.sweep()
+    assert not copied.exists() and not (store.folders.path / copied.name).exists()
 
 
 def test_without_a_place_nothing_is_kept(store, monkeypatch, tmp_path):

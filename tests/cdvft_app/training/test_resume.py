@@ -13,7 +13,7 @@ from forked import Forked
 from listening import TOTAL, run
 from ports import free_port
 
-from cdvft_app.events import Evaluation, Note, Step
+from cdvft_app.events import Done, Evaluation, Note, Step
 from cdvft_app.store import snapshots
 from cdvft_app.training import trainer
 from cdvft_app.training.loop import RaceTrainer
@@ -112,6 +112,17 @@ def test_resume_after_the_last_step_only_evaluates(whole, text_plan, text_rows, 
     heard, done = run(text_plan(), text_rows, tmp_path, resume=True)
     assert heard.of(Step) == [] and done.step == TOTAL
     assert done.metric == whole[0][-1].metric
+
+
+def test_a_run_whose_end_was_told_to_nobody_trains_no_step_again(whole, text_plan, text_rows, tmp_path):
+    def emit(event):
+        if isinstance(event, Done):
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        trainer.train_plan(text_plan(), emit, lambda: False, tmp_path, rows=text_rows)
+    heard, done = run(text_plan(), text_rows, tmp_path, resume=True)
+    assert heard.of(Step) == [] and done.metric == whole[0][-1].metric
 
 
 def test_resume_without_a_checkpoint_starts_anew(text_plan, text_rows, tmp_path):
