@@ -205,7 +205,7 @@ def _table(device: torch.device, threads: int) -> dict[ProblemKey, Seconds]:
     """The stored times of a device; `threads` is part of this cache's key as it is of the file's name."""
     try:
         path = _path(device)
-    except RuntimeError:  # nobody's home
+    except RuntimeError:  # a user without a home directory
         return {}
     try:
         return {_read_key(found): found["seconds"] for found in json.loads(path.read_text())["cases"]}
