@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.events import Dependency
 
 from cdvft_app.catalog.uploaded import IMAGE
 from cdvft_app.data.answered_file import (
@@ -65,7 +64,7 @@ def within_budget(app: AppState, answers: Generator[Any, None, None]) -> Iterato
                 raise ResultsError(NO_TIME)
 
 
-def build(app: AppState, answering: Answering, run: gr.Radio) -> Dependency:
+def build(app: AppState, answering: Answering, run: gr.Radio) -> gr.events.Dependency:
     """Lay the part out: `run` says which one answers. Returns the event that answers a file."""
     streams = SessionStreams(answering)
 

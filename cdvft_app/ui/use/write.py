@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
 import gradio as gr
-from gradio.events import Dependency
 
 from cdvft_app.errors import UserError
 from cdvft_app.payloads.use import Writing
@@ -81,7 +80,7 @@ def connect(
     *,
     get_ready: Callable[[object], None],
     asking: dict[str, Any],
-) -> Dependency:
+) -> gr.events.Dependency:
     """Return the event that writes.
 
     `get_ready` loads a race's models; `asking`: how a listener waits its turn.

@@ -210,6 +210,7 @@ def test_a_run_that_is_nobodys_does_not_train_on_a_public_server(store, clock, m
 
 def test_whoever_goes_on_from_a_terminal_spends_nobodys_time(store, clock, monkeypatch):
     run, taken = train(store, clock, 10, "interrupted"), []
+    monkeypatch.setenv("RUNS_DIR", str(store.root))
     monkeypatch.setattr(commands, "_run", lambda take, as_json, cluster: taken.append(take(store)))
     commands.resume(run.id)
     assert taken[0].id == run.id and taken[0].visitor is None
