@@ -7,7 +7,7 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from studio import Hold, Visit, axe_violations, fill_in
+from studio import Hold, Visit, axe_violations, fill_in, look_again
 
 pytestmark = pytest.mark.browser
 
@@ -56,8 +56,10 @@ def test_a_search_is_stopped_goes_on_and_its_best_are_raced(visit: Visit, hold: 
 def it_says_that_it_ended_once_the_server_is_back(page: Page) -> None:
     page.route("**/train/search/search", lambda route: route.abort())
     status = page.locator("#search .status")
+    look_again(page)
     expect(status).to_contain_text("The server does not answer; trying again.")
     page.unroute("**/train/search/search")
+    look_again(page)
     expect(status).to_have_text("8 of at most 8 trials · ended")
 
 
