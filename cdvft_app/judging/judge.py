@@ -274,11 +274,14 @@ def over_rows(first: Sequence[RowScores], second: Sequence[RowScores]) -> Eviden
     if len(first) == len(second) == 1 and one.right_or_wrong and other.right_or_wrong:
         right, also = one.terms[:, 0] > 0, other.terms[:, 0] > 0
         return mcnemar(len(right), int((right & ~also).sum()), int((also & ~right).sum()))
-    sides = [_terms(side) for side in (first, second)]
-    if len(one.rows) <= MAX_RESAMPLED and sides[0].shape == sides[1].shape:
-        return _resampled(one.statistic, *sides)
-    over = over_seeds({0: first}, {0: second})
-    return Evidence(over.size, over.p, over.interval)
+    sides, over = [_terms(side) for side in (first, second)], over_seeds({0: first}, {0: second})
+    if len(one.rows) > MAX_RESAMPLED or sides[0].shape != sides[1].shape:
+        return Evidence(over.size, over.p, over.interval)
+    found = _resampled(one.statistic, *sides)
+    if found.p > 2 / (RESAMPLES + 1):
+        return found
+    # Nothing drawn was as far apart, which many comparisons together would not let count.
+    return replace(found, p=max(min(found.p, over.p), 0.5 ** (len(one.rows) - 1)))
 
 
 def over_seeds(first: Seeds[RowScores], second: Seeds[RowScores]) -> Mean:
@@ -294,6 +297,20 @@ def over_seeds(first: Seeds[RowScores], second: Seeds[RowScores]) -> Mean:
 def _pseudo_values(side: Seeds[RowScores]) -> Numbers:
     """Return the jackknife pseudo-values (S, N) of one side: for each seed the mean of its runs."""
     return np.stack([np.mean([run.pseudo_values for run in runs], 0) for runs in side.values()])
+
+
+def unvarying(rows: int, size: float) -> Mean:
+    """Return the mean of differences within −1 and 1 that were `size` in every row, of two rows or more.
+
+    Their spread is 0, which is no sign of certainty: by Clopper and Pearson only a share π of all rows, the
+    lower end for N of N, need be like these, and the others may differ by 1 the other way. The mean then errs
+    by (1 − π)(1 + |size|), here the half width of its interval of 95 %.
+    """
+    from scipy.special import stdtrit
+
+    low, _ = _clopper_pearson(rows, rows, 1 - SIGNIFICANCE_LEVEL)
+    error = (1 - low) * (1 + abs(size)) / stdtrit(rows - 1, 1 - SIGNIFICANCE_LEVEL / 2)
+    return Mean(size, var_rows=float(error) ** 2, df_rows=rows - 1)
 
 
 def mcnemar(rows: int, first_alone: int, second_alone: int) -> Evidence:
@@ -565,8 +582,7 @@ def _compare(pair: Pair, metric_name: str) -> _Judged:
     evidence: Evidence | Mean | None
     if answers is not None:
         one, other = (_by_seed(side.runs, answers.__getitem__) for side in (first, second))
-        spread = over_seeds(one, other) if least > 1 else None
-        evidence = spread if about == "methods" else over_rows(_flat(one), _flat(other))
+        evidence, spread = _evidence(one, other, metric_name)
         rows: int | None = len(next(iter(answers.values())).rows)
     else:
         rows = min(run.rows or 0 for run in runs) or None
@@ -576,12 +592,35 @@ def _compare(pair: Pair, metric_name: str) -> _Judged:
     return _Judged(first, second, about, evidence, spread, rows, answers is not None, chosen, choices)
 
 
+def _evidence(
+    first: Seeds[RowScores], second: Seeds[RowScores], metric_name: str
+) -> tuple[Evidence | Mean | None, Mean | None]:
+    """Return the evidence on two sides with answers to the same rows, and their spread over seeds.
+
+    None where it is not known: of one row, and of a correlation where all rows differ by the same.
+    """
+    sides = [_flat(first), _flat(second)]
+    (one, *more), (other, *others) = sides
+    if len(one.rows) < 2:
+        return None, None
+    exact = one.right_or_wrong and other.right_or_wrong and not (more or others)
+    by_row = np.mean([run.terms for run in sides[0]], 0) - np.mean([run.terms for run in sides[1]], 0)
+    if not exact and not np.ptp(by_row, axis=0).any():
+        bounded = one.is_mean and get_metric(metric_name).range == (0, 1)
+        return (unvarying(len(by_row), float(by_row[0, 0])) if bounded else None), None
+    least = min(len(first), len(second))
+    spread = over_seeds(first, second) if least > 1 else None
+    return (spread if least >= METHODS_FROM else over_rows(*sides)), spread
+
+
 def _choose(pair: Pair) -> tuple[Contestant, Contestant, Chosen | None]:
     """Return the contestants that are judged, with the rows on which they are; and how they were chosen."""
     if pair.choices == 1:
         return pair.first[0], pair.second[0], None
     answers = _common((*pair.first, *pair.second))
     on_half = None if answers is None else half_of(next(iter(answers.values())).rows)
+    if on_half is not None and min(on_half.sum(), (~on_half).sum()) < 2:
+        on_half = None
 
     def chosen_on(one: Contestant) -> Contestant:
         return one if on_half is None else _at(one, on_half)
@@ -708,7 +747,8 @@ def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int
     if one.spread is not None:
         enough = one.spread.seeds_for(room, confidence, max(seeds + 1, METHODS_FROM))
         more_seeds = None if enough is None else enough - seeds
-    if one.rows and (one.about == "runs" or more_seeds is None):
+    reached = low > 0 or high < 0  # by the interval; what the test lacks says no number of rows
+    if one.rows and not reached and (one.about == "runs" or more_seeds is None):
         factor = (half_width / room) ** 2
         more_rows = _rounded(one.rows * (factor - 1)) if factor < MAX_MORE_ROWS else None
     return more_rows, more_seeds

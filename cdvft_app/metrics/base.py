@@ -129,9 +129,10 @@ class UnknownMetric(Metric):
         self.title = key  # type: ignore[misc]
 
 
-def correlation_error(score: float, rows: int) -> float:
-    """Return the standard error of a correlation r over N rows, about (1 − r²) / √(N − 1)."""
-    return (1 - score**2) / math.sqrt(rows - 1)
+def correlation_error(score: float, rows: int) -> float | None:
+    """Return the standard error of a correlation r over N rows, about (1 − r²) / √(N − 1); None where r is
+    ±1, of which a few rows are enough."""
+    return (1 - score**2) / math.sqrt(rows - 1) if abs(score) < 1 else None
 
 
 def share_error(score: float, rows: int) -> float:

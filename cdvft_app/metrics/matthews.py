@@ -44,7 +44,7 @@ class Matthews(LabelledMetric):
         one_hot = [side[:, None] == classes for side in (labels, predicted)]
         return np.column_stack([*one_hot, predicted == labels]).astype(np.float64)
 
-    def standard_error(self, score: float, rows: int) -> float:
+    def standard_error(self, score: float, rows: int) -> float | None:
         return correlation_error(score, rows)
 
 

@@ -39,7 +39,7 @@ class Pearson(LabelledMetric):
         x, y = ((side - side.mean()) / (side.std() or 1.0) for side in sides)
         return np.column_stack([x, y, x * x, y * y, x * y])
 
-    def standard_error(self, score: float, rows: int) -> float:
+    def standard_error(self, score: float, rows: int) -> float | None:
         return correlation_error(score, rows)
 
 

@@ -18,6 +18,7 @@ from cdvft_app.judging.judge import (
     Pair,
     Run,
     _word,
+    band,
     half_of,
     holm,
     judge,
@@ -27,8 +28,9 @@ from cdvft_app.judging.judge import (
     over_seeds,
     pooled,
 )
-from cdvft_app.judging.row_scores import of_scores, of_wrong
+from cdvft_app.judging.row_scores import of_predictions, of_scores, of_wrong
 from cdvft_app.judging.verdict_text import settled_by
+from cdvft_app.store.predictions import Predictions
 from cdvft_app.ui.use.examples import TEST
 
 ROWS = 1024
@@ -78,6 +80,57 @@ def test_runs_that_never_differ_are_not_as_good_on_a_few_rows():
     few, many = (judged(*alone(0, 0, rows)) for rows in (20, 2000))
     assert (few.word, few.size, few.high > 0.1, many.word) == ("not shown", 0, True, "as good")
     assert few.more_rows is None, "fifty times as many and more is no advice"
+
+
+@pytest.mark.parametrize("seeds", [2, 5])
+def test_more_seeds_that_never_differ_are_as_good_on_many_rows_alone(seeds):
+    """None of 20 rows differs: by Clopper and Pearson up to 1 − 0.025^(1/20) = 17 % of all may."""
+    few, many = (judged(*[answered(*[of_wrong(rows, [])] * seeds)] * 2) for rows in (20, 2000))
+    assert (few.word, few.size, few.high) == ("not shown", 0, pytest.approx(1 - 0.025 ** (1 / 20)))
+    assert (few.low, few.more_seeds, many.word) == (pytest.approx(-few.high), None, "as good")
+
+
+def test_all_of_two_rows_say_little_however_many_seeds_agree():
+    right, wrong = answered(*[of_wrong(2, [])] * 5), answered(*[of_wrong(2, [0, 1])] * 5)
+    found = judged(right, wrong)
+    assert (found.word, found.size) == ("not shown", 1) and found.low < 0
+    assert judged(*(answered(*[of_wrong(40, one)] * 5) for one in ([], range(40)))).word == "ahead"
+
+
+@pytest.mark.parametrize("metric", ["matthews", "pearson"])
+def test_equal_correlations_are_not_as_good_whatever_the_rows(metric):
+    """Two collapses to one class, and two runs that are right throughout, of which a chart shows no band."""
+    labels = np.array([0, 1] * 5)
+    for given in (labels, np.zeros(10, int)):
+        outputs = np.eye(2)[given] if metric == "matthews" else given[:, None]
+        side = answered(of_predictions(Predictions(np.arange(10), labels, outputs), metric))
+        found = judged(side, side, metric)
+        assert (found.word, found.low, found.high) == ("not shown", None, None)
+        if given.any():
+            assert band(Contestant("A", side), metric) is None
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 5])
+@pytest.mark.parametrize("metric", ["accuracy", "chrf"])
+def test_of_one_row_nothing_is_known(seeds, metric):
+    one, other = (answered(*[of_scores([score])] * seeds) for score in (0.4, 0.9))
+    assert judged(one, other, metric).word == "not shown"
+    both = Pair((Contestant("A", one), Contestant("B", one)), (Contestant("C", other),))  # no half of one row
+    assert judge([both], metric)[0].word == "not shown"
+
+
+def test_a_large_family_does_not_hide_what_every_resample_shows():
+    """1,000 rows of two seeds, 48 points apart: of 60 comparisons even p = 2 / 2000 would be none."""
+    better, worse = of_wrong(1000, range(0, 1000, 10)), of_wrong(1000, range(0, 1000, 2))
+    found = judged(answered(better, better), answered(worse, of_wrong(1000, range(580))), family=60)
+    assert found.word == "ahead" and found.p < 1e-6
+
+
+def test_where_the_test_alone_is_short_no_rows_are_advised():
+    """Of five rows, each about 0.3 apart, no exchange can give less than p = 2 / 2⁵."""
+    drawn = np.random.default_rng(0).random(5) / 50
+    found = judged(answered(of_scores(0.3 + drawn)), answered(of_scores(np.zeros(5))), "chrf", family=6)
+    assert (found.word, found.low > 0, found.p, found.more_rows) == ("not shown", True, 0.375, None)
 
 
 @pytest.mark.parametrize(
