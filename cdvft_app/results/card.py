@@ -253,10 +253,9 @@ def _table(run: FinishedRun, race: JudgedRace | None) -> str:
             )
         )
     if record.seconds:
-        measured = f"measured on {markdown(str(record.device))}"
-        rows.append(
-            ("Training time", f"{amount('seconds', record.seconds)} for {record.step:,} steps, {measured}")
-        )
+        steps, device = counted(record.step, "step"), markdown(str(record.device))
+        taken = amount("seconds", record.seconds)
+        rows.append(("Training time", f"{taken} for {steps}, measured on {device}"))
     if result.get("peak_memory_bytes"):
         rows.append(("Peak memory", f"{amount('bytes', result['peak_memory_bytes'])}, measured"))
     if result.get("adapter_bytes"):

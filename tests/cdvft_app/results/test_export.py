@@ -177,6 +177,12 @@ def test_a_score_by_which_settings_were_chosen_is_not_given_as_one_of_rows_kept_
     assert "(over validation rows, by which settings are chosen)" in text, "also where no interval is known"
 
 
+def test_one_step_is_told_in_the_singular(runs, exported):
+    run = runs("text", "lora")
+    short = dataclasses.replace(run, record=dataclasses.replace(run.record, step=1))
+    assert " for 1 step, measured on" in (exported(short, "adapter") / "README.md").read_text()
+
+
 @pytest.mark.parametrize("form", ["adapter", "lora", "offline"])
 def test_a_base_that_nobody_else_has_is_announced_with_its_size(form, runs, exported):
     run = runs("image", "cdvft")
