@@ -14,8 +14,12 @@ from cdvft_app.shapes import ModelShapes
 from cdvft_app.shapes.layers import blocks
 
 _FLOAT32 = 4
-_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-_USED = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
+_GROUPS = Path("/sys/fs/cgroup")
+_IN_GROUPS = (
+    (".", "memory.max", "memory.current", "inactive_file"),
+    ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+"""Of cgroups 2 and 1: a folder, its files of limit and use, and memory.stat's name of unused files."""
 _LOGITS = 3
 """Tensors as large as a generator's logits that stand at once where its loss is differentiated."""
 _BYTES_OF_BITS = {8: 1.0, 4: 0.516}
@@ -136,10 +140,21 @@ def available_bytes() -> int:
 
 def _container() -> Iterator[tuple[int, int]]:
     """Yield the limit of this process's container, if it has any, and how much of that is used."""
-    for limit, used in zip(_LIMITS, _USED, strict=True):
+    for folder, limit, used, files in _IN_GROUPS:
+        group = _GROUPS / folder
         try:
-            most, now = Path(limit).read_text().strip(), int(Path(used).read_text())
+            most, now = (group / limit).read_text().strip(), int((group / used).read_text())
         except (OSError, ValueError):
             continue
         if most.isdecimal():
-            yield int(most), now
+            # The kernel drops these files before it refuses memory to a program.
+            yield int(most), max(now - _counted_in(group, files), 0)
+
+
+def _counted_in(group: Path, name: str) -> int:
+    """Return a number of the container's memory.stat; 0 where that is not told."""
+    try:
+        lines = (group / "memory.stat").read_text().splitlines()
+        return next((int(line.split()[1]) for line in lines if line.startswith(f"{name} ")), 0)
+    except (OSError, ValueError):
+        return 0

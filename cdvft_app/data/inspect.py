@@ -49,6 +49,7 @@ from cdvft_app.data.imported_table import ImportedTable, columns_of
 from cdvft_app.data.language import language_of, named
 from cdvft_app.data.row_errors import Finding, RowErrors
 from cdvft_app.data.source import DataRefused
+from cdvft_app.format import counted
 from cdvft_app.metrics.accuracy import CommonestClass, commonest_class
 from cdvft_app.settings import HELD_OUT, UploadedDataset
 
@@ -186,13 +187,13 @@ def inspect(
         left_out=unread + split.unusable,  # one that lacks two values is named for each, and is one row
     )
     if len(split.train) < MIN_ROWS or not len(split.evaluation):
-        repeated = (
-            f" {split.duplicates:,} rows repeat the input of an earlier one." if split.duplicates else ""
-        )
+        left, twice = counted(len(split.train), "row"), counted(split.duplicates, "row")
+        repeat = "repeats" if split.duplicates == 1 else "repeat"
+        repeated = f" {twice} {repeat} the input of an earlier one." if split.duplicates else ""
         return dataclasses.replace(
             looked,
-            problem=f"{len(split.train):,} rows are left to train on and {len(split.evaluation):,} to "
-            f"evaluate on; at least {MIN_ROWS} and 1 are needed.{repeated}",
+            problem=f"{left} {'is' if len(split.train) == 1 else 'are'} left to train on and "
+            f"{len(split.evaluation):,} to evaluate on; at least {MIN_ROWS} and 1 are needed.{repeated}",
         )
     lengths = lengths_of(data, split) if data.kind != "image" else None
     data = data.model_copy(
@@ -648,9 +649,11 @@ def warnings_of(
     total = sum(train for _, train, _ in classes)
     for name, train, _ in classes:
         if train > ALMOST_ALL * total:
+            share = f"{100 * train / total:.0f}"
+            share = "more than 99" if share == "100" else share  # as there is another class
             yield Finding(
-                f"“{name}” has {100 * train / total:.0f} % of the rows: always answering it is right almost "
-                "always, so accuracy says little here.",
+                f"“{name}” has {share} % of the rows: always answering it is right almost always, so "
+                "accuracy says little here.",
                 data.label,
             )
     yield from _alike(data)
@@ -668,8 +671,8 @@ def warnings_of(
     if right_or_wrong and len(split.evaluation) < FEW_TO_EVALUATE:
         doubt = 100 * 1.96 * math.sqrt(0.25 / len(split.evaluation))
         yield Finding(
-            f"{len(split.evaluation)} rows to evaluate on: a score near 50 % is known to ± {doubt:.0f} "
-            "points only, so small differences between methods mean nothing."
+            f"{counted(len(split.evaluation), 'row')} to evaluate on: a score near 50 % is known to "
+            f"± {doubt:.0f} points only, so small differences between methods mean nothing."
         )
     if data.kind == "text":
         yield from _leak(data)

@@ -28,7 +28,7 @@ from cdvft_app.data.pictures import data_url
 from cdvft_app.errors import UserError
 from cdvft_app.events import ADAPTER
 from cdvft_app.files import replacing
-from cdvft_app.format import percent
+from cdvft_app.format import counted, percent
 from cdvft_app.inspection.layers import block_positions
 from cdvft_app.inspection.numbers import computed_within
 from cdvft_app.inspection.sources import LiveRun, Source, Unavailable
@@ -507,13 +507,24 @@ def over_seeds(summaries: Sequence[EffectSummary]) -> str:
     parts = [
         f"{_percents(ratios)} in the median layer",
         f"{_percents(common)} common",
-        *([f"{min(lost)} to {max(lost)} rows lost"] if lost else []),
+        *([_rows(lost)] if lost else []),
     ]
     return f"Over {len(summaries)} seeds: {', '.join(parts)}."
 
 
 def _percents(parts: Sequence[float]) -> str:
-    return f"{percent(min(parts)).removesuffix(' %')} to {percent(max(parts))}"
+    least, most = percent(min(parts)), percent(max(parts))
+    return most if least == most else f"{least.removesuffix(' %')} to {most}"
+
+
+def _rows(lost: Sequence[int]) -> str:
+    """Return how many rows are lost, from least to most; fewer than none are gained."""
+    low, high = min(lost), max(lost)
+    if low < 0 < high:
+        return f"from {counted(-low, 'row')} gained to {counted(high, 'row')} lost"
+    least, most = sorted((abs(low), abs(high)))
+    start = "" if least == most else f"{least} to "
+    return f"{start}{counted(most, 'row')} {'gained' if low < 0 else 'lost'}"
 
 
 @lru_cache(maxsize=64)

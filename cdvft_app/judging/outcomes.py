@@ -64,14 +64,23 @@ AXES = (
 
 
 def conditions(run: ComparedRun) -> tuple[object, ...]:
-    """Return the data, model, budget and device, which two runs must have in common to be compared."""
+    """Return what two runs must have in common to be compared: data, model, budget, precision and device."""
     settings = run.settings
+    recipe = catalog.RECIPES.get(settings.recipe)
     budget = (
         settings.train_examples,
         run.steps,
         settings.batch_size,
         settings.max_length,
         settings.image_size,
+        settings.keep,
+    )
+    # Full fine-tuning, whose weights cannot be rounded, has no bits in a race whose recipe has 4.
+    arithmetic = (settings.bits or (recipe and recipe.bits) or 32, settings.precision)
+    costs = (
+        settings.gradient_checkpointing,
+        settings.gradient_accumulation or 1,
+        settings.torch_compile,
     )
     return (
         run.recorded,
@@ -80,6 +89,8 @@ def conditions(run: ComparedRun) -> tuple[object, ...]:
         run.metric_name,
         run.rows,
         *budget,
+        *arithmetic,
+        *costs,
         run.device,
     )
 

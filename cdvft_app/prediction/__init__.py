@@ -480,7 +480,8 @@ def _too_long(plan: Plan, prediction: Prediction, most_seconds: float, before: f
     field = "max_steps" if settings.max_steps else "epochs"
     steps = int(prediction.counted.steps * (most_seconds + before) / whole.value)
     takes = f"takes {duration(whole.low - before)} {'more ' if before else ''}at least"
-    advice = f"About {steps:,} steps fit." if steps else "Choose a smaller model, or evaluate on less."
+    fit = f"About {counted(steps, 'step')} {'fits' if steps == 1 else 'fit'}."
+    advice = fit if steps else "Choose a smaller model, or evaluate on less."
     return (
         f"{field}: got {getattr(settings, field):g}; {settings.method.label()} on {plan.model.title} then "
         f"{takes}, and a run may take {duration(most_seconds)} here. {advice}"

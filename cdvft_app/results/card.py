@@ -27,7 +27,7 @@ from cdvft_app.results.escaping import literal, markdown, one_line
 from cdvft_app.results.finished_run import FinishedRun, Weights
 from cdvft_app.results.weights import BASE
 from cdvft_app.store.predictions import WrittenAnswers
-from cdvft_app.store.records import shortened
+from cdvft_app.store.records import RunRecord, shortened
 from cdvft_app.tasks.saved import TaskRecord
 
 CURVE = "loss.png"
@@ -147,7 +147,7 @@ def _metadata(exported: Exported, title: str) -> ModelCardData:
         tags = ["peft", *(["cdvft"] if exported.is_cdvft else [])]
         tags += [f"base_model:adapter:{base}"] if base else []
     results = None
-    if record.metric is not None and record.metric_name is not None:
+    if record.metric is not None and record.metric_name is not None and not _is_trial(record):
         results = [
             EvalResult(
                 task_type=task.task,
@@ -167,6 +167,11 @@ def _metadata(exported: Exported, title: str) -> ModelCardData:
         model_name=one_line(title) if results else None,
         eval_results=results,
     )
+
+
+def _is_trial(record: RunRecord) -> bool:
+    """Return whether its score is on rows by which settings are chosen, and so too high for new ones."""
+    return record.settings.evaluate_on == "validation"
 
 
 def _answers_with(task: TaskRecord) -> str:
@@ -216,7 +221,13 @@ def _table(run: FinishedRun, race: JudgedRace | None) -> str:
         metric = get_metric(record.metric_name)
         interval = band(Contestant(run.label, (own,)), record.metric_name)
         ends = " to ".join(metric.format(end) for end in interval or ())
-        over = f" (95 % interval {ends}, over {counted(examples or 0, 'evaluation row')})" if ends else ""
+        notes = [f"95 % interval {ends}"] if ends else []
+        if ends or _is_trial(record):
+            kind = "validation row" if _is_trial(record) else "evaluation row"
+            notes.append(f"over {counted(examples, kind) if examples else f'{kind}s'}")
+        if _is_trial(record):
+            notes.append("by which settings are chosen")
+        over = f" ({', '.join(notes)})" if notes else ""
         rows.append((metric_title(record.metric_name), metric.format(record.metric) + over))
         if best := result.get("best_step"):
             last = result.get("last_metric")
@@ -242,10 +253,9 @@ def _table(run: FinishedRun, race: JudgedRace | None) -> str:
             )
         )
     if record.seconds:
-        measured = f"measured on {markdown(str(record.device))}"
-        rows.append(
-            ("Training time", f"{amount('seconds', record.seconds)} for {record.step:,} steps, {measured}")
-        )
+        steps, device = counted(record.step, "step"), markdown(str(record.device))
+        taken = amount("seconds", record.seconds)
+        rows.append(("Training time", f"{taken} for {steps}, measured on {device}"))
     if result.get("peak_memory_bytes"):
         rows.append(("Peak memory", f"{amount('bytes', result['peak_memory_bytes'])}, measured"))
     if result.get("adapter_bytes"):

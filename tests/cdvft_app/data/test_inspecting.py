@@ -153,6 +153,19 @@ def test_warnings_that_matter(tmp_path):
     rows = [(f"t{n}", "rare" if n < 4 else "usual") for n in range(300)]
     warned = " ".join(looked(table_of(tmp_path, "text,label", rows, "rare.csv")).warnings)
     assert "“usual” has 99 % of the rows" in warned and "“rare” (3)" in warned
+    rows = [(f"t{n}", "rare" if n < 3 else "usual") for n in range(900)]
+    warned = " ".join(looked(table_of(tmp_path, "text,label", rows, "rarer.csv")).warnings)
+    assert "“usual” has more than 99 % of the rows" in warned, "there is another class"
+
+
+def test_one_row_is_told_in_the_singular(tmp_path):
+    rows = [*((f"t{n}", "xy"[n % 2], "train") for n in range(20)), ("new", "x", "test")]
+    warned = looked(table_of(tmp_path, "text,label,split", rows)).warnings
+    assert any(one.startswith("1 row to evaluate on: a score near") for one in warned)
+    rows = [("a", "x", "train"), ("b", "y", "test"), ("b", "y", "test")]
+    found = looked(table_of(tmp_path, "text,label,split", rows, "few.csv"))
+    assert found.problem.startswith("1 row is left to train on and 2 to evaluate on; ")
+    assert found.problem.endswith(" 1 row repeats the input of an earlier one.")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from listening import finished
 from cdvft_app.inspection import effects, sources
 from cdvft_app.inspection.background import questions
 from cdvft_app.inspection.sources import Unavailable
+from cdvft_app.payloads.factors import EffectSummary
 from cdvft_app.results import held_out
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.store.processes import this_process
@@ -291,6 +292,29 @@ def test_runs_that_differ_in_their_seed_alone_give_the_doubt(trained) -> None:
     assert effects.seeds(sources.LiveRun.of(store, runs[1].record), 0)["next"] == 1
     only = effects.seeds(sources.LiveRun.of(store, runs[0].record), 0)
     assert only == {"summaries": [], "next": None, "sentence": ""}
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        ((3, 7), "3 to 7 rows lost"),
+        ((1, 1), "1 row lost"),
+        ((0, 0), "0 rows lost"),
+        ((0, 1), "0 to 1 row lost"),
+        ((-5, -2), "2 to 5 rows gained"),
+        ((-1, -1), "1 row gained"),
+        ((-3, 0), "0 to 3 rows gained"),
+        ((-1, 4), "from 1 row gained to 4 rows lost"),
+    ],
+)
+def test_seeds_that_agree_are_one_number_and_rows_that_came_right_are_gained(lost, told) -> None:
+    parts = (0.121, 0.12)
+    seeds = [
+        EffectSummary(seed=seed, ratio=part, common=0.5 * seed + 0.1, lost=rows)
+        for seed, (part, rows) in enumerate(zip(parts, lost, strict=True))
+    ]
+    said = "Over 2 seeds: 12 % in the median layer, 10 to 60 % common, "
+    assert effects.over_seeds(seeds) == effects.over_seeds(seeds[::-1]) == f"{said}{told}."
 
 
 def test_an_example_is_answered_with_and_without_the_layer(pair) -> None:

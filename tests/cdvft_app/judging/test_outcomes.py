@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import run_events
 
+from cdvft_app.catalog import resolve
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.format import plain
@@ -63,6 +64,34 @@ def test_only_runs_of_the_same_data_model_and_budget_are_compared():
     assert [one.runs for one in found] == [(first, second), (other,), (smaller,)]
     assert found[0].title == "Rotten Tomatoes with MiniLM (6 layers) · 2,048 examples, 128 steps · 2 runs"
     assert len({one.key for one in found}) == 3
+
+
+@pytest.mark.parametrize(
+    ("chosen", "same_as_unsaid"),
+    [
+        ({"bits": 4}, False),
+        ({"bits": 32}, True),
+        ({"precision": "bfloat16"}, False),
+        ({"keep": "last"}, False),
+        ({"gradient_checkpointing": True}, False),
+        ({"gradient_accumulation": 4}, False),
+        ({"gradient_accumulation": 1}, True),
+        ({"torch_compile": True}, False),
+    ],
+)
+def test_runs_in_another_precision_or_with_other_costs_are_no_seeds_of_one_setting(chosen, same_as_unsaid):
+    """What is said out loud of a run that is as usual makes it no other one."""
+    found = comparisons([ran("lora", 0.8, 9), ran("lora", 0.7, 9, **chosen)])
+    assert len(found) == (1 if same_as_unsaid else 2)
+
+
+def test_full_fine_tuning_stays_in_a_race_whose_recipe_rounds_the_weights_of_the_others():
+    own = [resolve(RunSettings(recipe="alpaca_llama_8b", method=one)).settings for one in ("lora", "full")]
+    assert [one.bits for one in own] == [4, None]
+    both = [replace(ran("lora", 0.8, 9), settings=one) for one in own]
+    assert len(comparisons(both)) == 1
+    whole = replace(both[0], settings=own[0].model_copy(update={"bits": 32}))
+    assert len(comparisons([*both, whole])) == 2
 
 
 def test_seeds_of_one_setting_are_one_point_with_a_range():

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from cdvft_app.costs.memory import available_bytes
+from cdvft_app.costs import memory
+from cdvft_app.costs.memory import available_bytes, total_bytes
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.measuring import background
@@ -106,3 +107,26 @@ def test_memory_is_the_model_and_what_a_step_adds():
     assert need["cdvft"] == 4 * shapes.total_parameters + own + kept
     assert need["head"] < need["cdvft"] < need["fourierft"] < need["full"]
     assert available_bytes() > 0
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "cached"),
+    [
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+    ],
+)
+def test_files_that_a_container_has_read_take_no_memory_from_the_next_program(
+    limit, used, cached, tmp_path, monkeypatch
+):
+    """The kernel drops them first; a sandbox that does not tell of them counts all as used."""
+    (tmp_path / "memory").mkdir()
+    (tmp_path / limit).write_text("10000000\n")
+    (tmp_path / used).write_text("9000000\n")
+    monkeypatch.setattr(memory, "_GROUPS", tmp_path)
+    assert (total_bytes(), available_bytes()) == (10_000_000, 1_000_000)
+    statistics = (tmp_path / used).parent / "memory.stat"
+    statistics.write_text(f"anon 2000000\nactive_file 1000000\n{cached} 6000000\n")
+    assert (total_bytes(), available_bytes()) == (10_000_000, 7_000_000)
+    statistics.write_text(f"{cached} 9500000\n")  # it is counted at another moment
+    assert available_bytes() == 10_000_000

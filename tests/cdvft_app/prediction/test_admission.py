@@ -107,3 +107,7 @@ def test_a_run_that_is_sure_to_be_too_long_is_refused() -> None:
     (fit,) = re.findall(r"About ([\d,]+) steps fit\.$", said)
     assert not refused(600.0, max_steps=int(fit.replace(",", "")))
     assert refused(600.0, epochs=100.0).startswith("epochs: got 100; ")
+    made = predict(plan_of(max_steps=100_000), [])
+    assert made is not None and made.whole_seconds is not None
+    of_a_step = made.whole_seconds.value / 100_000
+    assert refused(1.5 * of_a_step, max_steps=100_000).endswith(" About 1 step fits.")

@@ -162,6 +162,27 @@ def test_lora_says_what_it_keeps(runs, exported):
     assert "LoRA adapter of rank 2" in text and "of the change's energy" in text and "not measured" in text
 
 
+def test_a_score_by_which_settings_were_chosen_is_not_given_as_one_of_rows_kept_for_the_end(runs, exported):
+    run = runs("text", "lora")
+    evaluated = ModelCard.load(exported(run, "adapter") / "README.md")
+    assert "evaluation rows)" in evaluated.text and evaluated.data.eval_results
+    tried = run.record.settings.model_copy(update={"evaluate_on": "validation"})
+    trial = dataclasses.replace(run, record=dataclasses.replace(run.record, settings=tried))
+    chosen = ModelCard.load(exported(trial, "merged") / "README.md")
+    assert "validation rows, by which settings are chosen)" in chosen.text
+    assert "evaluation row" not in chosen.text and not chosen.data.eval_results
+    result = {**run.record.result, "evaluation_examples": None}
+    unknown = dataclasses.replace(trial, record=dataclasses.replace(trial.record, result=result))
+    text = (exported(unknown, "lora") / "README.md").read_text()
+    assert "(over validation rows, by which settings are chosen)" in text, "also where no interval is known"
+
+
+def test_one_step_is_told_in_the_singular(runs, exported):
+    run = runs("text", "lora")
+    short = dataclasses.replace(run, record=dataclasses.replace(run.record, step=1))
+    assert " for 1 step, measured on" in (exported(short, "adapter") / "README.md").read_text()
+
+
 @pytest.mark.parametrize("form", ["adapter", "lora", "offline"])
 def test_a_base_that_nobody_else_has_is_announced_with_its_size(form, runs, exported):
     run = runs("image", "cdvft")
