@@ -50,12 +50,14 @@ SENTENCES = {
     "may be better.",
     "no setting": "No value of a setting of CDVFT is shown to be better than another.",
     "failed": "Left out, because a run failed: {settings}.",
-    "take enough": "Take {who}: it trains the fewest numbers, and no method is shown to be better; "
-    "one may be, by up to {most}.",
-    "take any": "Take {who}: it trains the fewest numbers, and no method is shown to be better; how sure "
-    "that is cannot be told of all.",
-    "take left": "Take {who}: {behind} {are} behind, and of the others it trains the fewest numbers.",
+    "take enough": "Take {who}: {why}, and no {kind} is shown to be better; one may be, by up to {most}.",
+    "take any": "Take {who}: {why}, and no {kind} is shown to be better; how sure that is cannot be told of "
+    "all.",
+    "take left": "Take {who}: {behind} {are} behind, and of the others {why}.",
     "take only": "Take {who}: {behind} {are} behind.",
+    "fewest": "it trains the fewest numbers",
+    "as few": "of those that train the fewest numbers none scores higher",
+    "as few of the others": "that train the fewest numbers none scores higher",
     "rows help": "More rows would probably help: {who} trained on all {rows} is ahead of itself on "
     "{two_thirds} by {size} ({low} to {high}){than}; of one seed.",
     "rows help most": "More rows would probably help most: {who} trained on all {rows} is ahead of itself on "
@@ -152,15 +154,28 @@ def basis(verdict: Verdict, least: float | None = None) -> list[str]:
     return [about, *known, *([SENTENCES[verdict.chosen]] if verdict.chosen else [])]
 
 
-def advice(smallest: str, others: Sequence[str], behind: Sequence[str], most: str | None) -> str:
+def advice(
+    taken: str, others: Sequence[str], behind: Sequence[str], most: str | None, *, as_few: bool, alike: bool
+) -> str:
     """Return a sentence that names the method with the fewest trained numbers of those that are not behind.
 
-    `most`: how far the others may be ahead of it, by their intervals; None where one is not known.
+    Args:
+        taken: its setting.
+        others: that are not behind either.
+        behind: that are shown to be behind another.
+        most: how far the others may be ahead of it, by their intervals; None where one is not known.
+        as_few: whether one of the others trains as few numbers.
+        alike: whether all are settings of one method.
     """
     key = ("only" if not others else "left") if behind else "any" if most is None else "enough"
-    are = joined([*behind]) if behind else ""
-    is_or_are = "are" if len(behind) > 1 else "is"
-    return SENTENCES[f"take {key}"].format(who=smallest, behind=are, are=is_or_are, most=most)
+    return SENTENCES[f"take {key}"].format(
+        who=taken,
+        why=SENTENCES["fewest" if not as_few else "as few of the others" if behind else "as few"],
+        kind="setting" if alike else "method",
+        behind=joined([*behind]) if behind else "",
+        are="are" if len(behind) > 1 else "is",
+        most=most,
+    )
 
 
 def more_rows(
