@@ -391,10 +391,12 @@ class JudgedRace:
     def advised(self) -> Point | None:
         """The setting with the fewest trained numbers of those not shown to be behind another one.
 
-        None where of no pair it is known how sure their difference is, or where each is behind another.
+        Of several with as few, the one that scores highest. None where of no pair it is known how sure their
+        difference is, or where each is behind another.
         """
         known = any(one.low is not None for one in self.comparison_set.between.values())
-        return min(self._met[0], key=_numbers, default=None) if known else None
+        left = sorted(self._met[0], key=lambda one: (_numbers(one), -one.metric.mean))
+        return left[0] if known and left else None
 
     @property
     def advice(self) -> str:
@@ -405,11 +407,14 @@ class JudgedRace:
         about = self.comparison_set.against(taken.label)
         lows = [one.low for one in about if one.low is not None]
         is_known = len(lows) == len(about)
+        others = [point for point in left if point is not taken]
         return verdict_text.advice(
             taken.label,
             most=get_metric(about[0].metric_name).format_distance(min(lows)) if is_known else None,
-            others=[point.label for point in left if point is not taken],
+            others=[point.label for point in others],
             behind=[point.label for point in behind],
+            as_few=any(_numbers(point) == _numbers(taken) for point in others),
+            alike=len({point.method for point in (*left, *behind)}) == 1,
         )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cdvft_app.metrics import METRICS, LabelledMetric
+from cdvft_app.metrics import METRICS, LabelledMetric, TextMetric
 from cdvft_app.metrics.base import Metric, Numbers, Statistic
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions, WrittenAnswers
@@ -95,6 +95,22 @@ def of_predictions(kept: Predictions, metric_name: str) -> RowScores:
     return RowScores(kept.rows, metric.row_terms(kept.outputs, kept.labels), metric.statistic, kept.labels)
 
 
+def of_written(kept: WrittenAnswers, metric_name: str) -> RowScores | None:
+    """Return the scores of written answers; None for a metric of which their rows have no score.
+
+    What chrF sums is counted anew from the texts, of a long one as far as it was kept.
+    """
+    try:
+        scores = kept.scores(metric_name)
+    except KeyError:
+        return None
+    metric = METRICS.get(metric_name)
+    if not isinstance(metric, TextMetric):
+        return of_scores(scores, kept.rows, kept.labels)
+    terms = metric.row_terms([one.written for one in kept.entries], kept.labels.tolist(), scores.tolist())
+    return RowScores(kept.rows, terms, metric.statistic, kept.labels)
+
+
 MAX_KEPT = 512
 
 
@@ -121,7 +137,5 @@ def of_folder(folder: Path, metric_name: str) -> RowScores | None:
 def _read(folder: Path, metric_name: str, changed: int) -> RowScores | None:
     kept = predictions.read_either(folder)
     if isinstance(kept, WrittenAnswers):
-        with suppress(KeyError):  # a metric whose rows have no score
-            return of_scores(kept.scores(metric_name), kept.rows, kept.labels)
-        return None
+        return of_written(kept, metric_name)
     return None if kept is None else of_predictions(kept, metric_name)

@@ -21,9 +21,10 @@ SENTENCES = {
     "and how sure that is cannot be told.",
     "unknown level": "No difference is shown: {first} and {second} score about the same, "
     "and how sure that is cannot be told.",
-    "runs": "Each comparison is of {runs}, not of methods: for methods it takes {methods} of each.",
-    "one seed": "Each comparison is of {runs}, not of methods: with one seed nothing is known of chance in "
-    "training. For methods it takes {methods} of each.",
+    "runs": "Compared are the runs of {first_seeds} and {second_seeds}, not methods: for methods it takes "
+    "{methods} of each.",
+    "one seed": "Compared are the runs of {first_seeds} and {second_seeds}, not methods: with one seed "
+    "nothing is known of chance in training. For methods it takes {methods} of each.",
     "methods": "Over {first_seeds} and {second_seeds}, seeds and rows together.",
     "same rows": "Compared row by row over {rows}",
     "own rows": "No answers were kept row by row, so each score errs for itself, over {rows}",
@@ -50,12 +51,14 @@ SENTENCES = {
     "may be better.",
     "no setting": "No value of a setting of CDVFT is shown to be better than another.",
     "failed": "Left out, because a run failed: {settings}.",
-    "take enough": "Take {who}: it trains the fewest numbers, and no method is shown to be better; "
-    "one may be, by up to {most}.",
-    "take any": "Take {who}: it trains the fewest numbers, and no method is shown to be better; how sure "
-    "that is cannot be told of all.",
-    "take left": "Take {who}: {behind} {are} behind, and of the others it trains the fewest numbers.",
+    "take enough": "Take {who}: {why}, and no {kind} is shown to be better; one may be, by up to {most}.",
+    "take any": "Take {who}: {why}, and no {kind} is shown to be better; how sure that is cannot be told of "
+    "all.",
+    "take left": "Take {who}: {behind} {are} behind, and of the others {why}.",
     "take only": "Take {who}: {behind} {are} behind.",
+    "fewest": "it trains the fewest numbers",
+    "as few": "of those that train the fewest numbers none scores higher",
+    "as few of the others": "that train the fewest numbers none scores higher",
     "rows help": "More rows would probably help: {who} trained on all {rows} is ahead of itself on "
     "{two_thirds} by {size} ({low} to {high}){than}; of one seed.",
     "rows help most": "More rows would probably help most: {who} trained on all {rows} is ahead of itself on "
@@ -72,6 +75,7 @@ SENTENCES = {
 }
 
 BY_RUNS = "depending on the runs"
+_MAX_NAMED = 3
 
 
 def depends_on_runs(raced: Verdict, searched: Verdict | None) -> bool:
@@ -133,7 +137,6 @@ def basis(verdict: Verdict, least: float | None = None) -> list[str]:
     """
     first_seeds, second_seeds = (counted(count, "seed") for count in verdict.seeds)
     about = SENTENCES["one seed" if min(verdict.seeds) == 1 else verdict.about].format(
-        runs=counted(sum(verdict.seeds), "run"),
         methods=counted(METHODS_FROM, "seed"),
         first_seeds=first_seeds,
         second_seeds=second_seeds,
@@ -152,15 +155,28 @@ def basis(verdict: Verdict, least: float | None = None) -> list[str]:
     return [about, *known, *([SENTENCES[verdict.chosen]] if verdict.chosen else [])]
 
 
-def advice(smallest: str, others: Sequence[str], behind: Sequence[str], most: str | None) -> str:
+def advice(
+    taken: str, others: Sequence[str], behind: Sequence[str], most: str | None, *, as_few: bool, alike: bool
+) -> str:
     """Return a sentence that names the method with the fewest trained numbers of those that are not behind.
 
-    `most`: how far the others may be ahead of it, by their intervals; None where one is not known.
+    Args:
+        taken: its setting.
+        others: that are not behind either.
+        behind: that are shown to be behind another.
+        most: how far the others may be ahead of it, by their intervals; None where one is not known.
+        as_few: whether one of the others trains as few numbers.
+        alike: whether all are settings of one method.
     """
     key = ("only" if not others else "left") if behind else "any" if most is None else "enough"
-    are = joined([*behind]) if behind else ""
-    is_or_are = "are" if len(behind) > 1 else "is"
-    return SENTENCES[f"take {key}"].format(who=smallest, behind=are, are=is_or_are, most=most)
+    return SENTENCES[f"take {key}"].format(
+        who=taken,
+        why=SENTENCES["fewest" if not as_few else "as few of the others" if behind else "as few"],
+        kind="setting" if alike else "method",
+        behind=joined([*behind]) if behind else "",
+        are="are" if len(behind) > 1 else "is",
+        most=most,
+    )
 
 
 def more_rows(
@@ -200,16 +216,29 @@ def more_rows(
 
 
 def sentences(verdicts: Iterable[Verdict]) -> list[str]:
-    """Return one sentence for each verdict, then once the sentences on what they rest on."""
+    """Return one sentence for each verdict, then in one text what they rest on.
+
+    First what all of them rest on, then behind its pairs what only they do.
+    """
     known = list(verdicts)
+    if not known:
+        return []
     confidences = {verdict.confidence for verdict in known}
     least = min(confidences) if len(confidences) > 1 else None
-    behind = dict.fromkeys(text for verdict in known for text in basis(verdict, least))
-    return (
-        [*(" ".join(filter(None, [result(one), settled_by(one)])) for one in known), " ".join(behind)]
-        if known
-        else []
-    )
+    bases = [basis(verdict, least) for verdict in known]
+    shared = [text for text in bases[0] if all(text in own for own in bases)]
+    pairs: dict[str, list[str]] = {}
+    for verdict, texts in zip(known, bases, strict=True):
+        own = " ".join(text for text in texts if text not in shared)
+        pairs.setdefault(own, []).append(f"{verdict.first} against {verdict.second}")
+    behind = [*shared, *(f"{_named(names)}: {own}" for own, names in pairs.items() if own)]
+    return [*(" ".join(filter(None, [result(one), settled_by(one)])) for one in known), " ".join(behind)]
+
+
+def _named(pairs: Sequence[str]) -> str:
+    """Return the first pairs, and how many more there are."""
+    more = counted(len(pairs) - _MAX_NAMED, "more pair")
+    return joined([*pairs[:_MAX_NAMED], *([more] if len(pairs) > _MAX_NAMED else [])])
 
 
 def as_dicts(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:

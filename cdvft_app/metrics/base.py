@@ -113,6 +113,17 @@ class TextMetric(Metric, ABC):
     ) -> Sequence[float]:
         """Return each answer's own score."""
 
+    def row_terms(
+        self, predicted: Sequence[str], expected: Sequence[str], scores: Sequence[float]
+    ) -> Numbers:
+        """Return the terms (N, k) of each row whose sums `statistic` takes; `scores` are those of `per_row`.
+
+        By default the score itself.
+        """
+        import numpy as np
+
+        return np.array(scores, np.float64)[:, None]
+
     def compute(self, predicted: Sequence[str], expected: Sequence[str], answers: AnswerFormat) -> float:
         """Return the metric of all answers together; by default the mean of the rows' scores."""
         scores = self.per_row(predicted, expected, answers)

@@ -16,10 +16,9 @@ from cdvft_app.catalog.conversations import joined
 from cdvft_app.catalog.uploaded import IMAGE
 from cdvft_app.data.answered_file import Added, Answer, Answers, rows_of
 from cdvft_app.format import counted
-from cdvft_app.judging import row_scores
 from cdvft_app.judging.judge import SIGNIFICANCE_LEVEL, Contestant, Run, band, of_mean
 from cdvft_app.judging.row_scores import RowScores
-from cdvft_app.metrics import LabelledMetric, get_metric, measure_each_text, metric_title
+from cdvft_app.metrics import LabelledMetric, TextMetric, get_metric, measure_each_text, metric_title
 from cdvft_app.results import table_score
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.results.inputs import takes_pairs
@@ -315,16 +314,22 @@ def score_of(
 ) -> Score | None:
     """Return the run's own metric over the answers whose row has a label; None without any.
 
-    `sha256` is that of the file. Two numbers a row are held.
+    `sha256` is that of the file. A few numbers a row are held, and no text.
     """
     key = run.plan.dataset.metric
     metric = get_metric(key)
     known = (one for one in answers if one.check is not None)
     errors: np.ndarray | None = None
     if not isinstance(metric, LabelledMetric):
-        scores = np.fromiter((float(one.check or 0) for one in known), np.float64)
-        found = row_scores.of_scores(scores)
-        right: np.ndarray | None = scores == 1 if metric.percent else None
+        assert isinstance(metric, TextMetric)  # as each metric of a dataset that is not labelled
+        parts = [
+            metric.row_terms([str(one.value)], [str(one.expected)], [float(one.check or 0)]) for one in known
+        ]
+        if not parts:
+            return None
+        terms = np.concatenate(parts)
+        found = RowScores(np.arange(len(terms)), terms, metric.statistic)
+        right: np.ndarray | None = terms[:, 0] == 1 if metric.percent else None
     elif metric.regression:
         pairs: np.ndarray = np.fromiter(
             ((float(one.value or 0), float(one.expected or 0)) for one in known), np.dtype((np.float64, 2))

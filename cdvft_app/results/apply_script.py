@@ -334,7 +334,7 @@ def check(answer, label):
 
 
 def score(answered):
-    return of_texts(metric, [check(*one) for one in answered])
+    return of_texts(metric, *zip(*answered), [check(*one) for one in answered])
 """
 
 LIKE_TEXT = """
@@ -347,7 +347,7 @@ def check(answer, label):
 
 
 def score(answered):
-    return of_texts(metric, [check(*one) for one in answered])
+    return of_texts(metric, *zip(*answered), [check(*one) for one in answered])
 """
 
 WRITES = """

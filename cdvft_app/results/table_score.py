@@ -58,12 +58,12 @@ def of_numbers(metric: LabelledMetric, answers: Sequence[float], labels: Sequenc
     return _judged(metric, metric.row_terms(outputs[:, None], expected), off=(mean, interval))
 
 
-def of_texts(metric: TextMetric, scores: Sequence[float]) -> str:
+def of_texts(
+    metric: TextMetric, answers: Sequence[str], labels: Sequence[str], scores: Sequence[float]
+) -> str:
     """Return the sentence on written answers with a score each; of a share a row is right with 1."""
-    import numpy as np
-
-    found = np.array(scores, np.float64)
-    return _judged(metric, found[:, None], wrong=int((found != 1).sum()) if metric.percent else None)
+    wrong = sum(one != 1 for one in scores) if metric.percent else None
+    return _judged(metric, metric.row_terms(answers, labels, scores), wrong=wrong)
 
 
 def _judged(

@@ -112,6 +112,20 @@ def test_free_text_has_chrf_beside_exact_match():
     ]
 
 
+def test_chrf_is_a_function_of_sums_over_rows_of_any_length():
+    """None, one and more letters than n-grams have; some that are repeated, and spaces of all kinds."""
+    said = ["", "a", "aab aab", "no\u2003word of it", "three", "as it is written", "no one asked"]
+    wanted = ["a", "ab", "aa baab", "as it is written", "thr", "as it\nis written", ""]
+    chrf = METRICS["chrf"]
+    terms = chrf.row_terms(said, wanted, [0.0] * 7)
+    for some in (slice(None), slice(2), slice(2, 5), slice(1)):
+        sums, expected = terms[some].sum(0), corpus_chrf(said[some], [wanted[some]]).score / 100
+        assert chrf.statistic(sums, np.array(7)) == pytest.approx(expected)
+    by_row = [sentence_chrf(one, [other]).score / 100 for one, other in zip(said, wanted, strict=True)]
+    assert chrf.statistic(terms, np.ones(7)) == pytest.approx(by_row)
+    assert chrf.row_terms([], [], []).shape == (0, 18)
+
+
 @pytest.mark.parametrize(
     "answers", [Answers("exact_match"), Answers("chrf"), Answers("exact_match", ("city",))]
 )

@@ -119,6 +119,34 @@ def test_what_is_behind_is_not_taken_however_cheap_it_is():
     assert race.advice.startswith("Take LoRA r\u00a0=\u00a08: ") and race.advice.endswith("are behind.")
 
 
+def at_rates(**wrong):
+    """Settings of LoRA that differ in the rate alone, by the rows of 100 that each has wrong."""
+    rates = zip((1e-4, 2e-4, 4e-4), wrong.items(), strict=False)
+    return [
+        race_run(
+            "lora", id=name, metric=1 - own / 100, answers=of_wrong(100, range(own)),
+            settings=RunSettings(**SETTINGS, method="lora", learning_rate=rate),
+        )
+        for rate, (name, own) in rates
+    ]  # fmt: skip
+
+
+def test_of_settings_that_train_as_many_numbers_that_which_scores_highest_is_taken():
+    for wrong in ({"low": 12, "high": 10}, {"high": 10, "low": 12}):
+        race = judged_runs(at_rates(**wrong))
+        assert race.advised.runs[0].id == "high"
+        assert race.advice.startswith(
+            f"Take {race.advised.label}: of those that train the fewest numbers none scores higher, and no "
+            "setting is shown to be better; one may be, by up to "
+        ), "not a method, where both are LoRA"
+    race = judged_runs(at_rates(worst=60, low=12, high=10))
+    (worst,) = (point.label for point in race.points.values() if point.runs[0].id == "worst")
+    assert race.advice == (
+        f"Take {race.points['high'].label}: {worst} is behind, and of the others that train the fewest "
+        "numbers none scores higher."
+    )
+
+
 def test_nothing_is_advised_where_nothing_is_known_of_chance():
     race = judged_runs([race_run(method, answers=None, rows=None) for method in ("cdvft", "lora")])
     assert race.advice == ""

@@ -9,9 +9,11 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.metrics import matthews_corrcoef
 
+from cdvft_app.judging.judge import Contestant, Pair, Run, judge
 from cdvft_app.judging.row_scores import of_folder, of_predictions, of_scores, of_wrong
+from cdvft_app.metrics import METRICS
 from cdvft_app.store import predictions
-from cdvft_app.store.predictions import Predictions
+from cdvft_app.store.predictions import Predictions, WrittenRow
 
 ROWS = np.arange(40)
 
@@ -88,6 +90,32 @@ def test_rows_and_labels_come_with_scores():
     assert of_wrong(4, [1, 3]).terms[:, 0].tolist() == [1, 0, 1, 0]
     assert of_wrong(4, []).score == 1
     assert of_predictions(Predictions(ROWS[:2], ROWS[:2], np.eye(2)), "matthews").terms.dtype == np.float64
+
+
+def test_a_verdict_on_chrf_is_about_the_chrf_of_all_rows(tmp_path):
+    """By the mean of the rows the run with two short answers right is ahead, (1 + 1 + 0) / 3 to 1 / 3.
+
+    Of all rows' n-grams it has 2 of 10 letters right and nothing longer: P = R = 0.2 / 6 = 1 / 30. The other
+    has 8 of 10 and all that is longer: (0.8 + 5) / 6 = 29 / 30.
+    """
+    expected, sides = ["a", "b", "cdefghij"], []
+    for name, written, score in (
+        ("short", ["a", "b", "zzzzzzzz"], 1 / 30),
+        ("long", ["z", "z", "cdefghij"], 29 / 30),
+    ):
+        shown = METRICS["chrf"].compute(written, expected, None)
+        of_rows = [float(one == other) for one, other in zip(written, expected, strict=True)]
+        (folder := tmp_path / name).mkdir()
+        rows = [
+            WrittenRow(row=row, prompt="", expected=right, written=text, scores={"chrf": own})
+            for row, (right, text, own) in enumerate(zip(expected, written, of_rows, strict=True))
+        ]
+        predictions.write_answers(folder, rows)
+        answers = of_folder(folder, "chrf")
+        assert answers.score == pytest.approx(shown) == pytest.approx(score)
+        sides.append(Contestant(name, (Run(0, shown, 3, answers),)))
+    (found,) = judge([Pair(sides[:1], sides[1:])], "chrf")
+    assert (found.size, found.paired) == (pytest.approx(-28 / 30), True)
 
 
 def test_answers_are_read_from_a_folder_anew_when_they_change(tmp_path):

@@ -83,13 +83,13 @@ def test_a_correlation_is_told_without_points():
 def test_what_stands_behind_verdicts_is_said_once():
     *_, behind = sentences([VERDICT, replace(VERDICT, second="FourierFT")])
     assert behind == (
-        "Each comparison is of 2 runs, not of methods: with one seed nothing is known of chance in training. "
-        "For methods it takes 5 seeds of each. Compared row by row over 1,024 rows; the brackets hold the "
-        "difference with 95\u00a0% confidence."
+        "Compared are the runs of 1 seed and 1 seed, not methods: with one seed nothing is known of chance "
+        "in training. For methods it takes 5 seeds of each. Compared row by row over 1,024 rows; the "
+        "brackets hold the difference with 95\u00a0% confidence."
     )
     assert basis(replace(VERDICT, seeds=(2, 3)))[0] == (
-        "Each comparison is of 5 runs, not of methods: for methods it takes 5 seeds of each."
-    )
+        "Compared are the runs of 2 seeds and 3 seeds, not methods: for methods it takes 5 seeds of each."
+    ), "one seed may have several runs"
     *_, of_both = sentences([VERDICT, replace(VERDICT, second="FourierFT", confidence=0.99)])
     assert of_both.count("brackets") == 1 and "with at least 95\u00a0% confidence" in of_both
     family = sentence(replace(VERDICT, family=3, confidence=1 - 0.05 / 3, about="methods", seeds=(5, 8)))
@@ -97,6 +97,34 @@ def test_what_stands_behind_verdicts_is_said_once():
     assert "with 98.3\u00a0% confidence, each for itself; 3 pairs are corrected together." in family
     many = sentence(replace(VERDICT, family=180, confidence=1 - 0.05 / 180))
     assert "with 99.972\u00a0% confidence" in many, "never rounded to certainty"
+
+
+def test_what_differs_among_verdicts_stands_behind_their_pairs():
+    """A run of FourierFT has failed, so it has four seeds beside the five of the others."""
+    methods = replace(VERDICT, about="methods", seeds=(5, 5))
+    runs = replace(VERDICT, second="FourierFT", seeds=(5, 4))
+    shared = (
+        "Compared row by row over 1,024 rows; the brackets hold the difference with 95\u00a0% confidence."
+    )
+    of_runs = (
+        "Compared are the runs of 5 seeds and 4 seeds, not methods: for methods it takes 5 seeds of each."
+    )
+    *_, behind = sentences([methods, runs])
+    assert behind == (
+        f"{shared} CDVFT against LoRA: Over 5 seeds and 5 seeds, seeds and rows together. CDVFT against "
+        f"FourierFT: {of_runs}"
+    )
+    *_, behind = sentences([methods, runs, replace(runs, first="LoRA")])
+    assert behind.endswith(f" CDVFT against FourierFT and LoRA against FourierFT: {of_runs}")
+    *_, behind = sentences([VERDICT, replace(VERDICT, second="FourierFT", chosen="other rows")])
+    assert behind.endswith(
+        "CDVFT against FourierFT: The best of several settings is chosen on half of the "
+        "rows and judged on the others."
+    ), "and nothing of the pair that has no choice"
+    *_, behind = sentences([methods, *(replace(runs, second=f"m = {m}") for m in range(5))])
+    assert (
+        f"CDVFT against m = 0, CDVFT against m = 1, CDVFT against m = 2 and 2 more pairs: {of_runs}" in behind
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,5 +159,5 @@ def test_the_page_gets_a_verdict_with_its_sentences():
         "CDVFT is ahead of LoRA by 3.0 points (1.0 to 5.0).",
         "If as seen, about 4 more seeds of each would settle it at 80\u00a0% power.",
     )
-    assert told["basis"].startswith("Each comparison is of 2 runs, not of methods")
+    assert told["basis"].startswith("Compared are the runs of 1 seed and 1 seed, not methods")
     assert (told["first"], told["p"], told["rows"]) == ("CDVFT", 0.01, 1024)

@@ -26,7 +26,7 @@ from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import inspect
 from cdvft_app.data.row_errors import RowErrors
 from cdvft_app.data.source import LIMITS
-from cdvft_app.metrics import METRICS, measure_each_text
+from cdvft_app.metrics import METRICS, measure_each_text, measure_texts
 from cdvft_app.metrics.accuracy import Accuracy
 from cdvft_app.results import apply as applying
 from cdvft_app.results import table_rows
@@ -546,6 +546,9 @@ def test_written_answers_are_judged_by_the_metric_of_the_run(runs, exported, mon
     answers = [Answer(answer, None, check, right) for answer, check, right in rows]
     told = applying.score_of(run, (), answers).sentence
     assert script["score"]([*zip(WRITTEN, EXPECTED, strict=True)]) == told
+    if metric == "chrf":
+        of_all = measure_texts(WRITTEN, EXPECTED, dataset)[metric]
+        assert told.startswith(f"chrF {of_all:.3f} "), "of all rows together, as after training"
     needed = Path("requirements.txt").read_text()
     assert ("sacrebleu==" in needed) == (metric == "chrf")
 

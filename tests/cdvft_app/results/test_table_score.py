@@ -83,8 +83,10 @@ def test_one_row_has_a_score_without_an_interval():
 
 
 def test_texts_that_are_alike_have_no_interval_unless_they_are_right_or_wrong():
-    assert table_score.of_texts(METRICS["chrf"], [0.3333] * 6) == "chrF 0.333 over 6 rows with a label."
-    told = table_score.of_texts(METRICS["exact_match"], [1.0] * 6)
+    texts = ["a c"] * 6, ["ac d"] * 6  # 2 of 2 and of 3 letters, 1 of 1 and of 2 pairs: P = 1, R = 7 / 12
+    told = table_score.of_texts(METRICS["chrf"], *texts, [0.5] * 6)
+    assert told == "chrF 0.636 over 6 rows with a label."  # 5 R / (4 + R) = 35 / 55
+    told = table_score.of_texts(METRICS["exact_match"], *texts, [1.0] * 6)
     assert "100.0\u00a0% (95 % interval" in told and told.endswith("0 are wrong.")
 
 
