@@ -19,6 +19,7 @@ from cdvft_app.judging.judge import (
     Run,
     _word,
     band,
+    exchange_bound,
     half_of,
     holm,
     judge,
@@ -124,6 +125,18 @@ def test_a_large_family_does_not_hide_what_every_resample_shows():
     better, worse = of_wrong(1000, range(0, 1000, 10)), of_wrong(1000, range(0, 1000, 2))
     found = judged(answered(better, better), answered(worse, of_wrong(1000, range(580))), family=60)
     assert found.word == "ahead" and found.p < 1e-6
+
+
+@pytest.mark.parametrize("rows", [6, 11, 14])
+def test_the_bound_of_exchanges_is_no_smaller_than_all_of_them_give(rows):
+    drawn = np.random.default_rng(rows)
+    for shift in (0.0, 0.5, 2.0):
+        one = drawn.normal(shift, 1, rows)
+        signs = 1 - 2 * ((np.arange(2**rows)[:, None] >> np.arange(rows)) & 1)
+        exact = np.mean(np.abs(signs @ one) >= abs(one.sum()) - 1e-9)
+        bound = exchange_bound([of_scores(one)], [of_scores(np.zeros(rows))])
+        assert exact <= bound == pytest.approx(2 * np.exp(-(one.sum() ** 2) / (2 * (one**2).sum())))
+    assert exchange_bound([of_scores(np.ones(4))], [of_scores(np.ones(4))]) == 1
 
 
 def test_where_the_test_alone_is_short_no_rows_are_advised():
