@@ -21,9 +21,9 @@ SENTENCES = {
     "and how sure that is cannot be told.",
     "unknown level": "No difference is shown: {first} and {second} score about the same, "
     "and how sure that is cannot be told.",
-    "runs": "Compared are the runs of {first_seeds} and {second_seeds}, not methods: for methods it takes "
+    "runs": "Runs of {first_seeds} and {second_seeds} are compared, not methods: for methods it takes "
     "{methods} of each.",
-    "one seed": "Compared are the runs of {first_seeds} and {second_seeds}, not methods: with one seed "
+    "one seed": "Runs of {first_seeds} and {second_seeds} are compared, not methods: with one seed "
     "nothing is known of chance in training. For methods it takes {methods} of each.",
     "methods": "Over {first_seeds} and {second_seeds}, seeds and rows together.",
     "same rows": "Compared row by row over {rows}",

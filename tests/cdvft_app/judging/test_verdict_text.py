@@ -83,12 +83,12 @@ def test_a_correlation_is_told_without_points():
 def test_what_stands_behind_verdicts_is_said_once():
     *_, behind = sentences([VERDICT, replace(VERDICT, second="FourierFT")])
     assert behind == (
-        "Compared are the runs of 1 seed and 1 seed, not methods: with one seed nothing is known of chance "
+        "Runs of 1 seed and 1 seed are compared, not methods: with one seed nothing is known of chance "
         "in training. For methods it takes 5 seeds of each. Compared row by row over 1,024 rows; the "
         "brackets hold the difference with 95\u00a0% confidence."
     )
     assert basis(replace(VERDICT, seeds=(2, 3)))[0] == (
-        "Compared are the runs of 2 seeds and 3 seeds, not methods: for methods it takes 5 seeds of each."
+        "Runs of 2 seeds and 3 seeds are compared, not methods: for methods it takes 5 seeds of each."
     ), "one seed may have several runs"
     *_, of_both = sentences([VERDICT, replace(VERDICT, second="FourierFT", confidence=0.99)])
     assert of_both.count("brackets") == 1 and "with at least 95\u00a0% confidence" in of_both
@@ -106,9 +106,7 @@ def test_what_differs_among_verdicts_stands_behind_their_pairs():
     shared = (
         "Compared row by row over 1,024 rows; the brackets hold the difference with 95\u00a0% confidence."
     )
-    of_runs = (
-        "Compared are the runs of 5 seeds and 4 seeds, not methods: for methods it takes 5 seeds of each."
-    )
+    of_runs = "Runs of 5 seeds and 4 seeds are compared, not methods: for methods it takes 5 seeds of each."
     *_, behind = sentences([methods, runs])
     assert behind == (
         f"{shared} CDVFT against LoRA: Over 5 seeds and 5 seeds, seeds and rows together. CDVFT against "
@@ -159,5 +157,5 @@ def test_the_page_gets_a_verdict_with_its_sentences():
         "CDVFT is ahead of LoRA by 3.0 points (1.0 to 5.0).",
         "If as seen, about 4 more seeds of each would settle it at 80\u00a0% power.",
     )
-    assert told["basis"].startswith("Compared are the runs of 1 seed and 1 seed, not methods")
+    assert told["basis"].startswith("Runs of 1 seed and 1 seed are compared, not methods")
     assert (told["first"], told["p"], told["rows"]) == ("CDVFT", 0.01, 1024)
