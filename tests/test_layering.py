@@ -48,7 +48,7 @@ APP = {
     "payloads": {"format", "store.states"},
     "progress": set(),
     "catalog": {"settings", "methods", "metrics", "cdvft"},
-    "data": {"archives", "catalog", "metrics", "settings", "store", "public"},
+    "data": {"archives", "catalog", "format", "metrics", "settings", "store", "public"},
     "shapes": {"catalog", "settings", "cdvft"},
     "store": {"archives", "settings", "methods", "events"},
     "public": {"format", "settings", "store"},
