@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from studio import Visit, axe_violations, fetched_megabytes, own_requests, server_calls, spot
+from studio import Visit, axe_violations, fetched_megabytes, own_requests, server_calls, shortcuts_taken, spot
 from visitors import MOVING, SIZE
 
 from cdvft_app import ASSETS
@@ -333,6 +333,7 @@ def test_lessons_fit_a_phone_and_break_no_rule_of_axe(visit: Visit) -> None:
     a_lesson_that_is_turned_to_begins_at_its_top(page)
     page.set_viewport_size(SIZE)
     no_lesson_breaks_a_rule_of_axe(page)
+    assert not shortcuts_taken(page.locator("main"))  # zoom and Back are the browser's
 
 
 def the_links_differ_to_the_eye(page: Page) -> None:

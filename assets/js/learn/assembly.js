@@ -1,7 +1,7 @@
 // One column becomes a matrix: it slides right, a place down at each step, and leaves itself behind. Its numbers are
 // dragged, and the matrix and its product with x follow.
 
-import { actButton, h, prefersStill, setText } from "../shared/dom.js";
+import { actButton, h, isShortcut, prefersStill, setText } from "../shared/dom.js";
 import { tell } from "../shared/events.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { CanvasView } from "../shared/canvas_view.js";
@@ -236,7 +236,7 @@ export function mount({ element, life }) {
     /** @type {Record<string, number | undefined>} */
     const places = { ArrowRight: 1, ArrowLeft: -1, Home: -D, End: D };
     const by = places[event.key];
-    if (by === undefined) return;
+    if (by === undefined || isShortcut(event)) return;
     playing = 0;
     slideTo(Math.round(picture.column) + by);
     event.preventDefault();
