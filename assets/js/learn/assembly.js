@@ -168,9 +168,8 @@ class Assembly extends CanvasView {
 /** @param {Part<null>} part */
 export function mount({ element, life }) {
   const kept = keptState(element, "values");
-  const given = fromHundredths(kept.at(0));
-  const fine = given.length === D && given.every((value) => Math.abs(value) <= 1);
-  const c = Float64Array.from(fine ? given : FIRST);
+  const given = fromHundredths(kept.at(0), D, 1),
+    c = Float64Array.from(given ?? FIRST);
   const picture = new Assembly((cell) => frame.style.setProperty("--cell", `${cell}px`));
   const said = h("p", { class: "hidden-text", role: "status" });
 
@@ -286,7 +285,7 @@ export function mount({ element, life }) {
       ),
     ]),
   );
-  if (fine) slideTo(LAST);
+  if (given) slideTo(LAST);
   else whenFirstInView(node, play);
   show();
 }

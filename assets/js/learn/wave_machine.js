@@ -248,11 +248,22 @@ export function waveMachine({ x, c, onchange, onsettle }) {
     said,
   );
   const glide = gliding(frame);
-  const go = (/** @type {ArrayLike<number>} */ to) =>
-    glide([[c, to]], (ended) => {
-      fromColumn();
-      if (ended) onsettle();
-    });
+  /**
+   * Move to another c, and another x.
+   * @param {ArrayLike<number>} toC
+   * @param {ArrayLike<number>} toX
+   */
+  const go = (toC, toX = x) =>
+    glide(
+      [
+        [c, toC],
+        [x, toX],
+      ],
+      (ended) => {
+        fromColumn();
+        if (ended) onsettle();
+      },
+    );
   draw();
   return { node: frame, column: column.node, angle: angle.node, go };
 }
