@@ -289,10 +289,30 @@ def test_the_rank_machine_shows_what_zeros_take_and_the_lesson_keeps_what_was_fo
     expect(rank_shown(part)).to_have_text("1 of 8")
     part.get_by_role("button", name="c all ones").click()
     expect(rank_shown(part)).to_have_text("1 of 8")
+    the_slider_silences_waves_of_the_c_that_stands(part)
 
     part = turn_to(page, LESSON["fft"])
     part.get_by_role("button", name="Show me without a guess").click()
     expect(part.locator(".found li:visible")).to_have_text([one.found for one in LESSON["fft"].questions])
+
+
+def the_slider_silences_waves_of_the_c_that_stands(part: Locator) -> None:
+    left = part.get_by_role("slider", name="values of FFT(c) to keep")
+    one, wave = (
+        part.get_by_role("slider", name="c 1", exact=True),
+        part.get_by_role("slider", name="FFT(c), 2 t"),
+    )
+    set_range(left, 0)
+    expect(one).to_have_attribute("aria-valuetext", "0")
+    part.get_by_role("slider", name="a₁ 2").press("ArrowRight")  # which is no other c
+    set_range(left, 8)
+    expect(one).to_have_attribute("aria-valuetext", "1")
+    expect(rank_shown(part)).to_have_text("1 of 8")
+    wave.press("End")
+    set_range(left, 4)
+    expect(wave).to_have_attribute("aria-valuetext", "8")
+    part.get_by_role("button", name="c all ones").click()
+    expect(left).to_have_attribute("aria-valuetext", "8 of 8")  # of another c
 
 
 def forced_colours_leave_data_its_own(part: Locator) -> None:
