@@ -251,7 +251,6 @@ def rank_shown(part: Locator) -> Locator:
 def test_the_rank_machine_shows_what_zeros_take_and_the_lesson_keeps_what_was_found(visit: Visit) -> None:
     """By pointer, keyboard and address: zeros of a diagonal, of FFT(c), and a state that a link keeps."""
     page, part = opened(visit, "rank")
-    forced_colours_leave_data_its_own(part)
     expect(rank_shown(part)).to_have_text("?")
     found, questions = part.locator(".found li:visible"), LESSON["rank"].questions
     expect(found).to_have_count(0)
@@ -290,10 +289,13 @@ def test_the_rank_machine_shows_what_zeros_take_and_the_lesson_keeps_what_was_fo
     part.get_by_role("button", name="c all ones").click()
     expect(rank_shown(part)).to_have_text("1 of 8")
     the_slider_silences_waves_of_the_c_that_stands(part)
+    forced_colours_leave_data_its_own(part, ".vector-bars .bar-fill", ".sigma .bar-fill", ".signs .positive")
 
     part = turn_to(page, LESSON["fft"])
     part.get_by_role("button", name="Show me without a guess").click()
     expect(part.locator(".found li:visible")).to_have_text([one.found for one in LESSON["fft"].questions])
+    part.get_by_role("slider", name="multiplications").press("ArrowRight")
+    forced_colours_leave_data_its_own(part, ".hand-cell.done", ".waves .doubling-bar")
 
 
 def the_slider_silences_waves_of_the_c_that_stands(part: Locator) -> None:
@@ -315,11 +317,15 @@ def the_slider_silences_waves_of_the_c_that_stands(part: Locator) -> None:
     expect(left).to_have_attribute("aria-valuetext", "8 of 8")  # of another c
 
 
-def forced_colours_leave_data_its_own(part: Locator) -> None:
+def forced_colours_leave_data_its_own(part: Locator, *data: str) -> None:
+    seen = [part.locator(f"{one}:visible").first for one in data]
+    look = "(one) => getComputedStyle(one).backgroundColor"
+    before = [one.evaluate(look) for one in seen]
     part.page.emulate_media(forced_colors="active")
-    fill = "(bar) => getComputedStyle(bar).backgroundColor"
     assert part.page.evaluate("() => matchMedia('(forced-colors: active)').matches")
-    assert part.locator(".bar-fill").first.evaluate(fill) == "rgb(117, 89, 181)"  # of positive numbers
+    assert [one.evaluate(look) for one in seen] == before
+    for track in part.locator(".bar-track:visible").all():
+        expect(track).to_have_css("border-top-width", "1px")
     part.page.emulate_media(forced_colors="none")
 
 
