@@ -184,9 +184,11 @@ def test_machines_are_moved_by_hand_and_keyboard_and_tasks_are_done_on_them(visi
             bar.press("ArrowRight" if value < 1 else "ArrowLeft")
         expect(bar).to_have_attribute("aria-valuetext", "1")
     expect(feedback).to_contain_text("Yes. All values of FFT(c) are 1")
-    for question in LESSON["fft"].questions[1:]:
-        part.get_by_role("button", name="Next").click()
-        predict(part, question, right=True)
+    part.get_by_role("button", name="Next").click()
+    predict(part, QUESTION["fft-eight"], right=True)
+    part.get_by_role("button", name="Next").click()
+    answers_are_looked_through_by_keys_before_one_is_given(part)
+    predict(part, QUESTION["fft"], right=True)
     part.get_by_role("button", name="Multiply").click()
     expect(part.locator(".hand-said")).to_contain_text("Both come to")
     waves_that_were_dragged_are_kept(part)
@@ -231,6 +233,36 @@ def waves_are_moved(part: Locator) -> None:
         places = {"source_position": spot(waves, *start), "target_position": spot(waves, *end)}
         changes(lambda places=places: waves.drag_to(waves, **places))
     expect(said).to_have_text("Their sum, x")
+
+
+def answers_are_looked_through_by_keys_before_one_is_given(part: Locator) -> None:
+    """Arrow keys choose, and nothing more; See, Enter, the space bar and a pointer predict."""
+    page, (answers, feedback) = (
+        part.page,
+        (part.locator(f".question:visible {one}") for one in ("input", ".feedback")),
+    )
+    see, before = part.locator(".question:visible").get_by_role("button", name="See"), part.page.url
+    right = QUESTION["fft"].right
+    answers.nth((right + 1) % answers.count()).focus()
+    expect(see).to_be_hidden()  # a pointer needs no more than the answer
+    for step in range(2, 2 + answers.count()):
+        page.keyboard.press("ArrowDown")
+        expect(answers.nth((right + step) % answers.count())).to_be_checked()
+        expect(feedback).to_be_empty()
+    assert page.url == before
+    page.keyboard.press("Tab")
+    expect(see).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(feedback).to_contain_text("Not quite. ")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("ArrowUp")  # to the right one
+    expect(answers.nth(right)).to_be_checked()
+    expect(feedback).to_contain_text("Not quite. ")
+    page.keyboard.press("Space")
+    expect(feedback).to_contain_text("Yes. ")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(feedback).to_contain_text("Not quite. ")
 
 
 def waves_that_were_dragged_are_kept(part: Locator) -> None:
