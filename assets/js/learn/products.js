@@ -81,7 +81,7 @@ export function mount({ element, props, server, life }) {
 
   async function measure() {
     button.disabled = true;
-    setText(said, "Measuring both ways at nine lengths …");
+    setText(said, "Measuring both ways, at one length after the other …");
     const { answer, problem } = await outcomeOf(server.crossover({}));
     button.disabled = false;
     setText(said, answer?.sentence ?? problem);
