@@ -116,6 +116,22 @@ def spot(area: Locator, x: float, y: float = 0.5) -> Position:
     return {"x": x * box["width"], "y": y * box["height"]}
 
 
+def shortcuts_taken(part: Locator) -> list[str]:
+    """Keys that something in the part keeps from the browser while Ctrl, Alt or Cmd is held."""
+    return part.evaluate(
+        """(part) => {
+          const arrows = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"];
+          const keys = [...arrows, "Home", "End", "Delete", ..."0+- "];
+          const press = { bubbles: true, cancelable: true };
+          return [...part.querySelectorAll("[tabindex]")].flatMap((one) =>
+            ["ctrlKey", "altKey", "metaKey"].flatMap((held) => keys
+              .map((key) => new KeyboardEvent("keydown", { key, [held]: true, ...press }))
+              .filter((event) => !one.dispatchEvent(event))
+              .map(({ key }) => `${one.getAttribute("aria-label")}: ${held} ${key}`)));
+        }"""
+    )
+
+
 def two_frames(page: Page) -> None:
     """Until what the page has been told is drawn."""
     page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
-from studio import Visit, axe_violations, two_frames
+from studio import Visit, axe_violations, shortcuts_taken, two_frames
 from visitors import MOVING
 from waiting import wait_for
 
@@ -221,6 +221,7 @@ def a_drawing_by_keys_and_by_mouse_is_fitted(page: Page) -> None:
     fit(page, "Not fitted")
     expect(page.locator(VERDICT)).to_contain_text("Nothing is drawn yet")
     pad, said = page.locator(".pad"), page.locator(".pad-tools [role=status]")
+    assert not shortcuts_taken(page.locator(".pad-place"))  # zoom and Back are the browser's
     pad.focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press(" ")

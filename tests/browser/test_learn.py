@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from studio import Visit, axe_violations, fetched_megabytes, own_requests, server_calls, spot
+from studio import Visit, axe_violations, fetched_megabytes, own_requests, server_calls, shortcuts_taken, spot
 from visitors import MOVING, SIZE
 
 from cdvft_app import ASSETS
@@ -131,6 +131,10 @@ def a_lesson_stands_alone_works_without_its_server_and_prints_on_a_sheet(page: P
         page.context.set_offline(False)
 
 
+MOVED_BY_PREDICTIONS = {"reach": "2", "blocks": "4", "breaking": "16~6~2"}
+"""Places on sliders, as the address keeps them: m = 2, p = 8, and 7 bits at a rate of 0.15."""
+
+
 def answer_all(page: Page, part: Locator, lesson: Lesson) -> None:
     for place, question in enumerate(lesson.questions, 1):
         feedback = part.locator(".question:visible .feedback")
@@ -149,6 +153,8 @@ def answer_all(page: Page, part: Locator, lesson: Lesson) -> None:
     if not isinstance(lesson.questions[-1], Task):
         expect(page.locator("#lessons a[aria-current]")).to_have_class("answered")
     expect(page).to_have_url(re.compile(rf"lesson={lesson.key}&(values=[^&]*&)?answer=[-\d]+"))
+    if lesson.key in MOVED_BY_PREDICTIONS:
+        expect(page).to_have_url(re.compile(f"[?&]values={MOVED_BY_PREDICTIONS[lesson.key]}(&|$)"))
 
 
 def test_machines_are_moved_by_hand_and_keyboard_and_tasks_are_done_on_them(visit: Visit) -> None:
@@ -178,11 +184,14 @@ def test_machines_are_moved_by_hand_and_keyboard_and_tasks_are_done_on_them(visi
             bar.press("ArrowRight" if value < 1 else "ArrowLeft")
         expect(bar).to_have_attribute("aria-valuetext", "1")
     expect(feedback).to_contain_text("Yes. All values of FFT(c) are 1")
-    for question in LESSON["fft"].questions[1:]:
-        part.get_by_role("button", name="Next").click()
-        predict(part, question, right=True)
+    part.get_by_role("button", name="Next").click()
+    predict(part, QUESTION["fft-eight"], right=True)
+    part.get_by_role("button", name="Next").click()
+    answers_are_looked_through_by_keys_before_one_is_given(part)
+    predict(part, QUESTION["fft"], right=True)
     part.get_by_role("button", name="Multiply").click()
     expect(part.locator(".hand-said")).to_contain_text("Both come to")
+    waves_that_were_dragged_are_kept(part)
 
     part = turn_to(page, LESSON["start"])
     part.get_by_role("checkbox", name="c₂ = 0").check()
@@ -226,6 +235,47 @@ def waves_are_moved(part: Locator) -> None:
     expect(said).to_have_text("Their sum, x")
 
 
+def answers_are_looked_through_by_keys_before_one_is_given(part: Locator) -> None:
+    """Arrow keys choose, and nothing more; See, Enter, the space bar and a pointer predict."""
+    page, (answers, feedback) = (
+        part.page,
+        (part.locator(f".question:visible {one}") for one in ("input", ".feedback")),
+    )
+    see, before = part.locator(".question:visible").get_by_role("button", name="See"), part.page.url
+    right = QUESTION["fft"].right
+    answers.nth((right + 1) % answers.count()).focus()
+    expect(see).to_be_hidden()  # a pointer needs no more than the answer
+    for step in range(2, 2 + answers.count()):
+        page.keyboard.press("ArrowDown")
+        expect(answers.nth((right + step) % answers.count())).to_be_checked()
+        expect(feedback).to_be_empty()
+    assert page.url == before
+    page.keyboard.press("Tab")
+    expect(see).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(feedback).to_contain_text("Not quite. ")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("ArrowUp")  # to the right one
+    expect(answers.nth(right)).to_be_checked()
+    expect(feedback).to_contain_text("Not quite. ")
+    page.keyboard.press("Space")
+    expect(feedback).to_contain_text("Yes. ")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(feedback).to_contain_text("Not quite. ")
+
+
+def waves_that_were_dragged_are_kept(part: Locator) -> None:
+    expect(part.page).to_have_url(re.compile("values=64"))  # multiplications by hand
+    before = part.page.url
+    part.page.reload()
+    expect(part.get_by_role("slider", name="FFT(c), alternating")).to_have_attribute("aria-valuetext", "1")
+    expect(part.locator(".hand-said")).to_contain_text("Both come to")
+    part.locator(".wave-stack").first.press("ArrowDown")  # which keeps x as it stands now
+    expect(part.locator(".wave-machine [role=status]")).to_have_text("The wave 1 turn")
+    assert part.page.url == before
+
+
 def rank_shown(part: Locator) -> Locator:
     return part.locator(".machine-matrix dd").first
 
@@ -233,7 +283,6 @@ def rank_shown(part: Locator) -> Locator:
 def test_the_rank_machine_shows_what_zeros_take_and_the_lesson_keeps_what_was_found(visit: Visit) -> None:
     """By pointer, keyboard and address: zeros of a diagonal, of FFT(c), and a state that a link keeps."""
     page, part = opened(visit, "rank")
-    forced_colours_leave_data_its_own(part)
     expect(rank_shown(part)).to_have_text("?")
     found, questions = part.locator(".found li:visible"), LESSON["rank"].questions
     expect(found).to_have_count(0)
@@ -271,17 +320,44 @@ def test_the_rank_machine_shows_what_zeros_take_and_the_lesson_keeps_what_was_fo
     expect(rank_shown(part)).to_have_text("1 of 8")
     part.get_by_role("button", name="c all ones").click()
     expect(rank_shown(part)).to_have_text("1 of 8")
+    the_slider_silences_waves_of_the_c_that_stands(part)
+    forced_colours_leave_data_its_own(part, ".vector-bars .bar-fill", ".sigma .bar-fill", ".signs .positive")
 
     part = turn_to(page, LESSON["fft"])
     part.get_by_role("button", name="Show me without a guess").click()
     expect(part.locator(".found li:visible")).to_have_text([one.found for one in LESSON["fft"].questions])
+    part.get_by_role("slider", name="multiplications").press("ArrowRight")
+    forced_colours_leave_data_its_own(part, ".hand-cell.done", ".waves .doubling-bar")
 
 
-def forced_colours_leave_data_its_own(part: Locator) -> None:
+def the_slider_silences_waves_of_the_c_that_stands(part: Locator) -> None:
+    left = part.get_by_role("slider", name="values of FFT(c) to keep")
+    one, wave = (
+        part.get_by_role("slider", name="c 1", exact=True),
+        part.get_by_role("slider", name="FFT(c), 2 t"),
+    )
+    set_range(left, 0)
+    expect(one).to_have_attribute("aria-valuetext", "0")
+    part.get_by_role("slider", name="a₁ 2").press("ArrowRight")  # which is no other c
+    set_range(left, 8)
+    expect(one).to_have_attribute("aria-valuetext", "1")
+    expect(rank_shown(part)).to_have_text("1 of 8")
+    wave.press("End")
+    set_range(left, 4)
+    expect(wave).to_have_attribute("aria-valuetext", "8")
+    part.get_by_role("button", name="c all ones").click()
+    expect(left).to_have_attribute("aria-valuetext", "8 of 8")  # of another c
+
+
+def forced_colours_leave_data_its_own(part: Locator, *data: str) -> None:
+    seen = [part.locator(f"{one}:visible").first for one in data]
+    look = "(one) => getComputedStyle(one).backgroundColor"
+    before = [one.evaluate(look) for one in seen]
     part.page.emulate_media(forced_colors="active")
-    fill = "(bar) => getComputedStyle(bar).backgroundColor"
     assert part.page.evaluate("() => matchMedia('(forced-colors: active)').matches")
-    assert part.locator(".bar-fill").first.evaluate(fill) == "rgb(117, 89, 181)"  # of positive numbers
+    assert [one.evaluate(look) for one in seen] == before
+    for track in part.locator(".bar-track:visible").all():
+        expect(track).to_have_css("border-top-width", "1px")
     part.page.emulate_media(forced_colors="none")
 
 
@@ -333,6 +409,7 @@ def test_lessons_fit_a_phone_and_break_no_rule_of_axe(visit: Visit) -> None:
     a_lesson_that_is_turned_to_begins_at_its_top(page)
     page.set_viewport_size(SIZE)
     no_lesson_breaks_a_rule_of_axe(page)
+    assert not shortcuts_taken(page.locator("main"))  # zoom and Back are the browser's
 
 
 def the_links_differ_to_the_eye(page: Page) -> None:

@@ -14,7 +14,14 @@ import {
   waves,
   wavesLeft,
 } from "../../assets/js/learn/machine.js";
-import { ABOUT, decoded, encoded, generic } from "../../assets/js/learn/machine_states.js";
+import {
+  ABOUT,
+  decoded,
+  encoded,
+  fromWavesText,
+  generic,
+  wavesText,
+} from "../../assets/js/learn/machine_states.js";
 import { assertClose, entries, irregular } from "./numbers.js";
 
 // Written by tests/cdvft_app/lessons/test_rank_machine.py: what cdvft computes.
@@ -131,4 +138,11 @@ test("an address that holds no vectors is refused", () => {
     [a1.replace("67", "999"), wave, a3],
   ])
     assert.equal(decoded(texts), null);
+});
+
+test("an address keeps a c by its waves, and none that is no such", () => {
+  for (const c of [ones(8), irregular(8, 4), onlyWaves(irregular(8, 4), [0, 3])])
+    assertClose(fromWavesText(wavesText(c)), c, 0.02);
+  for (const text of ["", "1.2", wavesText(ones(8)) + "x", wavesText(ones(8)) + ".0"])
+    assert.equal(fromWavesText(text), null);
 });

@@ -1,7 +1,7 @@
 // One column becomes a matrix: it slides right, a place down at each step, and leaves itself behind. Its numbers are
 // dragged, and the matrix and its product with x follow.
 
-import { actButton, h, prefersStill, setText } from "../shared/dom.js";
+import { actButton, h, isShortcut, prefersStill, setText } from "../shared/dom.js";
 import { tell } from "../shared/events.js";
 import { circulantTimes } from "../shared/circulant.js";
 import { CanvasView } from "../shared/canvas_view.js";
@@ -168,9 +168,8 @@ class Assembly extends CanvasView {
 /** @param {Part<null>} part */
 export function mount({ element, life }) {
   const kept = keptState(element, "values");
-  const given = fromHundredths(kept.at(0));
-  const fine = given.length === D && given.every((value) => Math.abs(value) <= 1);
-  const c = Float64Array.from(fine ? given : FIRST);
+  const given = fromHundredths(kept.at(0), D, 1),
+    c = Float64Array.from(given ?? FIRST);
   const picture = new Assembly((cell) => frame.style.setProperty("--cell", `${cell}px`));
   const said = h("p", { class: "hidden-text", role: "status" });
 
@@ -236,7 +235,7 @@ export function mount({ element, life }) {
     /** @type {Record<string, number | undefined>} */
     const places = { ArrowRight: 1, ArrowLeft: -1, Home: -D, End: D };
     const by = places[event.key];
-    if (by === undefined) return;
+    if (by === undefined || isShortcut(event)) return;
     playing = 0;
     slideTo(Math.round(picture.column) + by);
     event.preventDefault();
@@ -286,7 +285,7 @@ export function mount({ element, life }) {
       ),
     ]),
   );
-  if (fine) slideTo(LAST);
+  if (given) slideTo(LAST);
   else whenFirstInView(node, play);
   show();
 }

@@ -9,7 +9,7 @@ import { table } from "../shared/table.js";
 import { work } from "./by_hand.js";
 import { entriesOf, nearestBlocks, relativeError, scaledBlocks, scaledExample } from "./fits.js";
 import { keptState } from "./kept_state.js";
-import { numbers, panel, renderLesson, setSlider, signs, slider, stage } from "./parts.js";
+import { numbers, panel, renderLesson, settleSlider, signs, slider, stage } from "./parts.js";
 import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
 import { normals } from "./random.js";
 import { oneAFrame } from "./tween.js";
@@ -247,7 +247,7 @@ export function mount({ element, props, life }) {
     oninput: follow,
     onchange: (at) => kept.set(0, at),
   });
-  onPrediction(element, life, () => setSlider(dial, SIZES.indexOf(8))); // what the question asks about
+  onPrediction(element, life, () => settleSlider(dial, SIZES.indexOf(8))); // what the question asks about
   renderLesson(
     element,
     dial,

@@ -8,7 +8,7 @@ import { LinePlot } from "../shared/line_plot.js";
 import { table } from "../shared/table.js";
 import { whenFirstInView } from "../shared/shown.js";
 import { keptState } from "./kept_state.js";
-import { numbers, panel, renderLesson, setSlider, slider, stage } from "./parts.js";
+import { numbers, panel, renderLesson, settleSlider, slider, stage } from "./parts.js";
 import { normals } from "./random.js";
 import { afterwards, onPrediction, whenRevealed } from "./revealing.js";
 import { roundedProduct, roundedRows } from "./rounding.js";
@@ -180,8 +180,8 @@ export function mount({ element, life }) {
     onchange: () => kept.set(1, place, m),
   });
   onPrediction(element, life, (key) => {
-    if (key === "breaking-rate") setSlider(rate, RATES.indexOf(0.15));
-    else setSlider(digits, BITS - 7);
+    if (key === "breaking-rate") settleSlider(rate, RATES.indexOf(0.15));
+    else settleSlider(digits, BITS - 7);
   });
   const digits = slider({
     label: "bits after the point",

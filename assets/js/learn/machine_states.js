@@ -49,20 +49,39 @@ export const ABOUT = {
 export const hundredths = (values) => Array.from(values, (value) => Math.round(100 * value)).join(".");
 
 /**
- * The numbers of such a text; NaN where it has none.
+ * The numbers of such a text, or null where these are not so many, or one is larger than a limit.
  * @param {string} text
+ * @param {number} many
+ * @param {number} limit
  */
-export const fromHundredths = (text) =>
-  Float64Array.from(text.split("."), (part) => Number(part || NaN) / 100);
+export function fromHundredths(text, many, limit) {
+  const values = Float64Array.from(text.split("."), (part) => Number(part || NaN) / 100);
+  return values.length === many && values.every((value) => Math.abs(value) <= limit) ? values : null;
+}
 
 /**
- * Three texts: a1, c's waves (so that silenced ones stay so), a3.
+ * c as the text of its waves, so that silenced ones stay so.
+ * @param {Float64Array} c
+ */
+export function wavesText(c) {
+  const { size, angle } = waves(c);
+  return hundredths([...size, ...angle]);
+}
+
+/**
+ * The c of such a text, or null where it is none.
+ * @param {string} text
+ */
+export function fromWavesText(text) {
+  const both = fromHundredths(text, 2 * HALF, 360);
+  return both && fromWaves({ size: both.slice(0, HALF), angle: both.slice(HALF) });
+}
+
+/**
+ * Three texts: a1, c's waves, a3.
  * @param {Vectors} vectors
  */
-export function encoded({ a1, c, a3 }) {
-  const { size, angle } = waves(c);
-  return [hundredths(a1), hundredths([...size, ...angle]), hundredths(a3)];
-}
+export const encoded = ({ a1, c, a3 }) => [hundredths(a1), wavesText(c), hundredths(a3)];
 
 /**
  * The vectors of three such texts, or null where they are none.
@@ -70,13 +89,7 @@ export function encoded({ a1, c, a3 }) {
  * @returns {Vectors | null}
  */
 export function decoded(texts) {
-  const lengths = [D, 2 * HALF, D],
-    limits = [LIMIT, 360, LIMIT];
-  const read = texts.map(fromHundredths);
-  const fine = read.every(
-    (values, at) => values.length === lengths[at] && values.every((value) => Math.abs(value) <= limits[at]),
-  );
-  if (!fine) return null;
-  const [a1, both, a3] = read;
-  return { a1, c: fromWaves({ size: both.slice(0, HALF), angle: both.slice(HALF) }), a3 };
+  const [a1, a3] = [texts[0], texts[2]].map((text) => fromHundredths(text, D, LIMIT)),
+    c = fromWavesText(texts[1]);
+  return a1 && c && a3 ? { a1, c, a3 } : null;
 }

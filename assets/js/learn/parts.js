@@ -70,6 +70,16 @@ export function setSlider(dial, value) {
 }
 
 /**
+ * The same, and let go of it there, so that it is kept.
+ * @param {HTMLElement} dial
+ * @param {number} value
+ */
+export function settleSlider(dial, value) {
+  setSlider(dial, value);
+  find(dial, "input").dispatchEvent(new Event("change"));
+}
+
+/**
  * Numbers under a picture: `set([[value, meaning], ...])`, the values large. Those that answer the question of the lesson
  * in which `answering` stands are question marks until somebody has predicted.
  * @param {Element} [answering]

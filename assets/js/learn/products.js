@@ -10,6 +10,7 @@ import { multiplications, work } from "./by_hand.js";
 import { handCalculation, MAX_PRODUCTS } from "./hand_calculation.js";
 import { keptState } from "./kept_state.js";
 import { D, fromWaves, unit } from "./machine.js";
+import { fromHundredths, fromWavesText, hundredths, wavesText } from "./machine_states.js";
 import { numbers, panel, renderLesson, slider, stage } from "./parts.js";
 import { afterwards, onPrediction } from "./revealing.js";
 import { FIRST, waveMachine } from "./wave_machine.js";
@@ -18,6 +19,7 @@ import { FIRST, waveMachine } from "./wave_machine.js";
 /** @import { Crossover, ProductsFixed, Servers } from "../payloads.js" */
 
 const SIZES = [16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096];
+const LARGEST = 20; // number of x that a link may hold: more than hands make of one
 
 /** @param {Part<null, ProductsFixed, Servers["learn/products"]>} part */
 export function mount({ element, props, server, life }) {
@@ -79,7 +81,7 @@ export function mount({ element, props, server, life }) {
 
   async function measure() {
     button.disabled = true;
-    setText(said, "Measuring both ways at nine lengths …");
+    setText(said, "Measuring both ways, at one length after the other …");
     const { answer, problem } = await outcomeOf(server.crossover({}));
     button.disabled = false;
     setText(said, answer?.sentence ?? problem);
@@ -101,15 +103,16 @@ export function mount({ element, props, server, life }) {
   }
 
   const first = kept.number(1, SIZES.indexOf(768), 0, SIZES.length - 1);
-  const c = fromWaves({ size: FIRST.sizes, angle: new Float64Array(FIRST.sizes.length) }),
-    start = c.slice();
+  const start = fromWaves({ size: FIRST.sizes, angle: new Float64Array(FIRST.sizes.length) }),
+    x = Float64Array.from(fromHundredths(kept.at(2), D, LARGEST) ?? FIRST.x),
+    c = fromWavesText(kept.at(3)) ?? start.slice();
   const machine = waveMachine({
-    x: Float64Array.from(FIRST.x),
+    x,
     c,
     onchange: () => {
       if (c.every((value, k) => Math.abs(value - (k ? 0 : 1)) < 1e-9)) tell("task-reached", "fft-one");
     },
-    onsettle: () => {},
+    onsettle: () => kept.set(2, hundredths(x), wavesText(c)),
   });
   onPrediction(element, life, (key) => key === "fft-one" && machine.go(unit(0)));
   /**
@@ -125,7 +128,7 @@ export function mount({ element, props, server, life }) {
       h(
         "div",
         { class: "act-row presets" },
-        preset("As at first", start),
+        actButton("As at first", () => machine.go(start, FIRST.x)),
         preset("Zero", new Float64Array(D)),
         preset("c = (1, 0, …, 0)", unit(0)),
         preset("A shift", unit(2)),

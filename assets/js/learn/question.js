@@ -1,7 +1,7 @@
 // A lesson's questions, one after the other. Each is answered by a prediction: a choice, a number on a scale, or a state
 // to which the machine is brought. Then it gets its reply, and the machine shows what happens.
 
-import { actButton, button, find, h, setText } from "../shared/dom.js";
+import { actButton, button, find, h, isShortcut, setText } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
 import { count } from "../shared/format.js";
 import { whenShown } from "../shared/shown.js";
@@ -32,14 +32,43 @@ const choice = ({ key, answers, right }) => ({
   most: answers.length,
   graded: (given) => ({ right: given - 1 === right, text: answers[given - 1][1] }),
   controls(predict) {
+    let last = 0, // what was predicted, 0: nothing
+      looking = false; // while an arrow key is down, which checks the answers that it passes
+    const set = (/** @type {number} */ given) => {
+      inputs[given - 1].checked = true;
+      last = given;
+    };
+    const give = (/** @type {number} */ given) => {
+      if (given === last) return;
+      set(given);
+      predict(given);
+    };
+    const see = actButton("See", () => give(inputs.findIndex(({ checked }) => checked) + 1), {
+      class: "act see",
+      hidden: true,
+    });
     const inputs = answers.map((_, at) =>
-      h("input", { type: "radio", name: `question-${key}`, value: at, onchange: () => predict(at + 1) }),
+      h("input", {
+        type: "radio",
+        name: `question-${key}`,
+        value: at,
+        onclick: () => {
+          if (looking) see.hidden = false;
+          else give(at + 1);
+        },
+        onkeydown: (event) => {
+          looking = event.key.startsWith("Arrow");
+          // The space bar clicks no answer that is checked already.
+          if ((event.key === "Enter" || event.key === " ") && !isShortcut(event)) give(at + 1);
+        },
+        onkeyup: () => {
+          looking = false;
+        },
+      }),
     );
     return {
-      nodes: answers.map(([text], at) => h("label", {}, inputs[at], h("span", {}, text))),
-      set: (given) => {
-        inputs[given - 1].checked = true;
-      },
+      nodes: [...answers.map(([text], at) => h("label", {}, inputs[at], h("span", {}, text))), see],
+      set,
     };
   },
 });

@@ -8,7 +8,7 @@ import { keptState } from "./kept_state.js";
 import { D, matrixOf, measure, onlyWaves, unit, wavesLeft } from "./machine.js";
 import { CAPTIONS, machineBars, NAMES, twoDigits } from "./machine_bars.js";
 import { ABOUT, decoded, encoded, generic, ORDER } from "./machine_states.js";
-import { numbers, panel, renderLesson, signs, slider, stage } from "./parts.js";
+import { numbers, panel, renderLesson, setSlider, signs, slider, stage } from "./parts.js";
 import { afterwards, lessonOf, onPrediction } from "./revealing.js";
 import { singularView } from "./singular_view.js";
 import { gliding } from "./tween.js";
@@ -54,10 +54,30 @@ export function mount({ element, life }) {
     point(picture.cursor ?? { i: 3, j: 1 });
   };
   const keep = () => kept.set(0, ...encoded(vectors));
+  let whole = vectors.c.slice(); // the c of which the slider silences waves
+  const left = slider({
+    label: "values of FFT(c) to keep",
+    min: 0,
+    max: D,
+    value: D,
+    valueText: (many) => `${many} of ${D}`,
+    oninput: (many) => {
+      vectors.c.set(onlyWaves(whole, wavesLeft(many)));
+      draw();
+      show();
+    },
+    onchange: keep,
+  });
+  /** Let the slider begin anew, from the c that stands. */
+  const begin = () => {
+    whole = vectors.c.slice();
+    setSlider(left, D);
+  };
   const { bars, size, angle, draw, mark } = machineBars({
     vectors,
     onchange: show,
     onsettle: (name, k) => {
+      if (name === undefined || name === "c") begin();
       keep();
       if (name !== undefined && k !== undefined) scale(name, k);
     },
@@ -104,7 +124,9 @@ export function mount({ element, life }) {
       (ended) => {
         draw();
         show();
-        if (ended) keep();
+        if (!ended) return;
+        if (to.c) begin();
+        keep();
       },
     );
   onPrediction(element, life, (key) => {
@@ -140,19 +162,7 @@ export function mount({ element, life }) {
       panel("FFT(c): how much each wave is scaled. c is real, so k and 8 − k go together.", size.node).node,
       panel("… and by what angle the pairs are moved", angle.node).node,
     ),
-    slider({
-      label: "values of FFT(c) to keep",
-      min: 0,
-      max: D,
-      value: D,
-      valueText: (left) => `${left} of ${D}`,
-      oninput: (left) => {
-        vectors.c.set(onlyWaves(generic().c, wavesLeft(left)));
-        draw();
-        show();
-      },
-      onchange: keep,
-    }),
+    left,
     player.node,
   ]);
   renderLesson(

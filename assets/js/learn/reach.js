@@ -8,7 +8,7 @@ import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { table } from "../shared/table.js";
 import { keptState } from "./kept_state.js";
-import { numbers, panel, renderLesson, setSlider, signs, slider, stage } from "./parts.js";
+import { numbers, panel, renderLesson, settleSlider, signs, slider, stage } from "./parts.js";
 import { afterwards, onPrediction } from "./revealing.js";
 import { bestOfRank } from "./singular.js";
 
@@ -169,7 +169,7 @@ export function mount({ element, props, life }) {
   onPrediction(element, life, (key) => {
     if (key !== ABOUT_RANDOM) return;
     /** @type {HTMLInputElement | null} */ (choice.querySelector("[value=gaussian]"))?.click();
-    setSlider(dial, 2);
+    settleSlider(dial, 2);
   });
   renderLesson(
     element,

@@ -1,6 +1,6 @@
 // Numbers to drag: horizontal bars from zero; keys work too, and 0 or a double click makes a number zero.
 
-import { h, setText } from "../shared/dom.js";
+import { h, isShortcut, setText } from "../shared/dom.js";
 import { short } from "../shared/format.js";
 
 const SNAP = 0.04; // of the range: so near to one of `snaps`, a dragged number becomes that one
@@ -129,6 +129,7 @@ export function vectorBars({
     const { low, high } = given[k];
     bar.addEventListener("focus", () => onpoint(k));
     bar.addEventListener("keydown", (event) => {
+      if (isShortcut(event)) return;
       const step = (event.shiftKey ? 0.125 : 0.025) * (high - low);
       /** @type {Record<string, number | undefined>} */
       const wanted = {

@@ -1,7 +1,7 @@
 // A signal pulled apart into its waves, each scaled and moved by FFT(c), and summed again. Waves, signal, FFT(c) and c are
 // all dragged.
 
-import { h, setText } from "../shared/dom.js";
+import { h, isShortcut, setText } from "../shared/dom.js";
 import { irfft, rfft, times } from "../shared/fft.js";
 import { CanvasView } from "../shared/canvas_view.js";
 import { dot, stroke } from "../shared/line_drawing.js";
@@ -218,6 +218,7 @@ export function waveMachine({ x, c, onchange, onsettle }) {
   node.addEventListener("pointerup", drop);
   node.addEventListener("pointercancel", drop);
   node.addEventListener("keydown", (event) => {
+    if (isShortcut(event)) return;
     const chosen = before.chosen ?? 0;
     /** @type {Record<string, (() => void) | undefined>} */
     const acts = {
@@ -247,11 +248,22 @@ export function waveMachine({ x, c, onchange, onsettle }) {
     said,
   );
   const glide = gliding(frame);
-  const go = (/** @type {ArrayLike<number>} */ to) =>
-    glide([[c, to]], (ended) => {
-      fromColumn();
-      if (ended) onsettle();
-    });
+  /**
+   * Move to another c, and another x.
+   * @param {ArrayLike<number>} toC
+   * @param {ArrayLike<number>} toX
+   */
+  const go = (toC, toX = x) =>
+    glide(
+      [
+        [c, toC],
+        [x, toX],
+      ],
+      (ended) => {
+        fromColumn();
+        if (ended) onsettle();
+      },
+    );
   draw();
   return { node: frame, column: column.node, angle: angle.node, go };
 }

@@ -137,6 +137,12 @@ export function setOptions(list, choices, chosen) {
   if (choices.some(([value]) => value === chosen)) list.value = String(chosen);
 }
 
+/**
+ * Whether a key is pressed with one that makes it the browser's: zoom, Back and their like, which no part may take.
+ * @param {KeyboardEvent} event
+ */
+export const isShortcut = ({ ctrlKey, altKey, metaKey }) => ctrlKey || altKey || metaKey;
+
 /** Whether the visitor prefers reduced motion. */
 export const prefersStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 

@@ -3,7 +3,7 @@
 // Its entries are computed when they are drawn (see circulant.js), so that 768 x 768 redraws in a few milliseconds and 4096 x 4096 does not need its 64 MB.
 // Mouse: drag to pan, double click to zoom in, Ctrl and wheel (or pinch). Keys: arrows, + - 0, Escape.
 
-import { context2d } from "./dom.js";
+import { context2d, isShortcut } from "./dom.js";
 import { ARROWS, CanvasView } from "./canvas_view.js";
 import { paint, ramp } from "./colors.js";
 import { every } from "./sampling.js";
@@ -271,7 +271,7 @@ export class Heatmap extends CanvasView {
       { passive: false },
     );
     node.addEventListener("keydown", (event) => {
-      if (!this.matrix) return;
+      if (!this.matrix || isShortcut(event)) return;
       const move = ARROWS[event.key];
       if (move) {
         const stride = event.shiftKey ? Math.max(1, Math.round(this.view.rows / 12)) : 1,

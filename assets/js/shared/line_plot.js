@@ -3,6 +3,7 @@
 
 import { CanvasView } from "./canvas_view.js";
 import { phaseColor, ramp } from "./colors.js";
+import { isShortcut } from "./dom.js";
 import { powerOfTen, short } from "./format.js";
 import { dot, drawBars, drawLegend, drawLine, stroke } from "./line_drawing.js";
 import { decades, ends, powers, scale, thinned, ticks } from "./scales.js";
@@ -71,7 +72,7 @@ export class LinePlot extends CanvasView {
     if (!stays) this.node.addEventListener("pointerleave", () => this.point(null));
     this.node.addEventListener("keydown", (event) => {
       const move = event.key === "ArrowLeft" ? -1 : event.key === "ArrowRight" ? 1 : 0;
-      if (!move || !this.series.length) return;
+      if (!move || !this.series.length || isShortcut(event)) return;
       event.preventDefault();
       const stride = event.shiftKey ? Math.max(1, Math.round(this.length / 16)) : 1;
       this.point(Math.min(this.length - 1, Math.max(0, (this.at ?? -move) + move * stride)));

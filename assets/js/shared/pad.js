@@ -2,6 +2,7 @@
 
 import { ARROWS, CanvasView } from "./canvas_view.js";
 import { at, ramp } from "./colors.js";
+import { isShortcut } from "./dom.js";
 
 export const SIDE = 64;
 /** @typedef {(i: number, j: number) => number} Shape the entry at (i, j) */
@@ -138,7 +139,7 @@ export class Pad extends CanvasView {
     });
     this.node.addEventListener("keydown", (event) => {
       const move = ARROWS[event.key];
-      if (!move && event.key !== " ") return;
+      if ((!move && event.key !== " ") || isShortcut(event)) return;
       event.preventDefault();
       const from = this.pen ?? { i: SIDE / 2, j: SIDE / 2 },
         inside = (/** @type {number} */ k) => Math.min(SIDE - 1, Math.max(0, Math.round(k)));
