@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import parse_qs
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
@@ -146,6 +147,8 @@ class Classes:
             shown = _text(address, "address", MAX_STATE)
             if not shown.startswith("?"):  # pupils' browsers follow it
                 raise ClassError("Show the query of a lesson's address, which begins with a question mark.")
+            if "class" in parse_qs(shown[1:], keep_blank_values=True):  # they would leave this one
+                raise ClassError("Show an address that joins no class.")
             rows.execute("UPDATE classes SET address = ? WHERE code = ?", (shown, own))
 
     def reveal(self, code: object, key: object, question: object) -> None:

@@ -45,18 +45,21 @@ def test_a_class_votes_before_its_teacher_reveals(visit: Visit) -> None:
     expect(code).to_have_text(re.compile(r"^[A-Z]{5}$"))
     expect(teacher.locator("#class-start img")).to_have_attribute("src", re.compile("^data:image/svg"))
     assert not axe_violations(teacher)
+    her_own_link_leaves_the_teacher_her_key(teacher, code.inner_text())
 
     pupil = visit(f"?tab=learn&class={code.inner_text().lower()}", ready="#class-bar section:visible")
     bar = pupil.locator("#class-bar")
     expect(bar).to_contain_text(re.compile(f"Class {code.inner_text()}. In its table you are [A-Z]{{4}}."))
     expect(pupil).not_to_have_url(re.compile("class="))
-    expect(teacher.locator("#class-bar")).to_contain_text("1 follows")
+    expect(teacher.locator("#class-bar")).to_contain_text("2 follow")
 
     # The teacher leads to a lesson; the vote is in, and nothing is shown before the reveal.
     teacher.get_by_role("navigation", name="Lessons").get_by_role("link", name="The rank machine").click()
+    teacher.evaluate("history.replaceState(null, '', `${location.search}&class=QQQQQ`)")  # never joined
     teacher.get_by_role("button", name="Show this to all").click()
     lesson = pupil.locator("#lesson-rank")
     expect(lesson.locator("h2")).to_be_visible()
+    assert "class=" not in pupil.url + teacher.url
     lesson.locator(".question:visible").get_by_role("button", name="See").click()
     expect(lesson.locator(".question:visible .feedback")).to_contain_text("Your vote is in.")
     expect(lesson.locator(".machine-matrix dd").first).to_have_text("?")
@@ -68,6 +71,17 @@ def test_a_class_votes_before_its_teacher_reveals(visit: Visit) -> None:
     expect(lesson.locator(".machine-matrix dd").first).to_have_text("7 of 8")
     expect(bar.locator(".histogram li")).to_have_text([re.compile("^4")])
     assert not axe_violations(pupil)
+
+
+def her_own_link_leaves_the_teacher_her_key(teacher: Page, code: str) -> None:
+    link = teacher.locator("#class-start a", has_text=f"class={code}")
+    with teacher.expect_popup() as opened:
+        link.click()
+    expect(opened.value.locator("#class-bar")).to_contain_text("In its table you are ")
+    opened.value.close()
+    teacher.goto(f"{teacher.url}&class={code}")
+    expect(teacher.locator("#class-bar")).to_contain_text(f"Class {code}: 1 follows.")
+    expect(teacher).not_to_have_url(re.compile("class="))
 
 
 def test_a_vote_that_comes_before_the_bar_of_the_class_counts(visit: Visit) -> None:

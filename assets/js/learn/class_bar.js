@@ -19,7 +19,8 @@ const EVERY = 2000; // milliseconds between questions to the server
 export function mount({ element, props: { kinds, questions }, server, life }) {
   const given = asked("class");
   if (given) {
-    join({ code: given.toUpperCase() });
+    const code = given.toUpperCase();
+    if (membership()?.code !== code) join({ code }); // else a teacher would lose her key
     forget(["class"]);
   }
   const said = h("p", { class: "quiet class-said", role: "status" }),
@@ -96,6 +97,7 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
     if (member?.key !== undefined)
       acts.replaceChildren(
         actButton("Show this to all", async () => {
+          forget(["class"]); // whoever follows has joined already
           if (await request(server.show, { address: location.search }))
             setText(said, "Everybody who follows is taken here.");
         }),

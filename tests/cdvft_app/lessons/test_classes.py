@@ -64,6 +64,8 @@ def test_nobody_is_led_out_of_the_page(taught: tuple[Classes, str, str]) -> None
     for address in ("javascript:alert(1)", "https://example.org/?tab=learn", "//example.org"):
         with pytest.raises(ClassError, match="begins with a question mark"):
             made.show(code, key, address)
+    with pytest.raises(ClassError, match="an address that joins no class"):
+        made.show(code, key, "?tab=learn&class=QQQQQ")
     assert made.seen(code)["address"] == ""
 
 
