@@ -1264,6 +1264,11 @@ export interface ClassSeen {
   you: string;
 }
 
+/** Why whoever asks is in no class, which any other refusal leaves open. */
+export interface ClassGone {
+  gone: string;
+}
+
 /** `code`: the class's; `key`: its teacher's; `pupil`: made up by the browser. Others: by the function. */
 export interface ClassRequest {
   code?: string;
@@ -1433,7 +1438,7 @@ export interface Servers {
     draw: Ask<ClassRequest, SealedQuestion | Refused>;
     hand_in: Ask<ClassRequest, HomeworkReceipt | Refused>;
     reveal: Ask<ClassRequest, ClassDone | Refused>;
-    seen: Ask<ClassRequest, ClassSeen | Refused>;
+    seen: Ask<ClassRequest, ClassSeen | ClassGone | Refused>;
     show: Ask<ClassRequest, ClassDone | Refused>;
     vote: Ask<ClassRequest, ClassDone | Refused>;
   };

@@ -89,6 +89,10 @@ class ClassError(UserError):
     """A class refuses what was asked; the text is a sentence for whoever asked."""
 
 
+class GoneError(ClassError):
+    """The class is not there, or takes nobody else: who asks is in none, and need not ask again."""
+
+
 class Classes:
     """All classes of a server.
 
@@ -347,7 +351,7 @@ def _found(rows: sqlite3.Connection, code: object) -> tuple[str, str, str]:
     query = "SELECT code, key_hash, address FROM classes WHERE code = ?"
     found = rows.execute(query, (_ascii(code).upper(),)).fetchone()
     if found is None:
-        raise ClassError("There is no class of this code; classes are forgotten after a day.")
+        raise GoneError("There is no class of this code; classes are forgotten after a day.")
     return found
 
 
@@ -357,7 +361,7 @@ def _pupil(rows: sqlite3.Connection, own: str, made_up: object) -> str:
     known = dict(rows.execute("SELECT id, pupil FROM pupils WHERE class = ?", (own,)))
     if name not in known:
         if len(known) >= MAX_PUPILS:
-            raise ClassError(f"This class is full, at {MAX_PUPILS}.")
+            raise GoneError(f"This class is full, at {MAX_PUPILS}.")
         known[name] = _fresh(PUPIL_LENGTH, known.values())
         rows.execute("INSERT INTO pupils (class, id, pupil) VALUES (?, ?, ?)", (own, name, known[name]))
     return known[name]

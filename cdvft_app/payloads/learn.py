@@ -93,6 +93,12 @@ class ClassSeen(TypedDict):
     you: str
 
 
+class ClassGone(TypedDict):
+    """Why whoever asks is in no class, which any other refusal leaves open."""
+
+    gone: str
+
+
 class ClassRequest(TypedDict, total=False):
     """`code`: the class's; `key`: its teacher's; `pupil`: made up by the browser. Others: by the function."""
 

@@ -65,12 +65,22 @@ def test_a_class_votes_before_its_teacher_reveals(visit: Visit) -> None:
     expect(lesson.locator(".machine-matrix dd").first).to_have_text("?")
     votes = teacher.locator("#class-bar .histogram li")
     expect(votes).to_have_text([re.compile("^4")])
+    a_server_that_cannot_keep_classes_for_a_while_is_waited_for(teacher)
     expect(bar.locator(".histogram")).to_have_count(0)
     teacher.get_by_role("button", name="Reveal this question").click()
     expect(lesson.locator(".question:visible .feedback")).to_contain_text("Not quite. It is 7.")
     expect(lesson.locator(".machine-matrix dd").first).to_have_text("7 of 8")
     expect(bar.locator(".histogram li")).to_have_text([re.compile("^4")])
     assert not axe_violations(pupil)
+
+
+def a_server_that_cannot_keep_classes_for_a_while_is_waited_for(teacher: Page) -> None:
+    refused = {"error": "The server cannot keep classes now (database is locked).", "busy": False}
+    said = teacher.locator("#class-bar .class-said")
+    teacher.route("**/class_bar/seen", lambda route: route.fulfill(json=refused))
+    expect(said).to_contain_text("database is locked")
+    teacher.unroute("**/class_bar/seen")
+    expect(said).to_be_empty()
 
 
 def her_own_link_leaves_the_teacher_her_key(teacher: Page, code: str) -> None:

@@ -10,7 +10,7 @@ import { asked, forget, linkTo } from "../shared/router.js";
 import { askedNow, isHeld, join, membership, noteRevealed, pupil, takeVotes } from "./class_state.js";
 import { trackBar } from "./parts.js";
 
-/** @import { ClassFixed, ClassSeen, ClassRequest, Servers } from "../payloads.js" */
+/** @import { ClassFixed, ClassGone, ClassSeen, ClassRequest, Refused, Servers } from "../payloads.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
 
 const EVERY = 2000; // milliseconds between questions to the server
@@ -152,16 +152,30 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
     join({ ...member, followed: address });
     if (address !== location.search) location.assign(address);
   };
-  /** @param {ClassSeen | {error: string}} answer */
+  let problem = "";
+  /**
+   * What went wrong and is tried again stands there until it is right, where nothing else was said since.
+   * @param {string} text
+   */
+  const sayProblem = (text) => {
+    if (text || said.textContent === problem) setText(said, text);
+    problem = text;
+  };
+  /** @param {ClassSeen | ClassGone | Refused} answer */
   const take = (answer) => {
     if ("error" in answer) {
-      setText(said, answer.error);
+      sayProblem(answer.error);
+      return 5 * EVERY;
+    }
+    if ("gone" in answer) {
+      setText(said, answer.gone);
       head.replaceChildren();
       acts.replaceChildren();
       sealed.replaceChildren();
       join(null);
       return null;
     }
+    sayProblem("");
     last = answer;
     const member = membership();
     setText(
