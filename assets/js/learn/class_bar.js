@@ -5,9 +5,18 @@ import { actButton, find, h, setText, textButton } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
 import { count } from "../shared/format.js";
 import { polling } from "../shared/polling.js";
-import { outcomeOf } from "../shared/request.js";
+import { outcomeOf, unanswered } from "../shared/request.js";
 import { asked, forget, linkTo } from "../shared/router.js";
-import { askedNow, isHeld, join, membership, noteRevealed, pupil, takeVotes } from "./class_state.js";
+import {
+  askedNow,
+  isHeld,
+  join,
+  membership,
+  noteRevealed,
+  pupil,
+  voted,
+  waitingVotes,
+} from "./class_state.js";
 import { trackBar } from "./parts.js";
 
 /** @import { ClassFixed, ClassGone, ClassSeen, ClassRequest, Refused, Servers } from "../payloads.js" */
@@ -175,7 +184,6 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
       join(null);
       return null;
     }
-    sayProblem("");
     last = answer;
     const member = membership();
     setText(
@@ -187,6 +195,7 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
     if (member?.key === undefined) follow(answer.address);
     for (const key of noteRevealed(answer.revealed)) tell("class-revealed", key);
     showVotes();
+    void sendVotes();
     return EVERY;
   };
   const asking = polling({
@@ -206,9 +215,20 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
     asking.begin(0);
     void sendVotes();
   };
+  let sending = false;
+  /** One at a time, so that the last one on a question counts; what does not arrive is sent again after the next poll. */
   const sendVotes = async () => {
-    for (const [question, given] of takeVotes())
-      if (isHeld(question)) await request(server.vote, { question, given });
+    if (sending) return;
+    sending = true;
+    let refused = "";
+    for (const [question, given] of waitingVotes()) {
+      const vote = { code: membership()?.code, pupil: pupil(), question, given };
+      const answer = isHeld(question) ? await server.vote(vote).catch(unanswered) : {};
+      if (answer && "error" in answer) refused = String(answer.error);
+      else if (answer) voted(question, given);
+    }
+    sending = false;
+    sayProblem(refused);
   };
   heard("class-changed", life, begin);
   heard("lesson-asked", life, showVotes);
