@@ -1255,9 +1255,10 @@ export interface ClassFixed {
   questions: Record<string, ClassQuestion>;
 }
 
-/** A class as it is shown: `address`, the query of a lesson's; `votes` by question and answer, from 1 on. `you` is the asking pupil's code in the table. */
+/** A class as it is shown: `address`, the query of a lesson's; `votes` by question and answer, from 1 on. `shown` tells one showing from the next, also where the address is the same. `you` is the asking pupil's code in the table. */
 export interface ClassSeen {
   address: string;
+  shown: number;
   revealed: string[];
   votes: Record<string, Record<string, number>>;
   pupils: number;

@@ -73,6 +73,12 @@ def test_a_class_votes_before_its_teacher_reveals(visit: Visit) -> None:
     expect(bar.locator(".histogram li")).to_have_text([re.compile("^4")])
     assert not axe_violations(pupil)
 
+    # Who goes elsewhere is led back where the same is shown again.
+    pupil.get_by_role("navigation", name="Lessons").get_by_role("link", name="One column").click()
+    expect(lesson.locator("h2")).to_be_hidden()
+    teacher.get_by_role("button", name="Show this to all").click()
+    expect(lesson.locator("h2")).to_be_visible()
+
 
 def a_server_that_cannot_keep_classes_for_a_while_is_waited_for(teacher: Page) -> None:
     refused = {"error": "The server cannot keep classes now (database is locked).", "busy": False}

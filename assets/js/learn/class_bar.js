@@ -155,10 +155,11 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
       h("ul", { class: "histogram", role: "list" }, bars),
     );
   };
-  const follow = (/** @type {string} */ address) => {
+  /** @param {ClassSeen} seen */
+  const follow = ({ address, shown }) => {
     const member = membership();
-    if (!member || !following || !address.startsWith("?") || address === member.followed) return;
-    join({ ...member, followed: address });
+    if (!member || !following || !address.startsWith("?") || shown === member.followed) return;
+    join({ ...member, followed: shown });
     if (address !== location.search) location.assign(address);
   };
   let problem = "";
@@ -192,7 +193,7 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
         ? `Class ${member?.code}. In its table you are ${answer.you}.`
         : `Class ${member.code}: ${answer.pupils} ${answer.pupils === 1 ? "follows" : "follow"}.`,
     );
-    if (member?.key === undefined) follow(answer.address);
+    if (member?.key === undefined) follow(answer);
     for (const key of noteRevealed(answer.revealed)) tell("class-revealed", key);
     showVotes();
     void sendVotes();

@@ -5,7 +5,7 @@ import { tell } from "../shared/events.js";
 const KEY = "cdvft-class",
   PUPIL = "cdvft-pupil";
 
-/** @typedef {{code: string, key?: string, followed?: string}} Membership `key`: a teacher's; `followed`: the last address */
+/** @typedef {{code: string, key?: string, followed?: number}} Membership `key`: a teacher's; `followed`: its last showing */
 
 /** @returns {Membership | null} */
 export function membership() {
