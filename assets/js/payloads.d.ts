@@ -1255,13 +1255,19 @@ export interface ClassFixed {
   questions: Record<string, ClassQuestion>;
 }
 
-/** A class as it is shown: `address`, the query of a lesson's; `votes` by question and answer, from 1 on. `you` is the asking pupil's code in the table. */
+/** A class as it is shown: `address`, the query of a lesson's; `votes` by question and answer, from 1 on. `shown` tells one showing from the next, also where the address is the same. `you` is the asking pupil's code in the table. */
 export interface ClassSeen {
   address: string;
+  shown: number;
   revealed: string[];
   votes: Record<string, Record<string, number>>;
   pupils: number;
   you: string;
+}
+
+/** Why whoever asks is in no class, which any other refusal leaves open. */
+export interface ClassGone {
+  gone: string;
 }
 
 /** `code`: the class's; `key`: its teacher's; `pupil`: made up by the browser. Others: by the function. */
@@ -1433,7 +1439,7 @@ export interface Servers {
     draw: Ask<ClassRequest, SealedQuestion | Refused>;
     hand_in: Ask<ClassRequest, HomeworkReceipt | Refused>;
     reveal: Ask<ClassRequest, ClassDone | Refused>;
-    seen: Ask<ClassRequest, ClassSeen | Refused>;
+    seen: Ask<ClassRequest, ClassSeen | ClassGone | Refused>;
     show: Ask<ClassRequest, ClassDone | Refused>;
     vote: Ask<ClassRequest, ClassDone | Refused>;
   };

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import parse_qs
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
@@ -41,7 +42,8 @@ CREATE TABLE IF NOT EXISTS classes (
     code TEXT PRIMARY KEY,
     key_hash TEXT NOT NULL,                    -- of the teacher's key
     began REAL NOT NULL,
-    address TEXT NOT NULL DEFAULT ''           -- what is shown: the query of a lesson's address
+    address TEXT NOT NULL DEFAULT '',          -- what is shown: the query of a lesson's address
+    shown INTEGER NOT NULL DEFAULT 0           -- how often something was: the same again, too
 );
 CREATE TABLE IF NOT EXISTS pupils (
     class TEXT NOT NULL REFERENCES classes ON DELETE CASCADE,
@@ -86,6 +88,10 @@ CREATE INDEX IF NOT EXISTS rows_of_a_class ON table_rows (class);
 
 class ClassError(UserError):
     """A class refuses what was asked; the text is a sentence for whoever asked."""
+
+
+class GoneError(ClassError):
+    """The class is not there, or takes nobody else: who asks is in none, and need not ask again."""
 
 
 class Classes:
@@ -146,7 +152,9 @@ class Classes:
             shown = _text(address, "address", MAX_STATE)
             if not shown.startswith("?"):  # pupils' browsers follow it
                 raise ClassError("Show the query of a lesson's address, which begins with a question mark.")
-            rows.execute("UPDATE classes SET address = ? WHERE code = ?", (shown, own))
+            if "class" in parse_qs(shown[1:], keep_blank_values=True):  # they would leave this one
+                raise ClassError("Show an address that joins no class.")
+            rows.execute("UPDATE classes SET address = ?, shown = shown + 1 WHERE code = ?", (shown, own))
 
     def reveal(self, code: object, key: object, question: object) -> None:
         with self._transaction() as rows:
@@ -156,10 +164,10 @@ class Classes:
     def seen(self, code: object, pupil: object = None, key: object = None) -> ClassSeen:
         """What is shown now. Votes of a question are told once it is revealed, to the teacher at once."""
         with self._transaction() as rows:
-            own, key_hash, address = _found(rows, code)
+            own, key_hash, address, shown = _found(rows, code)
             you = _pupil(rows, own, pupil) if pupil is not None else ""
-            shown = "SELECT question FROM revealed WHERE class = ? ORDER BY question"
-            revealed = [name for (name,) in rows.execute(shown, (own,))]
+            known = "SELECT question FROM revealed WHERE class = ? ORDER BY question"
+            revealed = [name for (name,) in rows.execute(known, (own,))]
             votes: dict[str, dict[str, int]] = {name: {} for name in revealed}
             counted = (
                 "SELECT question, given, count(*) FROM votes WHERE class = ? "
@@ -169,7 +177,14 @@ class Classes:
                 if name in votes or _is_key(key, key_hash):
                     votes.setdefault(name, {})[str(given)] = many
             (pupils,) = rows.execute("SELECT count(*) FROM pupils WHERE class = ?", (own,)).fetchone()
-            return {"address": address, "revealed": revealed, "votes": votes, "pupils": pupils, "you": you}
+            return {
+                "address": address,
+                "shown": shown,
+                "revealed": revealed,
+                "votes": votes,
+                "pupils": pupils,
+                "you": you,
+            }
 
     def vote(self, code: object, pupil: object, question: object, given: object) -> None:
         """A prediction, a number from 1 on; the last one before the reveal counts."""
@@ -310,7 +325,7 @@ class Classes:
         )
 
     def _taught(self, rows: sqlite3.Connection, code: object, key: object) -> str:
-        own, key_hash, _ = _found(rows, code)
+        own, key_hash, *_ = _found(rows, code)
         if not _is_key(key, key_hash):
             raise ClassError("Only who started this class, in the same browser, may do that.")
         return own
@@ -333,18 +348,20 @@ def _connect(file: Path) -> sqlite3.Connection:
         ):
             rows.execute(f"PRAGMA {setting}")
         rows.executescript(TABLES)
+        if "shown" not in [name for _, name, *_ in rows.execute("PRAGMA table_info(classes)")]:
+            rows.execute("ALTER TABLE classes ADD COLUMN shown INTEGER NOT NULL DEFAULT 0")
     except sqlite3.Error:
         rows.close()
         raise
     return rows
 
 
-def _found(rows: sqlite3.Connection, code: object) -> tuple[str, str, str]:
-    """Code, the hash of the teacher's key, and the address that is shown."""
-    query = "SELECT code, key_hash, address FROM classes WHERE code = ?"
+def _found(rows: sqlite3.Connection, code: object) -> tuple[str, str, str, int]:
+    """Code, the hash of the teacher's key, the address that is shown, and how often one was."""
+    query = "SELECT code, key_hash, address, shown FROM classes WHERE code = ?"
     found = rows.execute(query, (_ascii(code).upper(),)).fetchone()
     if found is None:
-        raise ClassError("There is no class of this code; classes are forgotten after a day.")
+        raise GoneError("There is no class of this code; classes are forgotten after a day.")
     return found
 
 
@@ -354,7 +371,7 @@ def _pupil(rows: sqlite3.Connection, own: str, made_up: object) -> str:
     known = dict(rows.execute("SELECT id, pupil FROM pupils WHERE class = ?", (own,)))
     if name not in known:
         if len(known) >= MAX_PUPILS:
-            raise ClassError(f"This class is full, at {MAX_PUPILS}.")
+            raise GoneError(f"This class is full, at {MAX_PUPILS}.")
         known[name] = _fresh(PUPIL_LENGTH, known.values())
         rows.execute("INSERT INTO pupils (class, id, pupil) VALUES (?, ?, ?)", (own, name, known[name]))
     return known[name]

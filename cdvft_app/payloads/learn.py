@@ -83,14 +83,22 @@ class ClassFixed(TypedDict):
 class ClassSeen(TypedDict):
     """A class as it is shown: `address`, the query of a lesson's; `votes` by question and answer, from 1 on.
 
+    `shown` tells one showing from the next, also where the address is the same.
     `you` is the asking pupil's code in the table.
     """
 
     address: str
+    shown: int
     revealed: list[str]
     votes: dict[str, dict[str, int]]
     pupils: int
     you: str
+
+
+class ClassGone(TypedDict):
+    """Why whoever asks is in no class, which any other refusal leaves open."""
+
+    gone: str
 
 
 class ClassRequest(TypedDict, total=False):

@@ -45,23 +45,27 @@ def test_a_class_votes_before_its_teacher_reveals(visit: Visit) -> None:
     expect(code).to_have_text(re.compile(r"^[A-Z]{5}$"))
     expect(teacher.locator("#class-start img")).to_have_attribute("src", re.compile("^data:image/svg"))
     assert not axe_violations(teacher)
+    her_own_link_leaves_the_teacher_her_key(teacher, code.inner_text())
 
     pupil = visit(f"?tab=learn&class={code.inner_text().lower()}", ready="#class-bar section:visible")
     bar = pupil.locator("#class-bar")
     expect(bar).to_contain_text(re.compile(f"Class {code.inner_text()}. In its table you are [A-Z]{{4}}."))
     expect(pupil).not_to_have_url(re.compile("class="))
-    expect(teacher.locator("#class-bar")).to_contain_text("1 follows")
+    expect(teacher.locator("#class-bar")).to_contain_text("2 follow")
 
     # The teacher leads to a lesson; the vote is in, and nothing is shown before the reveal.
     teacher.get_by_role("navigation", name="Lessons").get_by_role("link", name="The rank machine").click()
+    teacher.evaluate("history.replaceState(null, '', `${location.search}&class=QQQQQ`)")  # never joined
     teacher.get_by_role("button", name="Show this to all").click()
     lesson = pupil.locator("#lesson-rank")
     expect(lesson.locator("h2")).to_be_visible()
+    assert "class=" not in pupil.url + teacher.url
     lesson.locator(".question:visible").get_by_role("button", name="See").click()
     expect(lesson.locator(".question:visible .feedback")).to_contain_text("Your vote is in.")
     expect(lesson.locator(".machine-matrix dd").first).to_have_text("?")
     votes = teacher.locator("#class-bar .histogram li")
     expect(votes).to_have_text([re.compile("^4")])
+    a_server_that_cannot_keep_classes_for_a_while_is_waited_for(teacher)
     expect(bar.locator(".histogram")).to_have_count(0)
     teacher.get_by_role("button", name="Reveal this question").click()
     expect(lesson.locator(".question:visible .feedback")).to_contain_text("Not quite. It is 7.")
@@ -69,25 +73,58 @@ def test_a_class_votes_before_its_teacher_reveals(visit: Visit) -> None:
     expect(bar.locator(".histogram li")).to_have_text([re.compile("^4")])
     assert not axe_violations(pupil)
 
+    # Who goes elsewhere is led back where the same is shown again.
+    pupil.get_by_role("navigation", name="Lessons").get_by_role("link", name="One column").click()
+    expect(lesson.locator("h2")).to_be_hidden()
+    teacher.get_by_role("button", name="Show this to all").click()
+    expect(lesson.locator("h2")).to_be_visible()
 
-def test_a_vote_that_comes_before_the_bar_of_the_class_counts(visit: Visit) -> None:
+
+def a_server_that_cannot_keep_classes_for_a_while_is_waited_for(teacher: Page) -> None:
+    refused = {"error": "The server cannot keep classes now (database is locked).", "busy": False}
+    said = teacher.locator("#class-bar .class-said")
+    teacher.route("**/class_bar/seen", lambda route: route.fulfill(json=refused))
+    expect(said).to_contain_text("database is locked")
+    teacher.unroute("**/class_bar/seen")
+    expect(said).to_be_empty()
+
+
+def her_own_link_leaves_the_teacher_her_key(teacher: Page, code: str) -> None:
+    link = teacher.locator("#class-start a", has_text=f"class={code}")
+    with teacher.expect_popup() as opened:
+        link.click()
+    expect(opened.value.locator("#class-bar")).to_contain_text("In its table you are ")
+    opened.value.close()
+    teacher.goto(f"{teacher.url}&class={code}")
+    expect(teacher.locator("#class-bar")).to_contain_text(f"Class {code}: 1 follows.")
+    expect(teacher).not_to_have_url(re.compile("class="))
+
+
+def test_a_vote_is_sent_until_it_arrives_and_the_last_one_counts(visit: Visit) -> None:
     teacher, code = started(visit)
     teacher.get_by_role("navigation", name="Lessons").get_by_role("link", name="The rank machine").click()
-    pupil = visit(f"?tab=learn&class={code}", ready="#class-bar section:visible")
+    pupil = visit(f"?tab=learn&lesson=rank&class={code}", ready="#class-bar section:visible")
     expect(pupil.locator("#class-bar")).to_contain_text("In its table you are ")
     held: list[Route] = []
-    pupil.route(re.compile("class_bar"), lambda route: held.append(route))  # noqa: PLW0108 (Playwright keeps notes on it)
-    pupil.goto(pupil.url.partition("?")[0] + "?tab=learn&lesson=rank")
-    lesson = pupil.locator("#lesson-rank")
-    lesson.locator(".question:visible").get_by_role("button", name="See").click()
-    expect(lesson.locator(".question:visible .feedback")).to_contain_text("Your vote is in.")
-    assert held
-    for script in held:
-        script.continue_()
+    sent = "**/class_bar/vote"
+    pupil.route(sent, lambda route: held.append(route), times=2)  # noqa: PLW0108 (Playwright keeps notes on it)
+    question = pupil.locator("#lesson-rank .question:visible")
+    feedback = question.locator(".feedback")
+    with pupil.expect_request(sent):
+        question.get_by_role("button", name="See").click()
+        question.get_by_role("slider").press("ArrowRight")
+        question.get_by_role("button", name="See").click()
+    expect(feedback).to_have_text("Your vote is on its way.")
+    (first,) = held  # one at a time, or the older may arrive last
+    with pupil.expect_request(sent):
+        first.abort()
+    expect(feedback).to_have_text("Your vote is on its way.")
+    held[1].abort()
     votes = teacher.locator("#class-bar .histogram li")
-    expect(votes).to_have_text([re.compile("^4")])
-    teacher.reload()  # on which the question may come before the bar, too
-    expect(votes).to_have_text([re.compile("^4")])
+    expect(votes).to_have_text([re.compile("^5")])
+    expect(feedback).to_have_text("Your vote is in. Your teacher reveals the answer.")
+    teacher.reload()  # on which the question may come before the bar
+    expect(votes).to_have_text([re.compile("^5")])
 
 
 def test_what_a_pupil_answers_and_hands_in_outlives_a_new_server(visit: Visit, server: Server) -> None:

@@ -5,12 +5,21 @@ import { actButton, find, h, setText, textButton } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
 import { count } from "../shared/format.js";
 import { polling } from "../shared/polling.js";
-import { outcomeOf } from "../shared/request.js";
+import { outcomeOf, unanswered } from "../shared/request.js";
 import { asked, forget, linkTo } from "../shared/router.js";
-import { askedNow, isHeld, join, membership, noteRevealed, pupil, takeVotes } from "./class_state.js";
+import {
+  askedNow,
+  isHeld,
+  join,
+  membership,
+  noteRevealed,
+  pupil,
+  voted,
+  waitingVotes,
+} from "./class_state.js";
 import { trackBar } from "./parts.js";
 
-/** @import { ClassFixed, ClassSeen, ClassRequest, Servers } from "../payloads.js" */
+/** @import { ClassFixed, ClassGone, ClassSeen, ClassRequest, Refused, Servers } from "../payloads.js" */
 /** @import { Ask, Part } from "../shared/part.js" */
 
 const EVERY = 2000; // milliseconds between questions to the server
@@ -19,7 +28,8 @@ const EVERY = 2000; // milliseconds between questions to the server
 export function mount({ element, props: { kinds, questions }, server, life }) {
   const given = asked("class");
   if (given) {
-    join({ code: given.toUpperCase() });
+    const code = given.toUpperCase();
+    if (membership()?.code !== code) join({ code }); // else a teacher would lose her key
     forget(["class"]);
   }
   const said = h("p", { class: "quiet class-said", role: "status" }),
@@ -96,6 +106,7 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
     if (member?.key !== undefined)
       acts.replaceChildren(
         actButton("Show this to all", async () => {
+          forget(["class"]); // whoever follows has joined already
           if (await request(server.show, { address: location.search }))
             setText(said, "Everybody who follows is taken here.");
         }),
@@ -144,16 +155,30 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
       h("ul", { class: "histogram", role: "list" }, bars),
     );
   };
-  const follow = (/** @type {string} */ address) => {
+  /** @param {ClassSeen} seen */
+  const follow = ({ address, shown }) => {
     const member = membership();
-    if (!member || !following || !address.startsWith("?") || address === member.followed) return;
-    join({ ...member, followed: address });
+    if (!member || !following || !address.startsWith("?") || shown === member.followed) return;
+    join({ ...member, followed: shown });
     if (address !== location.search) location.assign(address);
   };
-  /** @param {ClassSeen | {error: string}} answer */
+  let problem = "";
+  /**
+   * What went wrong and is tried again stands there until it is right, where nothing else was said since.
+   * @param {string} text
+   */
+  const sayProblem = (text) => {
+    if (text || said.textContent === problem) setText(said, text);
+    problem = text;
+  };
+  /** @param {ClassSeen | ClassGone | Refused} answer */
   const take = (answer) => {
     if ("error" in answer) {
-      setText(said, answer.error);
+      sayProblem(answer.error);
+      return 5 * EVERY;
+    }
+    if ("gone" in answer) {
+      setText(said, answer.gone);
       head.replaceChildren();
       acts.replaceChildren();
       sealed.replaceChildren();
@@ -168,9 +193,10 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
         ? `Class ${member?.code}. In its table you are ${answer.you}.`
         : `Class ${member.code}: ${answer.pupils} ${answer.pupils === 1 ? "follows" : "follow"}.`,
     );
-    if (member?.key === undefined) follow(answer.address);
+    if (member?.key === undefined) follow(answer);
     for (const key of noteRevealed(answer.revealed)) tell("class-revealed", key);
     showVotes();
+    void sendVotes();
     return EVERY;
   };
   const asking = polling({
@@ -190,9 +216,20 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
     asking.begin(0);
     void sendVotes();
   };
+  let sending = false;
+  /** One at a time, so that the last one on a question counts; what does not arrive is sent again after the next poll. */
   const sendVotes = async () => {
-    for (const [question, given] of takeVotes())
-      if (isHeld(question)) await request(server.vote, { question, given });
+    if (sending) return;
+    sending = true;
+    let refused = "";
+    for (const [question, given] of waitingVotes()) {
+      const vote = { code: membership()?.code, pupil: pupil(), question, given };
+      const answer = isHeld(question) ? await server.vote(vote).catch(unanswered) : {};
+      if (answer && "error" in answer) refused = String(answer.error);
+      else if (answer) voted(question, given);
+    }
+    sending = false;
+    sayProblem(refused);
   };
   heard("class-changed", life, begin);
   heard("lesson-asked", life, showVotes);

@@ -39,7 +39,13 @@ export function mount({ element, server, life }) {
     started.replaceChildren(
       h("p", { class: "class-code" }, member.code),
       picture,
-      h("p", {}, "Pupils open ", h("a", { href: address.href }, address.href)),
+      h(
+        "p",
+        {},
+        "Pupils open ",
+        // In a tab of its own, which is a pupil's: without noopener it would begin with what this one keeps.
+        h("a", { href: address.href, target: "_blank", rel: "noopener" }, address.href),
+      ),
       h(
         "p",
         { class: "quiet" },

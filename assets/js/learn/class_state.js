@@ -5,7 +5,7 @@ import { tell } from "../shared/events.js";
 const KEY = "cdvft-class",
   PUPIL = "cdvft-pupil";
 
-/** @typedef {{code: string, key?: string, followed?: string}} Membership `key`: a teacher's; `followed`: the last address */
+/** @typedef {{code: string, key?: string, followed?: number}} Membership `key`: a teacher's; `followed`: its last showing */
 
 /** @returns {Membership | null} */
 export function membership() {
@@ -37,7 +37,7 @@ export function pupil() {
 /** @type {Set<string>} */
 const revealed = new Set();
 
-/** @type {Map<string, number>} votes that are still to be sent, by question: the bar may come after the lesson */
+/** @type {Map<string, number>} votes that have not arrived, by question: the bar may come after the lesson */
 const votes = new Map();
 let current = "";
 
@@ -57,15 +57,23 @@ export const askedNow = () => current;
  * @param {number} given
  */
 export function vote(key, given) {
+  votes.delete(key); // so that it comes last, where the one before is on its way
   votes.set(key, given);
   tell("lesson-predicted", null);
 }
 
-/** Those that wait, which are then somebody else's to send. */
-export function takeVotes() {
-  const taken = [...votes];
-  votes.clear();
-  return taken;
+/** Those that have not arrived, also those that are made meanwhile. */
+export const waitingVotes = () => votes.entries();
+
+/**
+ * A vote has arrived, or need not; one that was made since goes on waiting.
+ * @param {string} key of the question
+ * @param {number} given
+ */
+export function voted(key, given) {
+  if (votes.get(key) !== given) return;
+  votes.delete(key);
+  tell("lesson-voted", key);
 }
 
 /**

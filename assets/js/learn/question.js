@@ -169,15 +169,19 @@ export function mount({ element, props: { questions }, life }) {
     const predict = (given) => {
       if (isHeld(key)) {
         held = given;
-        vote(key, given);
         feedback.className = "feedback";
-        setText(feedback, "Your vote is in. Your teacher reveals the answer.");
+        setText(feedback, "Your vote is on its way.");
+        vote(key, given);
         return;
       }
       if (reply(given)) remember(key);
       kept.set(index, given);
       if (kind !== "task" || given === SHOWN) tell("question-predicted", { key, given }, lesson);
     };
+    heard("lesson-voted", life, (voted) => {
+      if (voted === key && isHeld(key))
+        setText(feedback, "Your vote is in. Your teacher reveals the answer.");
+    });
     heard("class-revealed", life, (revealed) => {
       if (revealed === key && held !== null) predict(held);
     });

@@ -13,6 +13,7 @@
  *   "lesson-answered": string,
  *   "lesson-asked": null,
  *   "lesson-predicted": null,
+ *   "lesson-voted": string,
  *   "lesson-revealed": null,
  *   "question-predicted": {key: string, given: number | null},
  *   "task-reached": string,
@@ -28,8 +29,8 @@
  * }} Events
  * address: it has changed by a link inside the page, or by Back or Forward. runs-changed: some were started, have ended, or
  * were read from a file. slice-ended: of a race that the page drives. form-answered: the server has filled Train's form, or
- * refused to. show-runs: their ids. lesson-answered:
- * the question's key. lesson-asked: another question is looked at; lesson-predicted: a vote waits to be sent, both for
+ * refused to. show-runs: their ids. lesson-answered: the question's key. lesson-asked: another question is looked at;
+ * lesson-predicted: a vote waits to be sent; lesson-voted: the key of a question whose vote has arrived, all three for
  * learn/class_state.js; lesson-revealed and question-predicted are heard at the lesson itself: more of its answers may be
  * shown; what was predicted of a question, null for nothing. task-reached: the key of the task in whose state a machine
  * is. class-changed: this tab is in another class, or in none;

@@ -8,11 +8,12 @@ from typing import Any
 
 import segno
 
-from cdvft_app.lessons.classes import ClassError, Classes
+from cdvft_app.lessons.classes import ClassError, Classes, GoneError
 from cdvft_app.lessons.sealed import KINDS
 from cdvft_app.payloads.learn import (
     ClassDone,
     ClassFixed,
+    ClassGone,
     ClassPicture,
     ClassQuestion,
     ClassRequest,
@@ -126,8 +127,11 @@ def server_functions(folder: Path) -> Calls:
         classes.reveal(asked.get("code"), asked.get("key"), asked.get("question"))
         return {}
 
-    def seen(asked: ClassRequest) -> ClassSeen:
-        return classes.seen(asked.get("code"), asked.get("pupil"), asked.get("key"))
+    def seen(asked: ClassRequest) -> ClassSeen | ClassGone:
+        try:
+            return classes.seen(asked.get("code"), asked.get("pupil"), asked.get("key"))
+        except GoneError as gone:
+            return {"gone": str(gone)}
 
     def vote(asked: ClassRequest) -> ClassDone:
         classes.vote(asked.get("code"), asked.get("pupil"), asked.get("question"), asked.get("given"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,19 @@ def test_what_the_teacher_shows_is_followed(taught: tuple[Classes, str, str]) ->
     seen = made.seen(code, "ada")
     assert seen["address"] == "?tab=learn&lesson=rank&values=1"
     assert (seen["pupils"], len(seen["you"]), made.seen(code, "ada")["you"]) == (1, 4, seen["you"])
+    made.show(code, key, seen["address"])  # for those who went elsewhere
+    assert (seen["shown"], made.seen(code, "ada")["shown"]) == (1, 2)
+
+
+def test_a_class_of_before_shows_were_counted_goes_on(
+    taught: tuple[Classes, str, str], program: Program, tmp_path: Path
+) -> None:
+    made, code, key = taught
+    made.close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as file:
+        file.execute("ALTER TABLE classes DROP COLUMN shown")
+    program().show(code, key, "?tab=learn")
+    assert program().seen(code)["shown"] == 1
 
 
 def test_nobody_is_led_out_of_the_page(taught: tuple[Classes, str, str]) -> None:
@@ -64,6 +79,8 @@ def test_nobody_is_led_out_of_the_page(taught: tuple[Classes, str, str]) -> None
     for address in ("javascript:alert(1)", "https://example.org/?tab=learn", "//example.org"):
         with pytest.raises(ClassError, match="begins with a question mark"):
             made.show(code, key, address)
+    with pytest.raises(ClassError, match="an address that joins no class"):
+        made.show(code, key, "?tab=learn&class=QQQQQ")
     assert made.seen(code)["address"] == ""
 
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from served import Served
 
+from cdvft_app.lessons import classes
 from cdvft_app.ui.build import build
 from cdvft_app.ui.learn.classroom import server_functions
 from cdvft_app.ui.shared.state import AppState
@@ -100,5 +101,15 @@ async def test_thirty_clients_behind_one_address_look_into_a_real_layer(served: 
 
 def test_a_class_that_cannot_be_kept_is_refused_without_the_servers_paths(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    refused = server_functions(tmp_path / "not there")["start"]({})
-    assert "cannot keep classes now" in refused["error"] and str(tmp_path) not in refused["error"]
+    asked = server_functions(tmp_path / "not there")
+    for refused in (asked["start"]({}), asked["seen"]({"code": "QQQQQ", "key": "hers"})):
+        assert "cannot keep classes now" in refused["error"] and str(tmp_path) not in refused["error"]
+
+
+def test_who_asks_for_a_class_that_is_not_there_or_full_is_told_to_leave(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(classes, "MAX_PUPILS", 1)
+    asked = server_functions(tmp_path)
+    code = asked["start"]({})["code"]
+    assert asked["seen"]({"code": code, "pupil": "ada"})["pupils"] == 1
+    assert asked["seen"]({"code": code, "pupil": "bob"}) == {"gone": "This class is full, at 1."}
+    assert "There is no class of this code" in asked["seen"]({"code": "QQQQQ", "pupil": "ada"})["gone"]
