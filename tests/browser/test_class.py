@@ -153,6 +153,7 @@ def test_what_a_pupil_answers_and_hands_in_outlives_a_new_server(visit: Visit, s
 
 def sealed_answers_end_in_the_teachers_table(pupil: Page, teacher: Page) -> None:
     bar = pupil.locator("#class-bar")
+    expect(bar.get_by_text("Sealed question:")).to_have_attribute("aria-hidden", "true")  # buttons say it
     bar.get_by_role("button", name="Sealed question: rank").click()
     bar.get_by_label("Your answer").fill("0")
     bar.get_by_role("button", name="Answer", exact=True).click()
