@@ -153,6 +153,7 @@ def test_what_a_pupil_answers_and_hands_in_outlives_a_new_server(visit: Visit, s
 
 def sealed_answers_end_in_the_teachers_table(pupil: Page, teacher: Page) -> None:
     bar = pupil.locator("#class-bar")
+    expect(bar.get_by_text("Sealed question:")).to_have_attribute("aria-hidden", "true")  # buttons say it
     bar.get_by_role("button", name="Sealed question: rank").click()
     bar.get_by_label("Your answer").fill("0")
     bar.get_by_role("button", name="Answer", exact=True).click()
@@ -166,6 +167,10 @@ def homework_is_handed_in_with_its_state(pupil: Page, teacher: Page, name: str, 
     handle = pupil.locator("#lesson-rank").get_by_role("slider", name="c 2", exact=True)
     handle.press("End")
     expect(pupil).to_have_url(re.compile("values="))
+    lessons = pupil.get_by_role("navigation", name="Lessons")
+    lessons.get_by_role("link", name="One column").click()  # and back: what was done there is still handed in
+    lessons.get_by_role("link", name="The rank machine").click()
+    expect(pupil).to_have_url(re.compile("lesson=rank&values="))
     pupil.get_by_role("button", name="Hand in this state").click()
     receipt = pupil.locator("#class-bar").get_by_label("Receipt")
     expect(receipt).to_have_value(re.compile(r"^[\w.-]+$"))

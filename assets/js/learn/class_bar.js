@@ -130,7 +130,7 @@ export function mount({ element, props: { kinds, questions }, server, life }) {
         textButton("Leave", leave),
       );
       sealed.replaceChildren(
-        h("span", { "aria-hidden": true }, "Sealed question:"),
+        h("span", { "aria-hidden": "true" }, "Sealed question:"),
         ...kinds.map(([key, title]) =>
           actButton(title, () => drawSealed(key), { "aria-label": `Sealed question: ${title}` }),
         ),

@@ -1,5 +1,6 @@
 // A lesson's values and answers in the address: ?tab=learn&lesson=reach&values=3&answer=2.
 
+import { heard } from "../shared/events.js";
 import { asked, keep } from "../shared/router.js";
 import { lessonOf } from "./revealing.js";
 
@@ -33,9 +34,15 @@ export function keptState(element, name) {
   const set = (index, ...more) => {
     while (parts.length < index) parts.push("");
     parts.splice(index, more.length, ...more.map(String));
-    const lesson = keyOf(element);
-    if ((asked("lesson") ?? lesson) === lesson) keep({ lesson, [name]: parts.join(BETWEEN[name]) }); // else another is looked at
+    if ((asked("lesson") ?? keyOf(element)) === keyOf(element)) write(); // else another is looked at
   };
+  const write = () => keep({ lesson: keyOf(element), [name]: parts.join(BETWEEN[name]) });
+  const here = new AbortController();
+  // A link from another lesson says nothing of what was done in this one, which still stands there.
+  heard("address", here.signal, () => {
+    if (!element.isConnected) here.abort();
+    else if (asked("lesson") === keyOf(element) && asked(name) === null && parts.length) write();
+  });
   /**
    * A whole number from low to high, or the usual one.
    * @param {number} index
