@@ -143,7 +143,8 @@ class UnknownMetric(Metric):
 def correlation_error(score: float, rows: int) -> float | None:
     """Return the standard error of a correlation r over N rows, about (1 − r²) / √(N − 1); None where r is
     ±1, of which a few rows are enough."""
-    return (1 - score**2) / math.sqrt(rows - 1) if abs(score) < 1 else None
+    unexplained = 1 - score**2
+    return unexplained / math.sqrt(rows - 1) if unexplained > 1e-12 else None  # less is rounding
 
 
 def share_error(score: float, rows: int) -> float:

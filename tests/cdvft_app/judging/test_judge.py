@@ -28,6 +28,7 @@ from cdvft_app.judging.judge import (
     over_rows,
     over_seeds,
     pooled,
+    standard_error,
 )
 from cdvft_app.judging.row_scores import of_predictions, of_scores, of_wrong
 from cdvft_app.judging.verdict_text import settled_by
@@ -109,6 +110,11 @@ def test_equal_correlations_are_not_as_good_whatever_the_rows(metric):
         assert (found.word, found.low, found.high) == ("not shown", None, None)
         if given.any():
             assert band(Contestant("A", side), metric) is None
+
+
+def test_a_correlation_that_rounding_alone_keeps_from_1_is_as_little_known():
+    assert standard_error("pearson", 1 - 2**-53, 10) is None
+    assert standard_error("pearson", 0.8, 10) == pytest.approx(0.36 / 3)
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 5])
