@@ -13,7 +13,7 @@ from cdvft_app.ui.factors import tab as factors
 from cdvft_app.ui.header import TITLE, header
 from cdvft_app.ui.learn import tab as learn
 from cdvft_app.ui.shared import server_functions
-from cdvft_app.ui.shared.listeners import QUIET
+from cdvft_app.ui.shared.listeners import LATEST
 from cdvft_app.ui.shared.named_endpoint import AnsweringBlocks
 from cdvft_app.ui.shared.pool import Pool
 from cdvft_app.ui.shared.state import AppState
@@ -54,14 +54,8 @@ def build(app: AppState) -> gr.Blocks:
         for begins, visit in visits:
             if visit is None:
                 continue
-            filled = gr.on(
-                begins,
-                visit.call,
-                visit.inputs,
-                visit.outputs,
-                js=visit.js,
-                **QUIET,
-            )
+            # Also a link that is followed while the first answer is under way.
+            filled = gr.on(begins, visit.call, visit.inputs, visit.outputs, js=visit.js, **LATEST)
             if visit.then:
                 visit.then(filled)
         api.register(app)

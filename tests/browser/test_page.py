@@ -471,6 +471,21 @@ def what_is_done_as_soon_as_the_form_can_be_used_stays(page: Page) -> None:
     expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("MiniLM"))
 
 
+def test_a_link_that_is_followed_before_the_form_is_filled_at_first_fills_it(visit: Visit) -> None:
+    page = without_app(visit)
+    first_values = hold_back(page, *FIRST_VALUES)
+    page.goto(page.url.replace("theme.css", "?tab=compare&page=evidence"))
+    until_held(page, first_values)
+    figure = page.locator("#evidence-settings")
+    figure.locator("summary", has_text="Why").press("Enter")
+    figure.get_by_role("link", name="Open in Train with these settings").nth(1).press("Enter")
+    expect(page.get_by_role("tab", name="Train")).to_have_attribute("aria-selected", "true")
+    let_go(page, first_values)
+    expect(page.get_by_role("radio", name="Handwritten digits (MNIST)")).to_be_checked()
+    expect(setting(page, "m")).to_have_value("3")
+    page.wait_for_function("() => !location.search.includes('recipe')")  # the form is the visitor's now
+
+
 def test_the_form_waits_for_a_races_settings_and_stays_as_it_was_if_they_do_not_come(
     visit: Visit, server: Server, monkeypatch: pytest.MonkeyPatch, troubles: list[str]
 ) -> None:

@@ -115,11 +115,14 @@ function write(url, entry) {
 }
 
 /**
- * Take parameters out that only Python knows.
+ * Take parameters out that only Python knows, but for those that a link has given anew since they were read.
  * @param {string[]} names
+ * @param {string} [read] the address's parameters as they were read
  */
-export function forget(names) {
+export function forget(names, read = location.search) {
   const url = new URL(location.href);
+  const before = new URLSearchParams(read);
+  if (names.some((name) => url.searchParams.get(name) !== before.get(name))) return;
   for (const name of names) url.searchParams.delete(name);
   write(url, false);
 }

@@ -1,9 +1,11 @@
 // While the server fills Train's form it cannot be used: what is done to it before the answer would be overwritten.
 
 import { tell } from "../shared/events.js";
+import { forget } from "../shared/router.js";
 
 let visited = false; // what the form holds before a visit's answer is nobody's choice
 let asked = 0; // how often the server is asked: by a visit or a link, for a race's settings, for what was found
+let address = ""; // its parameters when the server was asked last
 
 /** @param {DragEvent} event */
 function refuseDrop(event) {
@@ -29,12 +31,18 @@ export function formVisited(answered) {
 
 export function formAsked() {
   asked += 1;
+  address = location.search;
   letFormWait();
 }
 
-/** The server has answered, or refused. */
-export function formAnswered() {
+/**
+ * The server has answered, or refused.
+ * @param {string[]} [filled] parameters of the address that the form holds now: it is the visitor's, and a reload must
+ * not undo what they change
+ */
+export function formAnswered(filled = []) {
   asked -= 1;
+  if (!asked) forget(filled, address);
   letFormWait();
   tell("form-answered", null);
 }

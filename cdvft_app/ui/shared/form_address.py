@@ -5,7 +5,6 @@ Whoever shows a result can link to the settings behind it; the form opens with t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -16,9 +15,6 @@ from cdvft_app.ui.shared import form
 NEVER = ("data", "all_gpus", "torch_compile")  # one's own rows have an owner, a machine's processors one too
 NAMES = tuple(name for name in form.FIELDS if name not in NEVER)
 LISTS = ("methods", "target_modules")
-
-# Once the form holds what the address asked for it is the visitor's: a reload must not undo what they change.
-FORGET = f"() => import('cdvft/shared/router.js').then(({{ forget }}) => forget({json.dumps(NAMES)}))"
 
 
 def query(runs: Iterable[RunSettings]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from html import escape
@@ -43,7 +44,7 @@ FILLING = """(...given) => {
   import("cdvft/train/form_filling.js").then(({ formAsked }) => formAsked());
   return given;
 }"""
-FILLED = """() => import("cdvft/train/form_filling.js").then(({ formAnswered }) => formAnswered())"""
+FILLED = "() => import('cdvft/train/form_filling.js').then(({{ formAnswered }}) => formAnswered({names}))"
 NOT_FILLED = """(view) => ({
   ...view, refused: "The server could not fill in the form: it may be busy. Reload the page to try it again."
 })"""
@@ -324,9 +325,9 @@ def build(app: AppState) -> OnVisit:
         values = search.best_of(app, shown_search, token_of(mine))
         return [gr.skip()] * len(form_inputs) if values is None else fill(values)
 
-    def filled(event: Any) -> None:
-        for over in (event.then, event.failure):
-            over(None, None, None, js=FILLED, **QUIET)
+    def filled(event: Any, by_address: Sequence[str] = ()) -> None:
+        for over, names in ((event.then, by_address), (event.failure, ())):
+            over(None, None, None, js=FILLED.format(names=json.dumps(names)), **QUIET)
         event.failure(None, view, view, js=NOT_FILLED, **QUIET)
         recount_after(event)
         show_data(event)
@@ -352,11 +353,7 @@ def build(app: AppState) -> OnVisit:
     # The fields come first: once the view knows the visitor, the form can be used.
     outputs = [*form_inputs, view, history, token]
 
-    def filled_by_visit(event: Any) -> None:
-        filled(event)
-        event.then(None, None, None, js=form_address.FORGET)
-
-    return OnVisit(visited, [token, kept], outputs, filled_by_visit, FILLING)
+    return OnVisit(visited, [token, kept], outputs, partial(filled, by_address=form_address.NAMES), FILLING)
 
 
 def _counted_at_first() -> ForecastHtml:
