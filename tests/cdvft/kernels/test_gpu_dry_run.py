@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import device_clock, gpu
+from benchmarks import decoding, device_clock, gpu
 from benchmarks.gpu_tables import markdown, targets
 from cdvft_app.costs import roofline
 from cdvft_app.costs.request import parse_cost
@@ -98,6 +98,20 @@ def test_one_recipe_is_raced_with_compiled_steps_too(record: dict, monkeypatch: 
     said = markdown({**record, "race": runs})
     assert "| sentiment | c3a | 0 | 0 | 0 | 0 | True |" in said
     assert gpu.Part(torch.device("cpu"), seconds=0).race() == []
+
+
+def test_every_call_of_a_decoder_is_one_token_after_the_same_prompt() -> None:
+    model = decoding.model(layers=1, vocabulary=64)
+    step = decoding.decoder(model)
+    seen: list[tuple[int, int]] = []
+
+    def look(_: object, args: object, given: dict) -> None:
+        seen.append((given["input_ids"].shape[1], given["past_key_values"].get_seq_length()))
+
+    model.register_forward_pre_hook(look, with_kwargs=True)
+    for _ in range(40):
+        step()
+    assert seen == [(1, decoding.PROMPT)] * 40
 
 
 def test_every_kind_of_device_keeps_a_record_of_its_own() -> None:
