@@ -129,7 +129,7 @@ bench: $(STAMP) ## speed side by side, ratios measured in one run
 
 gpu: $(STAMP) ## everything on a CUDA or MPS device: tests, layers, steps, memory, launches, decoding, races
 	$(BIN)/python -m pytest -m gpu
-	$(BIN)/python -m benchmarks.gpu
+	$(BIN)/python -m benchmarks.gpu --tested
 
 upstream: $(STAMP) ## the patches for PEFT, applied to its sources: its linter and its tests
 	$(BIN)/python -m upstream.check

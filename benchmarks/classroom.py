@@ -27,14 +27,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Response, ViewportSize, expect, sync_playwright
 
-from benchmarks.frames import chromium
+from benchmarks.browser import WINDOW, chromium
 from benchmarks.load import RESULTS, served
 from benchmarks.machine import machine, write_record
 
 PATIENCE = 900_000  # milliseconds: browsers share the machine
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 LESSON = "rank"
 VOTE = 4  # where the scale of its first question stands
 
@@ -46,7 +46,7 @@ class Class:
         self.refused: list[str] = []
         self.shared: list[Response] = []
         self.milliseconds: list[float] = []  # from a request until its answer began
-        self.teacher = self._page(browser, {"width": 1440, "height": 900})
+        self.teacher = self._page(browser, WINDOW)
         self.pupils = [self._page(browser, PHONE) for _ in range(pupils)]
         self.teacher.goto(f"{address}/?tab=learn&lesson=teaching")
         self.teacher.get_by_role("button", name="Start a class").click()
@@ -55,8 +55,8 @@ class Class:
         self.code = code.inner_text()
         self.address = f"{address}/?tab=learn&class={self.code}"
 
-    def _page(self, browser: Browser, size: dict[str, int]) -> Page:
-        context = browser.new_context(viewport=size)  # type: ignore[arg-type]
+    def _page(self, browser: Browser, size: ViewportSize) -> Page:
+        context = browser.new_context(viewport=size)
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.on("response", self._answered)

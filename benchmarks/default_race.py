@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.machine import machines, read_record, write_record
-from benchmarks.trained import Trained, add_option, train_each
+from benchmarks.trained import Trained, add_option, train_each, train_one
 
 if TYPE_CHECKING:
     from cdvft_app.settings import RunSettings
@@ -30,9 +30,7 @@ RESULTS = Path(__file__).parent / "results" / "default_race.json"
 
 def race(recipe: str, method: str, seed: int, torch_compile: bool = False) -> dict[str, Any]:
     """One run in this process, as it is recorded."""
-    found: list[Trained] = []
-    train_each([_settings(recipe, method, seed, torch_compile)], found.append)
-    return recorded(found[0])
+    return recorded(train_one(_settings(recipe, method, seed, torch_compile)))
 
 
 def _settings(recipe: str, method: str, seed: int, torch_compile: bool = False) -> RunSettings:

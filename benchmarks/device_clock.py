@@ -136,5 +136,10 @@ def launches(run: Callable[[], object], device: torch.device) -> int | None:
     with profile(activities=[ProfilerActivity.CUDA]) as profiler:
         run()
         torch.cuda.synchronize(device)
-    names = (event.name.lower() for event in profiler.events())
-    return sum(not name.startswith(("memcpy", "memset")) for name in names)
+    return sum(map(_is_kernel, profiler.events()))
+
+
+def _is_kernel(event: Any) -> bool:
+    """Whether it ran on the device: the host's call that launched it is an event of its own."""
+    on_host = event.device_type == torch.autograd.DeviceType.CPU
+    return not on_host and not event.name.lower().startswith(("memcpy", "memset"))

@@ -12,13 +12,13 @@ first how long it will take.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machines, read_record, rounded, write_whole
+from benchmarks.machine import machines, read_record, rounded, write_compact
+from benchmarks.trained import train_into
 
 RESULTS = Path(__file__).parent / "results" / "effects.json"
 METHODS = ("cdvft", "lora")
@@ -27,12 +27,10 @@ LOOKING = 60  # seconds that a pair takes beside its training, about
 
 def pair(recipe: str, seed: int) -> list[dict[str, Any]]:
     """Both methods' runs of one seed: {"recipe", "seed", "method", "metric", "summary", "layers"}."""
-    from cdvft_app.catalog import resolve
     from cdvft_app.inspection.effects import MAX_ROWS, OpenedRuns
     from cdvft_app.results import finished_run
     from cdvft_app.settings import RunSettings
     from cdvft_app.store.runs import RunStore
-    from cdvft_app.training.trainer import train_plan
 
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(folder)
@@ -41,18 +39,10 @@ def pair(recipe: str, seed: int) -> list[dict[str, Any]]:
             RunSettings(recipe=recipe, method=method, seed=seed, evaluation_examples=MAX_ROWS)
             for method in METHODS
         ]
-        made = store.create([resolve(one).settings for one in chosen], "benchmark", process="1:1")
-        for run in made:
-            own = store.make_folder(run.id)
-            train_plan(
-                resolve(run.settings),
-                lambda event, run=run: store.append(run.id, event),  # type: ignore[misc]
-                lambda: False,
-                own,
-            )
-        both = OpenedRuns([finished_run.find(store, run.id) for run in made])
+        ids = [train_into(store, one) for one in chosen]
+        both = OpenedRuns([finished_run.find(store, run_id) for run_id in ids])
         shared = [shared_by(both, module) for module in both.measured]
-        records = [store.get(run.id) for run in made]
+        records = [store.get(run_id) for run_id in ids]
         found = []
         for place, (method, record) in enumerate(zip(METHODS, records, strict=True)):
             assert record is not None
@@ -125,7 +115,7 @@ def main() -> None:
         runs += rounded(pair(recipe, seed))
         print(f"{recipe}, seed {seed}: {time.monotonic() - began:.0f} s", flush=True)
         text = {"command": "python -m benchmarks.effects", "machines": ran_on, "runs": runs}
-        write_whole(RESULTS, json.dumps(text, separators=(",", ":")) + "\n")
+        write_compact(RESULTS, text)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ core. Then, or with --publish alone, writes assets/fit_table.json: what the lab'
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, read_record, write_compact
 from cdvft_app.approximate import TARGETS, fit_circulant_diagonal, fit_rivals, make_target
 from cdvft_app.ui.learn.lab_table import FILE
 
@@ -126,16 +125,11 @@ def _short(error: float) -> float:
     return float(f"{error:.4g}")
 
 
-def publish(result: dict[str, Any]) -> None:
-    FILE.write_text(json.dumps(published(result), separators=(",", ":")) + "\n", encoding="utf-8")
-    print(f"Wrote {FILE.name}: {FILE.stat().st_size:,} bytes.")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--publish", action="store_true", help="fit nothing, write what the lab shows")
     if parser.parse_args().publish:
-        publish(json.loads(RESULTS.read_text(encoding="utf-8")))
+        write_compact(FILE, published(read_record(RESULTS)))
         return
     torch.set_num_threads(1)
     rows = [row for size in TABLES for name in TARGETS for row in table(name, **size)]
@@ -150,10 +144,8 @@ def main() -> None:
         "rows": rows,
         "bound": {"factors_needed": factors_needed(BOUND["n"]), "rows": bound},
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, separators=(",", ":")) + "\n", encoding="utf-8")
-    print(f"Wrote {RESULTS.name}: {len(rows)} rows, {RESULTS.stat().st_size:,} bytes.")
-    publish(result)
+    write_compact(RESULTS, result)
+    write_compact(FILE, published(result))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ Last, what a whole fit takes.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_compact
 from cdvft.circulant import cd_product
 from cdvft_app.approximate import fit_circulant_diagonal, make_target
 from cdvft_app.approximate.circulant_diagonal import (
@@ -138,8 +137,7 @@ def main() -> None:
         "m3": list(rows_of_three()),
         "seconds": list(seconds()),
     }
-    RESULTS.write_text(json.dumps(result, separators=(",", ":")) + "\n", encoding="utf-8")
-    print(f"Wrote {RESULTS.name}, {RESULTS.stat().st_size:,} bytes.")
+    write_compact(RESULTS, result)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import itertools
 import json
 import math
 import os
-import shutil
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -24,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Browser, Locator, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
+from benchmarks.browser import PATIENCE, WINDOW, chromium
 from benchmarks.load import RESULTS, served
 from benchmarks.machine import machine, write_record
 from cdvft_app import events
@@ -37,7 +37,6 @@ from cdvft_app.ui.learn.lesson_texts import LESSONS
 D, SNAPSHOTS = 768, 50
 MODULE = "encoder.layer.0.attention.self.query"
 MOVES = 90  # of the pointer in a drag, one a frame
-PATIENCE = 120_000  # ms
 TRACED = ["toplevel", "__metadata", "devtools.timeline"]
 MOST = 50  # ms of the page's thread that a frame may take
 COUNT_FRAMES = """() => {
@@ -81,11 +80,6 @@ def main() -> None:
         return
     record = {"machine": machine(), "note": arguments.note, "load": os.getloadavg()[0], "measured": found}
     write_record(RESULTS / "frames.json", record)
-
-
-def chromium(playwright: Playwright) -> Browser:
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    return playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
 
 
 def _normal(*shape: int) -> np.ndarray:
@@ -205,7 +199,7 @@ def _drag_step(page: Page) -> None:
 
 
 def _page(browser: Browser, address: str) -> Page:
-    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page = browser.new_context(viewport=WINDOW).new_page()
     page.goto(address, timeout=PATIENCE)
     return page
 

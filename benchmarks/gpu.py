@@ -37,6 +37,7 @@ from benchmarks.gpu_tables import markdown
 from benchmarks.machine import machine, write_record
 from benchmarks.rounds import Rounds, interleave
 from cdvft.kernels import allowed_engines
+from cdvft_app.catalog import RECIPES, fits
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "assets" / "gpu.json"
@@ -134,11 +135,16 @@ class Part:
     def race(self) -> list[dict[str, Any]]:
         """Real runs as the page starts them, one recipe's with compiled steps too; on the dry run none."""
         ways = [*((recipe, False) for recipe in RACES), (RACES[0], True)]
-        return [
-            race(recipe, method, seed=0, torch_compile=compiled)
-            for recipe, compiled in ([] if self.dry else ways)
-            for method in RACERS
-        ]
+        found = []
+        for recipe, compiled in [] if self.dry else ways:
+            for method in RACERS:
+                if not fits(method, RECIPES[recipe].kind):
+                    continue
+                try:
+                    found.append(race(recipe, method, seed=0, torch_compile=compiled))
+                except RuntimeError as error:  # the other runs are kept
+                    print(f"{method} on {recipe} has failed: {error}", flush=True)
+        return found
 
     def _models(self) -> tuple[steps.Model, ...]:
         return (steps.DRY,) if self.dry else steps.MODELS
@@ -155,10 +161,16 @@ def measure(device: torch.device, parts: list[str], seconds: float) -> dict[str,
     }  # fmt: skip
     part = Part(device, seconds)
     states = {"start": device_clock.state(device)}
+    failed: dict[str, str] = {}
     for name in parts:
-        record[name] = getattr(part, name)()
+        try:
+            record[name] = getattr(part, name)()
+        except RuntimeError as error:  # out of memory, for one: what else is measured is not to be lost
+            failed[name] = str(error)
+            print(f"{name} has failed: {error}", flush=True)
         states[name] = device_clock.state(device)
-    record |= {"states_after": states, "minutes": round((time.monotonic() - start) / 60, 1)}
+    minutes = round((time.monotonic() - start) / 60, 1)
+    record |= {"failed": failed, "states_after": states, "minutes": minutes}
     return record
 
 
@@ -198,6 +210,12 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     parser.add_argument("--seconds", type=float, default=2, help="a case of a layer, step or decoder")
     parser.add_argument("--to", type=Path, help="the folder to write to")
+    parser.add_argument(
+        "--tested",
+        action="store_true",
+        help="the tests on the device have just passed, as in `make gpu`: it is recorded that the fused "
+        "kernels serve on such devices",
+    )
     arguments = parser.parse_args()
     device = torch.device(arguments.device) if arguments.device else device_clock.at_hand()
     if device is None:
@@ -215,12 +233,14 @@ def main() -> None:
     write_record(path.with_suffix(".json"), record)
     path.with_suffix(".md").write_text(markdown(record))
     print(f"Written: {path}.json and .md.")
-    if device.type == "cuda":  # the tests on the device have passed: `make gpu` runs them first
+    if device.type == "cuda" and arguments.tested:
         allowed_engines.record_verified(torch.cuda.get_device_name(device))
         print(f"Written: {allowed_engines.VERIFIED_DEVICES}. Such devices now use the fused kernels.")
     if not dry and "layers" in record:
         write_record(PAGE, for_the_page(record))
         print(f"Written: {PAGE}.")
+    if failed := record.get("failed"):
+        raise SystemExit(f"Not measured, as it has failed: {', '.join(failed)}.")
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def markdown(record: dict[str, Any]) -> str:
         f"benchmarks.gpu` in {record['minutes']} minutes; medians of ratios within rounds, quartiles in "
         "brackets.",
     ]
+    lines += [f"\n**{part} has failed: {why}**" for part, why in record.get("failed", {}).items()]
     if "layers" in record and not record["dry_run"]:
         lines += ["", "## Targets", ""]
         lines += table(["what", "at most", "measured", ""], targets(record))

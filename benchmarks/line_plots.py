@@ -5,7 +5,8 @@
 Three charts of a line of 384 numbers each, as those of a layer's factors, take new numbers in each of 200
 frames. In turns each library draws them in a page of its own, in Chromium. What counts is the time of all
 tasks of the page's thread, painting included, as the browser's own metrics say, over the frames. Writes
-results/line_plots.json, with the bytes of each library's script as gzip packs it: minified, but LinePlot's.
+results/line_plots.json, with the bytes of each library's script as gzip packs it: minified, but LinePlot's,
+which are four modules, without those that every picture of the page has.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Browser, sync_playwright
 
-from benchmarks.frames import chromium
+from benchmarks.browser import chromium
 from benchmarks.load import RESULTS
 from benchmarks.machine import machine, write_record
+from benchmarks.rounds import rotated
 from cdvft_app import ASSETS
 
 FRAMES, PLACES, CHARTS = 200, 384, 3
@@ -104,8 +106,8 @@ def main() -> None:
         server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         browser = chromium(playwright)
-        for _ in range(chosen.turns):
-            for way in ways:
+        for turn in range(chosen.turns):
+            for way in rotated(ways, turn):
                 found[way].append(round(frame(browser, f"http://127.0.0.1:{server.server_port}", way), 2))
         server.shutdown()
     files = {

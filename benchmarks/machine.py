@@ -11,17 +11,18 @@ from typing import Any
 
 import torch
 
+from cdvft_app.files import replacing
+
 Machine = dict[str, Any]
 DIGITS = 4  # significant ones of a record's floats
 
 
 def machine() -> Machine:
     """This machine, and what runs on it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    from cdvft.kernels import engine_choice
+
     return {
-        "cpu": next(names, platform.processor() or platform.machine()),
+        "cpu": engine_choice.machine(torch.device("cpu"))["name"],
         "cores": os.cpu_count(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
@@ -40,13 +41,18 @@ def machines(earlier: Sequence[Machine]) -> list[Machine]:
 def write_whole(file: Path, text: str) -> None:
     """Put a record in the place of the one before, which stays as it was where this program is killed."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(".unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(file)
+    with replacing(file) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def write_record(file: Path, record: Any) -> None:
     write_whole(file, json.dumps(record, indent=1) + "\n")
+
+
+def write_compact(file: Path, record: Any) -> None:
+    """Write a record of one line, for a file that is long or that pages are sent, and print its size."""
+    write_whole(file, json.dumps(record, separators=(",", ":")) + "\n")
+    print(f"Wrote {file.name}: {file.stat().st_size:,} bytes.", flush=True)
 
 
 def read_record(file: Path) -> dict[str, Any]:

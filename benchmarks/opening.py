@@ -23,11 +23,11 @@ from typing import Any
 import gradio as gr
 from playwright.sync_api import Browser, sync_playwright
 
-from benchmarks.frames import PATIENCE, chromium, drag
+from benchmarks.browser import PATIENCE, WINDOW, Traffic, chromium
+from benchmarks.frames import drag
 from benchmarks.load import RESULTS, served
 from benchmarks.machine import machine, write_record
 
-SIZE = {"width": 1440, "height": 900}
 HANDLES = {
     "learn": "#lesson-circulant [role=slider]",
     "factors": ".factors[data-layer] .player input",
@@ -93,7 +93,7 @@ def _waits(browser: Browser, address: str, tab: str, rounds: int) -> dict[str, A
 
 
 def _wait(browser: Browser, address: str, tab: str) -> float:
-    page = browser.new_context(viewport=SIZE).new_page()
+    page = browser.new_context(viewport=WINDOW).new_page()
     page.goto(f"{address}/?run=nothing", timeout=PATIENCE)
     page.locator("#start:enabled").wait_for(timeout=PATIENCE)
     page.locator("#run [data-settled]").wait_for(timeout=PATIENCE)
@@ -109,21 +109,15 @@ def _wait(browser: Browser, address: str, tab: str) -> float:
 
 def _asked(browser: Browser, address: str) -> dict[str, float]:
     """Requests, and kilobytes as they travel, until nothing has come for a few seconds."""
-    page = browser.new_context(viewport=SIZE).new_page()
-    network = page.context.new_cdp_session(page)
-    network.send("Network.enable")
-    addresses: list[str] = []
-    sizes: list[float] = []
-    network.on("Network.requestWillBeSent", lambda event: addresses.append(event["request"]["url"]))
-    network.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    page = browser.new_context(viewport=WINDOW).new_page()
+    traffic = Traffic(page.context.new_cdp_session(page))
     page.goto(address, timeout=PATIENCE)
     seen = -1
-    while seen != len(sizes):
-        seen = len(sizes)
+    while seen != traffic.loaded:
+        seen = traffic.loaded
         page.wait_for_timeout(5000)
     page.context.close()
-    over_network = [one for one in addresses if not one.startswith("data:")]
-    return {"requests": len(over_network), "kilobytes": round(sum(sizes) / 1000)}
+    return traffic.counts()
 
 
 if __name__ == "__main__":

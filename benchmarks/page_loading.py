@@ -29,16 +29,15 @@ from scipy.stats import t
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from benchmarks.frames import PATIENCE, chromium
+from benchmarks.browser import PATIENCE, WINDOW, Traffic, chromium
 from benchmarks.load import RESULTS, served
 from benchmarks.machine import machine, write_record
+from benchmarks.rounds import rotated
 from cdvft_app import ASSETS
-from cdvft_app.public.origins import PAGE_HEADER
 from cdvft_app.ui import launching, page_files, serving
 
 WAY_HEADER = "x-way"
 FOLDER = "page-loading"
-SIZE = {"width": 1440, "height": 900}
 WAYS = ("as served: data addresses", "modules with modulepreload", "one bundle")
 SERVED, MODULES, BUNDLE = WAYS
 FIRST_ROOMS = ("train", "page")  # whose parts are mounted as the page opens
@@ -79,11 +78,11 @@ def main() -> None:
         with served(Path(folder), settings=settings, command=command) as (address, _):
             browser = chromium(playwright)
             for turn in range(1 + arguments.turns):
-                for name, each in found.items():
+                for name in rotated([*found], turn):
                     one = opened(browser, address, name, arguments.latency)
                     print(turn, name, one, flush=True)
                     if turn:
-                        each.append(one)
+                        found[name].append(one)
             browser.close()
     record = {
         "machine": machine(),
@@ -112,18 +111,14 @@ def main() -> None:
 
 def opened(browser: Browser, address: str, way: str, latency: float) -> dict[str, float]:
     """Open the page once: requests, kilobytes, and milliseconds to each of `CONTROLS`."""
-    context = browser.new_context(viewport=SIZE, extra_http_headers={WAY_HEADER: str(WAYS.index(way))})
+    context = browser.new_context(viewport=WINDOW, extra_http_headers={WAY_HEADER: str(WAYS.index(way))})
     page = context.new_page()
     network = context.new_cdp_session(page)
-    network.send("Network.enable")
+    traffic = Traffic(network)
     network.send(
         "Network.emulateNetworkConditions",
         {"offline": False, "latency": latency, "downloadThroughput": -1, "uploadThroughput": -1},
     )
-    addresses: list[str] = []
-    sizes: list[float] = []
-    network.on("Network.requestWillBeSent", lambda event: addresses.append(event["request"]["url"]))
-    network.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
     page.add_init_script(f"({WATCH})({json.dumps(CONTROLS)})")
     page.goto(f"{address}/?run=nothing", timeout=PATIENCE)
     enough = f"Object.keys(window.firstSeen ?? {{}}).length === {len(CONTROLS)}"
@@ -131,12 +126,7 @@ def opened(browser: Browser, address: str, way: str, latency: float) -> dict[str
     page.wait_for_timeout(2000)
     seen: dict[str, float] = page.evaluate("window.firstSeen")
     context.close()
-    over_network = [one for one in addresses if not one.startswith("data:")]
-    return {
-        "requests": len(over_network),
-        "kilobytes": round(sum(sizes) / 1000),
-        **{f"{name}_ms": round(at) for name, at in seen.items()},
-    }
+    return traffic.counts() | {f"{name}_ms": round(at) for name, at in seen.items()}
 
 
 def summary(each: list[dict[str, float]]) -> dict[str, Any]:
@@ -236,7 +226,7 @@ class EveryWay(page_files.PageHead):
         await super().__call__(scope, receive, send)
 
     def _first_script(self, way: str) -> str:
-        text = page_files.OWN_REQUESTS % PAGE_HEADER + page_files.OPEN_TAB_IN_ADDRESS
+        text = page_files.before_modules()
         if way == BUNDLE:
             names = {name: ", ".join(_EXPORT.findall(source.decode())) for name, source in self._own.items()}
             text += _BY_NAME % (json.dumps(names), f"{FOLDER}/bundle.js")

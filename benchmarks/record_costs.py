@@ -7,10 +7,10 @@ Everything in it is computed and nothing measured; a test recomputes it and comp
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
+from benchmarks.machine import write_compact
 from benchmarks.paper import paper_rows
 from cdvft_app.catalog.entries import KNOWN_MODELS
 from cdvft_app.costs.request import parse_cost
@@ -35,8 +35,7 @@ def costs() -> dict[str, Any]:
 
 
 def main() -> None:
-    COSTS.write_text(json.dumps(costs(), separators=(",", ":")) + "\n", encoding="utf-8")
-    print(f"Wrote {COSTS.relative_to(COSTS.parents[1])}: {COSTS.stat().st_size:,} bytes.")
+    write_compact(COSTS, costs())
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from benchmarks.evidence.many import many_adapters
 from benchmarks.evidence.reach import layers_and_architectures
 from benchmarks.evidence.settings import settings_that_matter
 from benchmarks.evidence.step_time import time_and_flops, where_it_loses
+from benchmarks.machine import write_whole
 from cdvft_app import ASSETS, catalog
 from cdvft_app.decision import decide
 from cdvft_app.payloads.compare import EvidenceFigure
@@ -70,7 +71,7 @@ def verdicts() -> str:
 
 def main() -> None:
     for file, contents in ((FILE, text()), (decide.RECORDED_VERDICTS, verdicts())):
-        file.write_text(contents, encoding="utf-8")
+        write_whole(file, contents)
         print(f"Wrote {file.name}: {file.stat().st_size:,} bytes.")
 
 

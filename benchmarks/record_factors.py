@@ -34,7 +34,8 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
-from benchmarks.machine import rounded
+from benchmarks.machine import rounded, write_compact
+from benchmarks.trained import train_into
 from cdvft_app import catalog
 from cdvft_app.catalog.backbones import load_text_backbone
 from cdvft_app.inspection import effects, examples, frozen, layers, numbers
@@ -43,7 +44,6 @@ from cdvft_app.payloads.factors import SeedEffects, Together, WalkAnswers
 from cdvft_app.results import finished_run
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.trainer import train_plan
 
 SENTENCES = ("a gripping, funny and deeply human film", "the plot is dull and no joke lands")
 SHORT = "dull, but funny"
@@ -99,7 +99,7 @@ def record(key: str, run: LiveRun, count: int, left_out: str) -> None:
         values = np.frombuffer(base64.b64decode(one["values"]), "<f4").reshape(-1, one["count"])
         tensors[f"singular/{module}"] = values.astype(np.float16)
     save_file(tensors, RECORDED / f"{key}.safetensors")
-    file.write_text(json.dumps(rounded(known), separators=(",", ":")) + "\n", encoding="utf-8")
+    write_compact(file, rounded(known))
 
 
 def record_inputs(model: str, keys: list[str]) -> None:
@@ -130,10 +130,7 @@ def record_inputs(model: str, keys: list[str]) -> None:
     }
     save_file(arrays, RECORDED / f"{model}.inputs.safetensors")
     file = RECORDED / f"{model}.inputs.json"
-    file.write_text(
-        json.dumps(rounded({"weights": weights, "examples": found}), separators=(",", ":")) + "\n",
-        encoding="utf-8",
-    )
+    write_compact(file, rounded({"weights": weights, "examples": found}))
 
 
 def record_image(model: str, keys: list[str]) -> None:
@@ -163,7 +160,7 @@ def record_image(model: str, keys: list[str]) -> None:
     }
     save_file(arrays, RECORDED / f"{model}.inputs.safetensors")
     file = RECORDED / f"{model}.inputs.json"
-    file.write_text(json.dumps(rounded(known), separators=(",", ":")) + "\n", encoding="utf-8")
+    write_compact(file, rounded(known))
 
 
 def record_effects(store: RunStore, keys: list[str]) -> None:
@@ -198,15 +195,11 @@ def record_effects(store: RunStore, keys: list[str]) -> None:
 def trained_again(store: RunStore, key: str) -> finished_run.FinishedRun:
     """A recorded run whose weights do not ship, trained by its settings and recorded anew."""
     before = RecordedRun(key)
-    (made,) = store.create([before.settings], "benchmark", process="1:1")
-    folder = store.make_folder(made.id)
-    train_plan(
-        catalog.resolve(before.settings), lambda event: store.append(made.id, event), lambda: False, folder
-    )
-    live = find(store, made.id)
+    run_id = train_into(store, before.settings)
+    live = find(store, run_id)
     assert isinstance(live, LiveRun)
     record(key, live, len(before.steps()), LEFT_OUT.get(key, ""))
-    return finished_run.find(store, made.id)
+    return finished_run.find(store, run_id)
 
 
 def record_seeds() -> None:

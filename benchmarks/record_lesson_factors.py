@@ -9,7 +9,6 @@ core.
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 
 from benchmarks.fit_matrix import dimension, factors_needed
+from benchmarks.machine import write_compact
 from cdvft_app.approximate import TARGETS, fit_circulant_diagonal, make_target
 
 FILE = Path(__file__).parents[1] / "assets" / "lesson_factors.json"
@@ -56,8 +56,7 @@ def main() -> None:
         "factors_needed": factors_needed(SIDE),
         "targets": [record(name) for name in NAMES],
     }
-    FILE.write_text(json.dumps(recorded, separators=(",", ":")) + "\n", encoding="utf-8")
-    print(f"Wrote {FILE.name}, {FILE.stat().st_size:,} bytes.")
+    write_compact(FILE, recorded)
 
 
 if __name__ == "__main__":

@@ -9,18 +9,16 @@ where it was made. Some minutes on one core.
 
 from __future__ import annotations
 
-import json
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_compact
+from cdvft_app import ASSETS
 from cdvft_app.approximate import TARGETS, make_target
 from cdvft_app.lessons.fitting import fitted
 
-ASSETS = Path(__file__).parents[1] / "assets"
 SIDES, MAX_M = (16, 32, 64), 3
 SHOWN, SHOWN_SIDE = "smooth_kernel", 32
 
@@ -30,19 +28,15 @@ def main() -> None:
     day, cpu = time.strftime("%Y-%m-%d"), machine()["cpu"]
     fits = [{"target": name, "n": n, "view": fit(name, n)} for n in SIDES for name in TARGETS]
     command = "python -m benchmarks.record_lessons"
-    write("recorded_lessons", {"command": command, "date": day, "cpu": cpu, "fits": fits})
+    write_compact(
+        ASSETS / "recorded_lessons.json", {"command": command, "date": day, "cpu": cpu, "fits": fits}
+    )
     view = next(one["view"] for one in fits if (one["target"], one["n"]) == (SHOWN, SHOWN_SIDE))
     status = (
         f"Recorded {day} on {cpu}: {TARGETS[SHOWN].title.lower()}, "
         f"{SHOWN_SIDE} × {SHOWN_SIDE}, up to m = {MAX_M}. Press Fit for one of your own"
     )
-    write("recorded_fit", {**view, "status": status})
-
-
-def write(name: str, record: dict[str, Any]) -> None:
-    file = ASSETS / f"{name}.json"
-    file.write_text(json.dumps(record, separators=(",", ":")) + "\n", encoding="utf-8")
-    print(f"Wrote {file.name}, {file.stat().st_size:,} bytes.")
+    write_compact(ASSETS / "recorded_fit.json", {**view, "status": status})
 
 
 def fit(name: str, n: int) -> dict[str, Any]:

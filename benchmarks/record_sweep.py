@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from benchmarks.machine import machine, write_whole
+from benchmarks.machine import machine, write_compact, write_whole
 from benchmarks.trained import Trained, add_option, train_each
 from cdvft_app.settings import NO_EARLY_STOPPING, RaceRequest, RunSettings
 from cdvft_app.sweep import SweepRequest
@@ -186,8 +186,7 @@ def publish() -> None:
                 for one in runs
             ],
         }
-    FILE.write_text(json.dumps({"sweeps": sweeps}, separators=(",", ":")) + "\n", encoding="utf-8")
-    print(f"Wrote {FILE.name}: {FILE.stat().st_size:,} bytes.")
+    write_compact(FILE, {"sweeps": sweeps})
 
 
 def main() -> None:

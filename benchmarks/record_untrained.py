@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
-from benchmarks.machine import machine
+from benchmarks.machine import machine, write_whole
 from cdvft_app.catalog import resolve
 from cdvft_app.catalog.dataset_readers import load_rows
 from cdvft_app.metrics import measure_texts
@@ -57,7 +57,7 @@ def main() -> None:
         found[name] = {**scores, "seconds": round(seconds, 1), "answers": answers}
         print(name, scores, f"{seconds:.0f} s")
     file = RESULTS / f"untrained_{recipe}.json"
-    file.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(file, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

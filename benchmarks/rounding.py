@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine, read_record, rounded, write_record
-from benchmarks.trained import Trained, train_each
+from benchmarks.trained import train_one
 
 RESULTS = Path(__file__).parent / "results" / "rounding.json"
 ENGINES = ("reference", "auto")
@@ -30,12 +30,8 @@ def run(recipe: str, steps: int | None) -> dict[str, Any]:
     from cdvft_app.events import Done, Step
     from cdvft_app.settings import RunSettings
 
-    found: list[Trained] = []
     settings = RunSettings(recipe=recipe, method="cdvft", seed=0, keep="last", max_steps=steps)  # type: ignore[arg-type]
-    train_each([settings], found.append)
-    (one,) = found
-    if one.failed:
-        raise RuntimeError(one.failed)
+    one = train_one(settings)
     losses = [event.loss for event in one.events if isinstance(event, Step)]
     return {"losses": losses, "metric": one.last(Done).metric, **one.rows()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +39,12 @@ class Rounds:
         ratios = [a / b for a, b in zip(self.seconds[name], self.seconds[other], strict=True)]
         low, median, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
         return Ratio(round(median, 4), round(low, 4), round(high, 4))
+
+
+def rotated(names: Sequence[str], turn: int) -> list[str]:
+    """The names in an order of which another is the first in each turn, for few turns that take long."""
+    start = turn % len(names)
+    return [*names[start:], *names[:start]]
 
 
 def interleave(candidates: Mapping[str, Run], seconds: float, least: int = 3) -> Rounds:

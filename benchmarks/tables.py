@@ -44,7 +44,7 @@ def _verdict(part: str, ratio: str, limit: float, entries: list[Entry]) -> dict[
     rival = ratio.removeprefix("cdvft / ")
     values = [e["ratios"][ratio]["median"] for e in entries]
     missed = [
-        {"case": _name(e), "ratio": value, "free": _free(e, rival)}
+        {"case": name_of_case(e), "ratio": value, "free": _free(e, rival)}
         for e, value in zip(entries, values, strict=True)
         if value > limit
     ]
@@ -66,7 +66,7 @@ def _free(entry: Entry, rival: str) -> float:
     return round(next(iter(seconds.values())) / seconds[rival], 3)
 
 
-def _name(e: Entry) -> str:
+def name_of_case(e: Entry) -> str:
     tokens = f", {e['tokens']} tokens" if "tokens" in e else ""
     return f"{e['title']}{tokens}, {e['threads']} threads"
 
@@ -170,7 +170,8 @@ def markdown(record: dict[str, Any]) -> str:
         )
     lines += ["", "## Where the cost model chose a slower way", ""]
     lines += [
-        f"- {_name(miss)}: {miss['best']} was faster, by {miss['loss']}" for miss in record["slower_choices"]
+        f"- {name_of_case(miss)}: {miss['best']} was faster, by {miss['loss']}"
+        for miss in record["slower_choices"]
     ] or ["Nowhere by more than 3 %."]
     lines += ["", "## Targets", ""]
     lines += table(

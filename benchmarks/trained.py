@@ -86,6 +86,30 @@ def train_each(wanted: Sequence[RunSettings], ended: Callable[[Trained], None], 
         ended(train_here(settings, resolve(settings)))
 
 
+def train_one(settings: RunSettings) -> Trained:
+    """Train one in this process.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    found: list[Trained] = []
+    train_each([settings], found.append)
+    if found[0].failed:
+        raise RuntimeError(found[0].failed)
+    return found[0]
+
+
+def train_into(store: RunStore, settings: RunSettings) -> str:
+    """Train in this process into a store, where what was learned stays; the run's id."""
+    from cdvft_app.catalog import resolve
+    from cdvft_app.training.trainer import train_plan
+
+    plan = resolve(settings)
+    (run,) = store.create([plan.settings], "benchmark", process="1:1")
+    train_plan(plan, lambda event: store.append(run.id, event), lambda: False, store.make_folder(run.id))
+    return run.id
+
+
 def train_here(settings: RunSettings, plan: Plan, rows: Rows | None = None) -> Trained:
     """Train the settings' plan in this process, on `rows` in place of its dataset's where they are given."""
     from cdvft_app.events import TrainingFailed

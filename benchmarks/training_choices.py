@@ -20,7 +20,6 @@ benchmarks/results/training_choices.json after every run; run again to go on whe
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from benchmarks.evidence import races
 from benchmarks.machine import machine, read_record, write_record
 from benchmarks.record_sweep import read_once, run
 from benchmarks.trained import contestant
@@ -40,7 +40,6 @@ from cdvft_app.methods import METHODS
 from cdvft_app.settings import RunSettings
 
 RESULTS = Path(__file__).parent / "results" / "training_choices.json"
-RACES = RESULTS.with_name("default_race.json")
 RECIPES = ("mnist", "sentiment", "addresses", "sql")
 MULTIPLES = {"mnist": (0.3, 1.0), "sentiment": (0.3, 1.0), "addresses": (0.5, 1.5), "sql": (0.3, 1.0)}
 """Of the recipe's rate; on `addresses` its search at equal numbers found 1.5 times that."""
@@ -218,7 +217,7 @@ def finalists(family: Family, kept: list[Record]) -> tuple[Setting, Setting] | t
 
 def hours(recipes: Iterable[str], names: Iterable[str], record: Record) -> float:
     """The hours for all runs that may be left, each as long as CDVFT's took in the recorded races."""
-    summary = json.loads(RACES.read_text())["summary"]
+    summary = races.record()["summary"]
     seconds = 0.0
     for recipe in recipes:
         for name in names:

@@ -2,8 +2,8 @@
 
     python -m upstream.speed
 
-One thread, float32, forward and backward with the gradient of the input; medians of interleaved rounds, as
-ratios to the bare layer. Prints the table in README.md.
+One thread, float32, forward and backward with the gradient of the input, in turns (`benchmarks.rounds`);
+medians of the rounds' ratios to the bare layer. Prints the table in README.md.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from upstream.check import apply, unpack
+from upstream.check import HERE, apply, unpack
 
 MEASURE = """
-import statistics, time
 import torch
+from benchmarks.rounds import interleave
 from peft import CDVFTConfig, LoraConfig, get_peft_model
 from peft.tuners.cdvft.layer import _block_circulant_matmul
 from torch import nn
@@ -33,9 +33,17 @@ def left_to_autograd(layer):
 
     layer._get_update = get_update
 
+def pass_through(layer, x, grad):
+    def run():
+        layer(x).backward(grad)
+        for tensor in (x, *layer.parameters()):
+            tensor.grad = None
+
+    return run
+
 torch.set_num_threads(1)
 print("| width, tokens | LoRA r = 8 | CDVFT m = 2 | left to autograd |\\n|---|---|---|---|")
-for width, tokens, rounds in ((768, 128, 200), (768, 2048, 20), (2048, 128, 60), (2048, 2048, 7)):
+for width, tokens in ((768, 128), (768, 2048), (2048, 128), (2048, 2048)):
     layers = {"bare": nn.Linear(width, width).requires_grad_(False)}
     for name, config in (
         ("lora", LoraConfig(r=8, target_modules=["0"])), ("cdvft", CDVFTConfig(target_modules=["0"])),
@@ -45,14 +53,10 @@ for width, tokens, rounds in ((768, 128, 200), (768, 2048, 20), (2048, 128, 60),
     left_to_autograd(layers["autograd"])
     x = torch.randn(tokens, width, requires_grad=True)
     grad = torch.randn(tokens, width)
-    seconds = {name: [] for name in layers}
-    for _ in range(rounds):
-        for name, layer in layers.items():
-            start = time.process_time()
-            layer(x).backward(grad)
-            seconds[name].append(time.process_time() - start)
-    bare, *others = (statistics.median(found) for found in seconds.values())
-    print(f"| {width}, {tokens:,} |", *(f"{other / bare:.2f} |" for other in others), flush=True)
+    runs = {name: pass_through(layer, x, grad) for name, layer in layers.items()}
+    rounds = interleave(runs, seconds=20, least=7)
+    others = (rounds.ratio(name, "bare").median for name in layers if name != "bare")
+    print(f"| {width}, {tokens:,} |", *(f"{other:.2f} |" for other in others), flush=True)
 """
 
 
@@ -61,7 +65,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         tree = unpack(Path(scratch))
         apply(tree)
-        environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"}
+        path = os.pathsep.join([str(tree / "src"), str(HERE.parent)])  # the patched PEFT first
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
         return subprocess.run([sys.executable, "-P", "-c", MEASURE], env=environment, check=False).returncode
 
 

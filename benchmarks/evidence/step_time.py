@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks import equal_numbers
 from benchmarks.evidence import races
 from benchmarks.evidence.drawing import at_line, axis, figure, name_of_y, of_method, read, thin_line
-from benchmarks.tables import _name as name_of_case
+from benchmarks.tables import name_of_case
 from cdvft import cost
 from cdvft_app import catalog
 from cdvft_app.format import counted, joined

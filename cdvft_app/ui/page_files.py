@@ -66,6 +66,11 @@ OWN_REQUESTS = """{
 """
 
 
+def before_modules() -> str:
+    """Return the script that runs before any module."""
+    return OWN_REQUESTS % PAGE_HEADER + OPEN_TAB_IN_ADDRESS + PLAIN_EVENTS
+
+
 @dataclass(frozen=True)
 class PageFiles:
     """The texts of the files by their names, and the sources that they are made of."""
@@ -81,7 +86,7 @@ class PageFiles:
         modules = [file.relative_to(ASSETS / "js").as_posix() for file in scripts()]
         fonts = file_address(ASSETS / "fonts")
         sheets = [file.read_text(encoding="utf-8").replace(FONTS, fonts) for file in stylesheets()]
-        script = (OWN_REQUESTS % PAGE_HEADER + OPEN_TAB_IN_ADDRESS + PLAIN_EVENTS + bundle(modules)).encode()
+        script = (before_modules() + bundle(modules)).encode()
         style = "\n".join([palette.css(), *sheets]).encode()
         names = f"cdvft-{_digest(script)}.js", f"cdvft-{_digest(style)}.css"
         texts = dict(zip(names, (script, style), strict=True))

@@ -6,8 +6,8 @@
     dense_kernels      W + alpha dW as a matrix, for the plan "merged", and gradients given that by the matrix
     dense              their launches
 
-Triton is optional (`pip install "cdvft[gpu]"`; torch for CUDA on Linux brings it along): nothing here imports
-it before `supports` has found it.
+Triton is optional (`pip install "./cdvft[gpu]"` in a checkout; torch for CUDA on Linux brings it along):
+nothing here imports it before `supports` has found it.
 """
 
 from __future__ import annotations

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.autograd import DeviceType
 
-from benchmarks import device_clock, gpu
+from benchmarks import decoding, device_clock, gpu
 from benchmarks.gpu_tables import markdown, targets
+from cdvft.kernels import allowed_engines
+from cdvft_app.catalog import resolve
 from cdvft_app.costs import roofline
 from cdvft_app.costs.request import parse_cost
+from cdvft_app.settings import RunSettings
 
 METHODS = {"lora", "fourierft", "c3a", "cdvft"}
 
@@ -98,6 +103,87 @@ def test_one_recipe_is_raced_with_compiled_steps_too(record: dict, monkeypatch: 
     said = markdown({**record, "race": runs})
     assert "| sentiment | c3a | 0 | 0 | 0 | 0 | True |" in said
     assert gpu.Part(torch.device("cpu"), seconds=0).race() == []
+
+
+def test_only_what_can_be_trained_is_raced_and_what_fails_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def raced(recipe: str, method: str, seed: int, torch_compile: bool) -> dict:
+        resolve(RunSettings(recipe=recipe, method=method, seed=seed, torch_compile=torch_compile))
+        if method == "c3a":
+            raise RuntimeError("out of memory")
+        return {"recipe": recipe, "method": method}
+
+    monkeypatch.setattr(gpu, "race", raced)
+    runs = gpu.Part(torch.device("cuda"), seconds=0).race()
+    assert [run["method"] for run in runs if run["recipe"] == "addresses"] == ["cdvft", "lora", "fourierft"]
+    assert capsys.readouterr().out.count("c3a on addresses has failed: out of memory") == 1
+
+
+def test_a_part_that_fails_costs_no_other_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_memory(_: gpu.Part) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(gpu.Part, "layers", out_of_memory)
+    found = gpu.measure(torch.device("cpu"), ["layers", "launches"], seconds=0)
+    assert found["failed"] == {"layers": "CUDA out of memory."}
+    assert found["launches"] and "layers" not in found
+    assert "**layers has failed: CUDA out of memory.**" in markdown(found)
+
+
+def test_launches_are_counted_on_the_device_not_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Profile:
+        def __init__(self, **_: object) -> None: ...
+        def __enter__(self) -> Profile:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def events(self) -> list[SimpleNamespace]:
+            told = [
+                ("cudaLaunchKernel", DeviceType.CPU),
+                ("sgemm", DeviceType.CUDA),
+                ("cuLaunchKernel", DeviceType.CPU),
+                ("product_kernel", DeviceType.CUDA),
+                ("Memset (Device)", DeviceType.CUDA),
+                ("cudaDeviceSynchronize", DeviceType.CPU),
+            ]
+            return [SimpleNamespace(name=name, device_type=where) for name, where in told]
+
+    monkeypatch.setattr(torch.profiler, "profile", Profile)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda _: None)
+    assert device_clock.launches(lambda: None, torch.device("cuda")) == 2
+
+
+def test_every_call_of_a_decoder_is_one_token_after_the_same_prompt() -> None:
+    model = decoding.model(layers=1, vocabulary=64)
+    step = decoding.decoder(model)
+    seen: list[tuple[int, int]] = []
+
+    def look(_: object, args: object, given: dict) -> None:
+        seen.append((given["input_ids"].shape[1], given["past_key_values"].get_seq_length()))
+
+    model.register_forward_pre_hook(look, with_kwargs=True)
+    for _ in range(40):
+        step()
+    assert seen == [(1, decoding.PROMPT)] * 40
+
+
+def test_a_device_is_recorded_as_verified_only_after_its_tests(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    verified: list[str] = []
+    monkeypatch.setattr(allowed_engines, "record_verified", verified.append)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "A card")
+    monkeypatch.setattr(gpu, "measure", lambda *_: {"device": {"name": "A card"}})
+    monkeypatch.setattr(gpu, "markdown", lambda _: "")
+    asked = ["gpu", "--device", "cuda", "--to", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", asked)
+    gpu.main()
+    assert verified == []
+    monkeypatch.setattr("sys.argv", [*asked, "--tested"])
+    gpu.main()
+    assert verified == ["A card"]
 
 
 def test_every_kind_of_device_keeps_a_record_of_its_own() -> None:
