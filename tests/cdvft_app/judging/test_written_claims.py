@@ -348,6 +348,7 @@ def low_rank_is_hard() -> str:
     lora, exact = error(2, "low_rank"), error(5, "low_rank")
     assert exact == (0, 512)
     return (
+        "CDVFT with m = 2 holds every change of rank 1; for 64 × 64 ones of rank 4 the search ended "
         f"{two[0]} % off with {two[1]} numbers (LoRA r = 1: {lora[0]} % with {lora[1]}) and, at m = 5, "
         f"{five[0]} % off with {five[1]} numbers, where LoRA r = 4 is exact with {exact[1]}"
     )
