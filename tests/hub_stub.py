@@ -25,6 +25,7 @@ class Hub:
         self.status: int | None = None
         self.repositories: dict[str, bool] = {}  # whether it is private
         self.files_of: dict[str, dict[str, bytes]] = defaultdict(dict)  # by repository
+        self.gated: set[str] = set()  # repositories whose files are not given
         self.jobs: Jobs | None = None
         self.commits: dict[str, str] = {}  # of datasets, by owner/name@revision
         self.files_at: dict[str, dict[str, bytes]] = {}  # of datasets, by commit
@@ -130,6 +131,8 @@ def hub() -> Iterator[Hub]:
             held = stub.files_at.get(commit, stub.files_of[repository]).get(name)
             if self.command == "GET":
                 stub.fetched.append(self.path)
+            if repository in stub.gated:
+                return self.answer({"error": "gated"}, 403, {"X-Error-Code": "GatedRepo"})
             if held is None:
                 return self.answer({"error": "none"}, 404, {"X-Error-Code": "EntryNotFound"})
             self.send_response(200)

@@ -104,28 +104,11 @@ def test_layers_that_read_the_same_tensor_keep_it_once():
 
 
 @pytest.mark.parametrize(
-    ("method", "settings", "parameters"),
-    [
-        ("cdvft", {}, 55_296),
-        ("cdvft", {"m": 3}, 92_160),
-        ("lora", {"r": 8}, 294_912),
-        ("fourierft", {"n": 1000}, 24_000),
-        ("c3a", {}, 18_432),
-    ],
+    ("method", "a_layer"), [("cdvft", 3 * 768), ("lora", 8 * 2 * 768), ("fourierft", 1000), ("c3a", 768)]
 )
-def test_roberta_base_query_and_value(method, settings, parameters):
-    found = cost.estimate(method, ROBERTA_BASE, batch=16, sequence=128, **settings)
-    assert found.trainable_parameters == parameters
-
-
-@pytest.mark.parametrize(
-    ("convention", "tokens", "ratio"), [("asymptotic", 256, 51.81), ("real_fft", 10**6, 29.02)]
-)
-def test_flops_against_fourierft_in_both_conventions(convention, tokens, ratio):
-    options = {"batch": 1, "sequence": tokens, "convention": convention}
-    fourierft, cdvft = (cost.estimate(method, ROBERTA_BASE, **options) for method in ("fourierft", "cdvft"))
-    found = fourierft.forward_flops_per_step / cdvft.forward_flops_per_step
-    assert found == pytest.approx(ratio, abs=0.005)
+def test_settings_that_are_left_out_are_the_usual_ones(method, a_layer):
+    found = cost.estimate(method, ROBERTA_BASE, batch=1, sequence=1)
+    assert found.trainable_parameters == 24 * a_layer
 
 
 def test_what_is_paid_once_a_step_and_what_for_every_token():

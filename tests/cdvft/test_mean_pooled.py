@@ -95,23 +95,11 @@ def test_an_adapter_is_loaded_onto_it_as_onto_any_model(encoder, tmp_path):
         torch.testing.assert_close(logits(again.eval()), logits(adapted), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("labels", [1, 3])
-def test_it_trains_by_itself_as_transformers_models_do(encoder, labels):
-    model = MeanPooledForSequenceClassification.on(encoder, num_labels=labels)
-    targets = torch.tensor([0.5, -1.0]) if labels == 1 else torch.tensor([2, 0])
-    output = model(TOKENS, MASK, labels=targets)
-    if labels == 1:
-        expected = ((output.logits[:, 0] - targets) ** 2).mean()
-    else:
-        expected = -output.logits.log_softmax(-1)[[0, 1], [2, 0]].mean()
-    torch.testing.assert_close(output.loss, expected)
-    output.loss.backward()
-    assert model.classifier.weight.grad.abs().sum() > 0
-
-
 @pytest.mark.parametrize(
     ("settings", "targets"),
     [
+        pytest.param({"num_labels": 3}, torch.tensor([2, 0]), id="classes"),
+        pytest.param({"num_labels": 1}, torch.tensor([0.5, -1.0]), id="numbers"),
         pytest.param({"num_labels": 1}, torch.tensor([[0.5], [-1.0]]), id="numbers in a column"),
         pytest.param({"num_labels": 1}, torch.tensor([3, -1]), id="whole numbers"),
         pytest.param(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-import transformers
 from peft import get_peft_model
+from test_experts import adapted, mixtral
 from torch import Tensor
 
 from cdvft import CDVFTConfig
@@ -20,9 +20,9 @@ CALLS = 12
 @pytest.fixture
 def model(llama: Any) -> Any:
     config = CDVFTConfig(target_modules=llama.targets, init_weights=False)
-    adapted = get_peft_model(llama.model(), config, "a")
-    adapted.add_adapter("b", config)
-    return adapted.eval()
+    made = get_peft_model(llama.model(), config, "a")
+    made.add_adapter("b", config)
+    return made.eval()
 
 
 def in_threads(run: Any) -> None:
@@ -59,10 +59,5 @@ def test_each_row_gets_the_adapter_that_its_own_call_names(model: Any, beams: bo
 def test_experts_are_those_with_the_update_in_every_thread() -> None:
     """Each call exchanges parameters of a module that all threads share."""
     torch.manual_seed(0)
-    sizes = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
-    sizes |= {"num_key_value_heads": 2, "num_local_experts": 4, "intermediate_size": 48}
-    experts = {"target_parameters": ["experts.gate_up_proj", "experts.down_proj"], "target_modules": []}
-    config = CDVFTConfig(**experts, init_weights=False)
-    mixture = transformers.MixtralForCausalLM(transformers.MixtralConfig(**sizes))
-    adapted, ids = get_peft_model(mixture, config).eval(), torch.randint(1, 50, (3, 7))
-    in_threads(torch.no_grad()(lambda _: adapted(input_ids=ids).logits))
+    mixture, ids = adapted(mixtral()), torch.randint(1, 50, (3, 7))
+    in_threads(torch.no_grad()(lambda _: mixture(input_ids=ids).logits))

@@ -154,7 +154,9 @@ def stub(monkeypatch):
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", one.address)
         template = one.address + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+            monkeypatch.delenv(name, raising=False)
         for patience in ("STATUS_TIMEOUT", "SEARCH_TIMEOUT"):  # a busy machine is no hub out of reach
             monkeypatch.setattr(f"cdvft_app.catalog.hub.{patience}", 120.0)
         yield one

@@ -88,7 +88,7 @@ def test_a_metric_from_elsewhere_is_a_number_with_its_own_name_and_no_error():
 
 def test_an_answer_that_is_one_text_is_right_by_what_follows_the_mark():
     solved = Answers("exact_match", answer_mark="####")
-    said, wanted = ["3 + 4 #### 7.", "#### 8", "7"], ["#### 7", "#### 7", "#### 7"]
+    said, wanted = ["3 + 4 #### 7.", "#### 8", "7"], ["so #### 7", "#### 7", "#### 7"]
     assert measure_texts(said, wanted, solved) == {"exact_match": pytest.approx(2 / 3)}
 
 

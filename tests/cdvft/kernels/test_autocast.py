@@ -11,7 +11,7 @@ from peft import get_peft_model
 from torch import Tensor, nn
 
 from cdvft import CDVFTConfig, layer
-from cdvft.kernels import autograd_ops, calibrate, calibration, explain, linear
+from cdvft.kernels import calibrate, calibration, explain, linear
 from cdvft.kernels.merge_precision import MIN_RATIO
 
 WIDTH = 64
@@ -94,11 +94,6 @@ def test_what_is_timed_and_explained_is_what_autocast_makes_of_the_layers(cast: 
         assert not explain(one, 8).measured
         assert {case.dtype for case in calibrate(model, 8, seconds=0)} == {"torch.bfloat16"}
         assert explain(one, 8).measured
-
-
-def test_on_a_real_cpu_the_update_keeps_float32() -> None:
-    with torch.autocast("cpu", torch.bfloat16):
-        assert autograd_ops.autocast_dtype(torch.randn(2, 3)) is None
 
 
 @pytest.mark.parametrize("m", [2, 3])

@@ -7,7 +7,7 @@ import sys
 import types
 
 import pytest
-from listening import run
+from listening import finished
 
 from cdvft_app.catalog import MODELS, get_model
 from cdvft_app.commands import main as cli
@@ -24,10 +24,7 @@ def home(request, tmp_path_factory):
         plan, rows = (request.getfixturevalue(f"{kind}_{what}") for what in ("plan", "rows"))
         made = plan("cdvft", max_steps=4, learning_rate=0.1)
         (record,) = store.create([made.settings], None, kind, "1:1")
-        heard, _ = run(made, rows, store.make_folder(record.id))
-        for event in heard:
-            store.append(record.id, event)
-        ids[kind] = record.id
+        ids[kind] = finished(store, record, made, rows).record.id
     (queued,) = store.create([made.settings], None, "waits")
     ids["queued"] = queued.id
     store.close()

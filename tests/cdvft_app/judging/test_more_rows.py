@@ -6,27 +6,14 @@ import re
 from dataclasses import replace
 
 import pytest
-from finished_races import STEPS, TRAINED, finish
+from finished_races import STEPS, TRAINED, finish, race, settings
 
 from cdvft_app.format import plain
 from cdvft_app.judging.more_rows import is_there, on_fewer_rows, whole_and_fewer
-from cdvft_app.settings import InvalidChoice, RunSettings
+from cdvft_app.settings import InvalidChoice
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.ui.train.run_view import verdict
-
-
-def settings(method: str, **more: object) -> RunSettings:
-    given = {"recipe": "mnist", "model": "vit", "dataset": "mnist", "batch_size": 32}
-    return RunSettings(method=method, train_examples=TRAINED, **given, **more)  # type: ignore[arg-type]
-
-
-def race(store: RunStore, **right: int) -> list[str]:
-    """The ids of a finished race, by how many rows each method has right."""
-    runs = store.create([settings(method) for method in right], "mine", "Digits")
-    for run, count in zip(runs, right.values(), strict=True):
-        finish(store, run.id, count)
-    return [run.id for run in runs]
 
 
 def trained_on_fewer(store: RunStore, run_id: str, *right: int) -> None:

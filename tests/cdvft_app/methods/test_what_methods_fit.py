@@ -88,12 +88,6 @@ def test_c3a_takes_the_greatest_common_divisor_where_nothing_was_chosen():
     assert Lora(r=3).with_layer_defaults([NARROW]) == Lora(r=3)
 
 
-def test_a_cost_is_that_of_its_own_settings():
-    step = {"batch": 2, "sequence": 3}
-    assert Lora(r=5).estimate([WIDE], **step) == cost.estimate("lora", [WIDE], r=5, **step)
-    assert Head().estimate([WIDE], **step) == cost.estimate("head", [WIDE], **step)
-
-
 @pytest.mark.parametrize(
     ("kind", "shapes", "ladder"),
     [

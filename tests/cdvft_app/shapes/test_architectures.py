@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
+from hub_stub import Hub
 
 from cdvft_app.catalog.entries import KNOWN_MODELS, find_known_model, nearest_known_models
 from cdvft_app.settings import InvalidChoice
@@ -20,47 +17,13 @@ TINY_BERT = {
     "model_type": "bert", "architectures": ["BertForMaskedLM"], "hidden_size": 32, "intermediate_size": 64,
     "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 100,
 }  # fmt: skip
+HUB_ID = "someone/something"
 
 
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[int, bytes], list[str]]]:
-    """A stand-in for the hub that gives one answer to everything and notes the paths asked for."""
-    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "SPACE_ID"):
-        monkeypatch.delenv(variable, raising=False)
-    asked: list[str] = []
-    said: list[tuple[int, bytes]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:  # whether there is a hub at all
-            self.send_response(200)
-            self.end_headers()
-
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            status, content = said[-1]
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    def answer(status: int, content: bytes) -> list[str]:
-        said.append((status, content))
-        return asked
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    template = address + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setenv("HF_ENDPOINT", address)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    yield answer
-    server.shutdown()
-    server.server_close()
+def has(stub: Hub, configuration: object) -> None:
+    """The hub has a model of this configuration, or of these bytes in its place."""
+    content = configuration if isinstance(configuration, bytes) else json.dumps(configuration).encode()
+    stub.files_of[HUB_ID] = {"config.json": content}
 
 
 @pytest.mark.parametrize("model", KNOWN_MODELS, ids=lambda model: model.id)
@@ -93,40 +56,46 @@ def test_a_folder_needs_only_its_configuration(tmp_path):
     assert build(str(tmp_path)).configuration.hidden_size == 32
 
 
-def test_a_hub_id_is_looked_up_by_its_configuration_alone(hub):
-    asked = hub(200, json.dumps(TINY_BERT).encode())
-    assert build("someone/tiny-bert").configuration.hidden_size == 32
-    assert asked == ["/someone/tiny-bert/resolve/main/config.json"]
+def test_a_hub_id_is_looked_up_by_its_configuration_alone(stub):
+    has(stub, TINY_BERT)
+    assert build(HUB_ID).configuration.hidden_size == 32
+    assert stub.fetched == [f"/{HUB_ID}/resolve/main/config.json"]
 
 
-def test_a_timm_model_on_the_hub_names_its_architecture(hub):
-    hub(200, json.dumps({"architecture": "vit_tiny_patch16_224", "num_classes": 10}).encode())
-    assert build("someone/fine-tuned-vit").kind == "image"
+def test_a_timm_model_on_the_hub_names_its_architecture(stub):
+    has(stub, {"architecture": "vit_tiny_patch16_224", "num_classes": 10})
+    assert build(HUB_ID).kind == "image"
 
 
 @pytest.mark.parametrize(
-    ("status", "content", "sentence"),
+    ("configuration", "sentence"),
     [
-        (404, b"", "answered 404.*Check the id"),
-        (403, b"", "answered 403.*log in if the model is gated"),
-        (200, b"<html>", "is not a model's configuration"),
-        (200, b"[1, 2]", "is not a model's configuration"),
-        (200, b"{" + b" " * 1_000_000 + b"}", "is not a model's configuration"),
-        (200, b'{"model_type": "mystery", "auto_map": {"AutoModel": "code.py"}}', "never done here"),
-        (200, json.dumps({**TINY_BERT, "num_hidden_layers": 10**6}).encode(), "no depth from 1 to 512"),
-        (200, json.dumps({**TINY_BERT, "num_hidden_layers": "two"}).encode(), "cannot be read"),
-        (200, json.dumps({**TINY_BERT, "num_attention_heads": 5}).encode(), "No model fits"),
-        (200, b'{"model_type": "t5"}', "encoder and a decoder"),
-        (200, b'{"model_type": "mixtral"}', "mixture of experts"),
-        (200, b'{"model_type": "llava"}', "joins several models"),
-        (200, b'{"model_type": "swin"}', "no one number of attention heads"),
-        (200, b'{"model_type": "mamba"}', "no one number of attention heads"),
+        (b"<html>", "is not a model's configuration"),
+        ([1, 2], "is not a model's configuration"),
+        (b"{" + b" " * 1_000_000 + b"}", "is not a model's configuration"),
+        ({"model_type": "mystery", "auto_map": {"AutoModel": "code.py"}}, "never done here"),
+        ({**TINY_BERT, "num_hidden_layers": 10**6}, "no depth from 1 to 512"),
+        ({**TINY_BERT, "num_hidden_layers": "two"}, "cannot be read"),
+        ({**TINY_BERT, "num_attention_heads": 5}, "No model fits"),
+        ({"model_type": "t5"}, "encoder and a decoder"),
+        ({"model_type": "mixtral"}, "mixture of experts"),
+        ({"model_type": "llava"}, "joins several models"),
+        ({"model_type": "swin"}, "no one number of attention heads"),
+        ({"model_type": "mamba"}, "no one number of attention heads"),
     ],
 )
-def test_what_the_hub_may_say_instead(hub, status, content, sentence):
-    hub(status, content)
+def test_what_the_hub_may_say_instead(stub, configuration, sentence):
+    has(stub, configuration)
     with pytest.raises(InvalidChoice, match=sentence):
-        build("someone/something")
+        build(HUB_ID)
+
+
+def test_what_the_hub_does_not_have_or_not_give(stub):
+    with pytest.raises(InvalidChoice, match=r"answered 404.*Check the id"):
+        build(HUB_ID)
+    stub.gated.add(HUB_ID)
+    with pytest.raises(InvalidChoice, match=r"answered 403.*log in if the model is gated"):
+        build(HUB_ID)
 
 
 @pytest.mark.parametrize(
@@ -136,8 +105,7 @@ def test_what_the_hub_may_say_instead(hub, status, content, sentence):
         ({"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE is set, so the hub is not asked"),
     ],
 )
-def test_a_hub_out_of_reach_is_said_at_once(hub, monkeypatch, environment, sentence):
-    asked = hub(200, json.dumps(TINY_BERT).encode())
+def test_a_hub_out_of_reach_is_said_at_once(stub, monkeypatch, environment, sentence):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     waits, sleep, asking = [0.0], time.sleep, threading.get_ident()
@@ -150,7 +118,7 @@ def test_a_hub_out_of_reach_is_said_at_once(hub, monkeypatch, environment, sente
     monkeypatch.setattr(time, "sleep", wait)
     with pytest.raises(InvalidChoice, match=rf"{sentence}\. The nearest are roberta-base, "):
         build("someone/roberta-bas")
-    assert asked == [] and max(waits) < 1  # the hub client's own retries wait for seconds
+    assert not stub.tokens and max(waits) < 1  # the hub client's own retries wait for seconds
 
 
 @pytest.mark.parametrize(
@@ -188,14 +156,14 @@ def test_names_that_lead_nowhere(name, sentence):
 
 
 @pytest.mark.parametrize("public", [("SPACE_ID", "owner/space"), ("GRADIO_SERVER_NAME", "0.0.0.0")])
-@pytest.mark.parametrize("name", ["someone/something", "{folder}"])
-def test_a_public_server_reads_neither_the_hub_nor_its_own_disk(hub, monkeypatch, tmp_path, name, public):
-    asked = hub(200, json.dumps(TINY_BERT).encode())
+@pytest.mark.parametrize("name", [HUB_ID, "{folder}"])
+def test_a_public_server_reads_neither_the_hub_nor_its_own_disk(stub, monkeypatch, tmp_path, name, public):
+    has(stub, TINY_BERT)
     (tmp_path / "config.json").write_text(json.dumps(TINY_BERT))
     monkeypatch.setenv(*public)
     with pytest.raises(InvalidChoice, match="is not known here"):
         build(name.format(folder=tmp_path))
-    assert asked == []
+    assert not stub.tokens, "it asked"
 
 
 def test_images_of_another_size():
