@@ -29,6 +29,14 @@ def app(store: RunStore) -> AppState:
     return AppState.make(store, RunQueue(store))
 
 
+@pytest.fixture
+def served(app: AppState) -> Iterator[Served]:
+    """A page over the store of the test's own."""
+    made = Served(build(app))
+    with made.first:
+        yield made
+
+
 @pytest.fixture(scope="module")
 def shared_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One served page over an empty store for all tests of a module that change neither."""
