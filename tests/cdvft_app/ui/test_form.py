@@ -109,15 +109,6 @@ def test_a_summary_counts_in_words_and_calls_another_model_by_its_title(chosen, 
     assert form.summary(RunSettings(method="cdvft", **chosen)) == summary
 
 
-def test_settings_of_runs_ask_for_the_same_runs() -> None:
-    request = RaceRequest(
-        methods=("cdvft", "lora"), m=3, alpha=0.5, max_steps=9, learning_rates={"lora": 3e-4}
-    )
-    runs = [catalog.resolve(settings).settings for settings in request.runs()]
-    again = form.race(form.remembered(form.from_runs(runs)))
-    assert [catalog.resolve(settings).settings for settings in again.runs()] == runs
-
-
 @pytest.mark.parametrize(
     "kept",
     [None, [], "text", {"recipe": "gone"}, {"recipe": 3, "methods": "cdvft", "m": {}, "model": []},
