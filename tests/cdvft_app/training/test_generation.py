@@ -215,11 +215,6 @@ def test_rows_that_are_too_long_are_left_out_and_counted(answer_plan):
     )
 
 
-def test_prompts_that_are_too_long_are_refused(task):
-    with pytest.raises(InvalidInput, match="has 219 tokens; “Longest text” allows 96"):
-        task.predict(["word " * 40])
-
-
 def test_nothing_is_loaded_of_what_cannot_be_trained(answer_plan, bert_folder, tmp_path, monkeypatch):
     def load(*given, **more):
         raise AssertionError("weights were read")
