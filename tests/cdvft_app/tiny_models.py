@@ -46,9 +46,9 @@ def _text_folder(folder: Path, model: torch.nn.Module) -> Path:
     return folder
 
 
-def bert(folder: Path) -> Path:
+def bert(folder: Path, **more: float) -> Path:
     torch.manual_seed(0)
-    return _text_folder(folder, BertModel(BertConfig(**SIZES)))
+    return _text_folder(folder, BertModel(BertConfig(**{**SIZES, **more})))
 
 
 def roberta(folder: Path) -> Path:

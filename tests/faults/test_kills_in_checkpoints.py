@@ -12,7 +12,7 @@ import pytest
 from cdvft_app.training.checkpoints import CHECKSUMS, LAST_WRITTEN
 from cdvft_app.training.children import Child
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "cdvft_app" / "training"))
+sys.path.extend(str(Path(__file__).resolve().parents[1] / at) for at in ("cdvft_app", "cdvft_app/training"))
 import tiny_trainer
 
 KILLS = 6

@@ -13,7 +13,7 @@ import pytest
 import torch
 from listening import finished
 
-from cdvft_app.inspection import effects, sources
+from cdvft_app.inspection import effects, layers, sources
 from cdvft_app.inspection.background import questions
 from cdvft_app.inspection.sources import Unavailable
 from cdvft_app.payloads.factors import EffectSummary
@@ -354,14 +354,9 @@ def test_images_and_written_answers(store, others, monkeypatch) -> None:
             assert example["labels"][example["answers"][0][0][0]] == written[0].text
 
 
-@pytest.mark.parametrize(
-    ("question", "run"),
-    [
-        *((question, run) for question in ("effects", "seeds", "together", "walk") for run in ("x", "../..")),
-        *((question, "recorded-digits") for question in ("seeds", "together", "walk")),
-    ],
-)
-def test_what_is_not_there_is_a_sentence(store, question, run) -> None:
-    asked = {"run": run, "module": "encoder.layer.0.output.dense", "first": 0, "beside": "x", "text": "good"}
-    said = refusing(getattr(Questions(store), question))(asked)
-    assert said["error"].endswith((".", "?")) and not said["busy"]
+@pytest.mark.parametrize("question", ["seeds", "together", "walk"])
+def test_what_is_not_recorded_is_a_sentence(store, question) -> None:
+    module = layers.layers(sources.RecordedRun("digits"))[-1].module
+    asked = {"module": module, "first": 0, "beside": "recorded-cdvft", "text": "a"}
+    said = refusing(getattr(Questions(store), question))({"run": "recorded-digits", **asked})
+    assert said["error"].startswith("This is not recorded of this run.") and not said["busy"]

@@ -25,7 +25,7 @@ from cdvft_app.ui.factors.tab import Questions
 from cdvft_app.ui.shared.server_functions import refusing
 
 NAMES = ("encoder.layer.0.output.dense", "encoder.layer.10.output.dense", "encoder.layer.2.output.dense")
-OF_A_LAYER = ("layer", "singular", "inputs")
+OF_A_LAYER = ("layer", "singular", "inputs", "together", "walk")
 CDVFT_LAYER = "encoder.layer.0.attention.self.query"  # of the recorded run
 METHODS = {
     "cdvft": {"block_size": 4, "alpha": 2.0},
@@ -64,9 +64,9 @@ def kept(store: RunStore, settings: RunSettings, steps: dict[int, dict[str, obje
     return sources.find(store, run.id)
 
 
-def kept_once(store: RunStore) -> sources.Source:
-    """A run of CDVFT with one snapshot."""
-    settings = settings_of("cdvft")
+def kept_once(store: RunStore, method: str = "cdvft") -> sources.Source:
+    """A run with one snapshot."""
+    settings = settings_of(method)
     return kept(store, settings, {0: trainable.vectors(adapted(settings, 8, 12), settings.method)})
 
 
@@ -188,7 +188,9 @@ def test_short_names():
     assert list(layers.short_names(names).values()) == names
 
 
-@pytest.mark.parametrize("name", ["open", "layer", "singular", "overview", "weights", "images", "inputs"])
+@pytest.mark.parametrize(
+    "name", ["open", *OF_A_LAYER, "overview", "weights", "images", "effects", "seeds", "most_changed"]
+)
 def test_an_unknown_run_or_layer_is_a_sentence(store, name):
     ask = refusing(getattr(Questions(store), name))
     for run in ("", "../..", "recorded-../cdvft", "x" * 10**5):
@@ -251,27 +253,25 @@ def test_runs_that_differ_in_a_setting_are_called_by_it(store):
     assert [label.replace("\u00a0", " ") for label in opened] == ["CDVFT α = 1", "CDVFT α = 5"] * 2
 
 
-ASKED = {
-    "dense": ("module",),
-    "singular": ("module",),
-    "overview": ("first",),
-    "most_changed": (),
-    "weights": (),
-    "images": (),
-    "patches": ("module", "image"),
-    "typed": ("module", "text"),
-    "effects": ("first",),
-    "seeds": ("first",),
-    "together": ("module", "beside"),
-    "walk": ("module", "text", "image"),
-}
+def test_the_tab_asks_every_question_with_what_it_takes(store, monkeypatch):
+    tab, asked = Questions(store), {}
 
+    def hear(question, *, patience, run_id, **arguments):
+        asked[question] = arguments
+        return {}
 
-def test_each_question_takes_what_the_tab_asks_it_with() -> None:
+    monkeypatch.setattr(tab.inspector, "ask", hear)
+    about = {"run": kept_once(store).id, "module": NAMES[0], "first": 0, "beside": None, "text": "a"}
+    for ask in (tab.most_changed, tab.singular, tab.overview, tab.weights, tab.images, tab.inputs):
+        ask(about)
+    for ask in (tab.effects, tab.seeds, tab.together, tab.walk):
+        ask(about)
+    tab.inputs({**about, "image": 0})
+    tab.layer({**about, "run": kept_once(store, "dora").id})
     known = questions()
-    assert known.keys() == ASKED.keys()
-    for question, arguments in ASKED.items():
-        inspect.signature(known[question]).bind(object(), **dict.fromkeys(arguments))
+    assert asked.keys() == known.keys()
+    for question, arguments in asked.items():
+        inspect.signature(known[question]).bind(object(), **arguments)
 
 
 def test_the_second_is_told_and_the_next_may_however_the_work_of_a_turn_ends():

@@ -45,7 +45,8 @@ def test_auto_is_public_where_others_reach_the_server(set_environment, variables
 @pytest.mark.parametrize(
     ("name", "value"),
     [("CDVFT_PUBLIC", "maybe"), ("CDVFT_BUDGET_SECONDS", "-1"), ("CDVFT_BUDGET_HOURS", "a day"),
-     ("CDVFT_TRUSTED_PROXIES", "my-proxy")],
+     ("CDVFT_TRUSTED_PROXIES", "my-proxy"),
+     *(("CDVFT_WORKERS", value) for value in ("0", "-1", "two", "1.5", "²"))],
 )  # fmt: skip
 def test_a_variable_that_means_nothing_is_named(set_environment, name, value):
     with pytest.raises(ValueError, match=f"{name}: got '{value}'"):

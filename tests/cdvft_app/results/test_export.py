@@ -131,11 +131,13 @@ def test_the_lines_on_the_card_write_the_run_s_own_answer(method, form, runs, ex
     assert any(word in lines_of(folder) for word in ("peft", "cdvft")) == (form != "merged")
 
 
-def test_a_zip_holds_one_folder_that_the_lines_on_its_card_load(runs, store, tmp_path):
+def test_a_zip_holds_one_folder_that_its_card_loads_and_packs_all_but_weights(runs, store, tmp_path):
     run = runs("text", "cdvft")
     EXPORTERS["adapter"].write_zip(Export(store, run), tmp_path / "films.zip")
     with zipfile.ZipFile(tmp_path / "films.zip") as archive:
         assert all(name.startswith("films/") for name in archive.namelist())
+        stored = {one.filename for one in archive.infolist() if one.compress_type == zipfile.ZIP_STORED}
+        assert stored == {name for name in archive.namelist() if name.endswith(".safetensors")} != set()
         archive.extractall(tmp_path)
     assert list((tmp_path / "films").glob("*.whl")) and "cdvft_app" not in lines_of(tmp_path / "films")
     torch.testing.assert_close(asked(tmp_path / "films"), own(run), rtol=0, atol=2e-5)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import typing
-import zipfile
 
 import gradio as gr
 import pytest
 from typer.testing import CliRunner
 
 from cdvft_app.commands import main
-from cdvft_app.results import exporters
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.training.queue import RunQueue
@@ -80,20 +78,9 @@ def test_no_export_holds_who_asked_or_where_it_was_trained(key, runs, store, exp
     assert held == set()
 
 
-def test_a_zip_packs_all_but_weights_which_hardly_get_smaller(runs, store, tmp_path):
-    exporters.AS_TRAINED.write_zip(exporters.Export(store, runs("text", "lora")), tmp_path / "adapter.zip")
-    with zipfile.ZipFile(tmp_path / "adapter.zip") as archive:
-        packed = {info.filename: info.compress_type for info in archive.infolist()}
-    stored = {name for name, how in packed.items() if how == zipfile.ZIP_STORED}
-    assert stored == {name for name in packed if name.endswith(".safetensors")} != packed.keys()
-    assert "adapter/adapter_model.safetensors" in stored
-
-
 def test_what_the_page_is_told_names_no_folder_of_the_machine(runs, answered_here, tmp_path):
     run = runs("text", "lora")
     (tmp_path / "adapter.zip").touch()
     with pytest.raises(ResultsError, match=r"^adapter.zip is already there") as refused:
         answered_here(run).export(run.record.id, "adapter", str(tmp_path / "adapter.zip"))
     assert str(tmp_path) not in str(refused.value)
-    with pytest.raises(ResultsError, match="it is one of adapter, offline, merged"):
-        exporters.exporter("../../adapter")

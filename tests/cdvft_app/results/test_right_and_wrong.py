@@ -18,6 +18,7 @@ from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.results.held_out import chosen, class_scores, confusion, errors, example, table_rows
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions
+from cdvft_app.ui.use import held_out_tables
 
 
 def answered(labels, outputs):
@@ -147,3 +148,10 @@ def test_rows_that_chose_the_step_are_not_taken_for_those_of_the_evaluation(text
     asked = Questions(store)
     for which in ("validation", "evaluation", "validation"):
         assert asked.example(which)["text"] == which
+
+
+def test_the_ends_of_the_axes_are_read_at_a_glance():
+    numbers = answered([400.5, 1253.84], [[-94.1172], [1100.0]])
+    _, plot = held_out_tables.of_numbers([("CDVFT", "cdvft", numbers)])
+    assert str(plot["quiet"]).count("from −94.1 to 1,254") == 1
+    assert "from −94.1 to 1,254" in plot["scatter"]["about"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,49 +24,31 @@ def kept_in(root: Path) -> set[str]:
     return {kept for (kept,) in ask(root / "history.sqlite", "SELECT token_hash FROM runs")}
 
 
-def sees(store: RunStore, cookie: str) -> bool:
-    return bool(store.seen_by(lambda: Viewer(key_hash(cookie))).history())
-
-
-def as_format_11(root: Path) -> None:
-    """The store as the format before kept it: the key itself, in the history and in the folders."""
-    for query, *values in (
-        ("UPDATE runs SET token_hash = ?", KEY),
-        ("UPDATE datasets SET token_hash = ?", KEY),
-        ("ALTER TABLE runs DROP COLUMN began",),
-        ("ALTER TABLE runs DROP COLUMN leased",),
-        ("PRAGMA user_version = 11",),
-    ):
-        ask(root / "history.sqlite", query, *values)
-    for file in (root / "runs").glob("*/run.json"):
-        file.write_text(json.dumps(json.loads(file.read_text()) | {"token_hash": KEY}))
+def sees(store: RunStore, cookie: str, run_id: str) -> bool:
+    return store.seen_by(lambda: Viewer(key_hash(cookie))).get(run_id) is not None
 
 
 def test_what_is_kept_opens_nothing(store, tmp_path):
     run_id = trained(store)
     store.set_private(run_id, True, "secret")
     (kept,) = kept_in(tmp_path)
-    assert viewer_key("secret") == KEY and sees(store, KEY)
+    assert viewer_key("secret") == KEY and sees(store, KEY, run_id)
     for stolen in (kept, kept.partition(":")[2]):
-        assert not sees(store, stolen) and not store.owner(run_id, stolen)
+        assert not sees(store, stolen, run_id) and not store.owner(run_id, stolen)
     assert KEY not in (store.folder(run_id) / "run.json").read_text()
 
 
-def test_owners_of_the_format_before_keep_what_is_theirs(store, tmp_path):
-    run_id = trained(store)
-    store.set_private(run_id, True, "secret")
-    store.datasets.add("secret", "mine", sha256="0" * 64, format="csv", kind="text", bytes=1, rows=1)
-    store.close()
-    as_format_11(tmp_path)
-    again = RunStore(tmp_path)
-    assert again.owner(run_id, "secret") and sees(again, KEY) and len(again.datasets.of("secret")) == 1
-    assert KEY not in kept_in(tmp_path)
-    again.close()
-    lose_history(tmp_path)  # and the folders tell it as the format before did
-    once_more = RunStore(tmp_path)
-    assert once_more.folders.adopt() == [run_id] and once_more.owner(run_id, "secret")
-    assert KEY not in kept_in(tmp_path)
-    once_more.close()
+def test_owners_of_the_format_before_keep_what_is_theirs(tmp_path):
+    """It kept the key itself, in the history and in the folders, which tell it where the history is lost."""
+    root = shutil.copytree(Path(__file__).parent / "kept_histories" / "format-11", tmp_path / "store")
+    private = "5a63f4e02234f4087fa993f7b6745d5a"
+    for _ in ("of the history", "of the folders"):
+        with closing(RunStore(root)) as store:
+            store.folders.adopt()
+            assert store.get(private).private
+            assert store.owner(private, "secret") and sees(store, KEY, private)
+            assert KEY not in kept_in(root)
+        lose_history(root)
 
 
 def test_on_ones_own_machine_what_a_terminal_made_is_whose_who_opens_the_page(store, monkeypatch):

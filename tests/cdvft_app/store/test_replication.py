@@ -11,20 +11,12 @@ from stored_runs import told, trained
 from cdvft_app.store import replication
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
-from cdvft_app.store.runs import RunStore
 
 
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
     monkeypatch.setenv("CDVFT_KEPT", str(tmp_path / "kept"))
     return tmp_path / "kept"
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = RunStore(tmp_path / "runs")
-    yield made
-    made.close()
 
 
 def test_what_was_kept_is_brought_back_and_is_its_owners(store, other, kept):
@@ -120,8 +112,9 @@ def test_a_deleted_run_whose_copy_could_not_be_removed_does_not_come_back(store,
 
 def test_without_a_place_nothing_is_kept(store, monkeypatch, tmp_path):
     monkeypatch.delenv("CDVFT_KEPT", raising=False)
-    replication.replicate(store, trained(store))
-    assert replication.restore_replicas(store) == [] and list(tmp_path.iterdir()) == [store.root]
+    run_id, there = trained(store), {*tmp_path.rglob("*")}
+    replication.replicate(store, run_id)
+    assert replication.restore_replicas(store) == [] and {*tmp_path.rglob("*")} == there
 
 
 def test_a_place_that_refuses_is_a_sentence(store, kept):

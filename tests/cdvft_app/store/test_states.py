@@ -66,11 +66,6 @@ def test_every_state_that_a_run_can_have_stands_in_the_table_and_in_queries():
     assert set(states.USABLE) == {"finished", "stopped"} and set(states.SETTLED) == {"finished", "failed"}
 
 
-@pytest.mark.parametrize("end", ["stopped", "failed", "interrupted"])
-def test_what_was_cut_short_can_be_resumed(store, run_id, end):
-    lead(store, run_id, "preparing", "running", end).require_resumable()
-
-
 @pytest.mark.parametrize("path", [[], ["preparing"], ["preparing", "running"], ["preparing", "finished"]])
 def test_what_runs_or_is_complete_cannot_be_resumed(store, run_id, path):
     run = lead(store, run_id, *path)

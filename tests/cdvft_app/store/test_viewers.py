@@ -73,13 +73,3 @@ def test_names_are_for_owners(store, mine):
     assert [run.name for run in seen(store, "mine").history()] == ["a race", "my name", "a race"]
     assert [run.name for run in seen(store, None).history()] == ["a race"] * 3
     assert [run.name for run in store.history()] == ["from a terminal", "my name", "their name"]
-
-
-def test_it_stays_private_when_the_history_is_made_anew(store, mine, tmp_path):
-    store.close()
-    (tmp_path / "history.sqlite").unlink()
-    again = RunStore(tmp_path)
-    again.folders.adopt()
-    assert seen(again, "theirs").get(mine.id) is None
-    assert seen(again, "mine").get(mine.id).name == "my name"
-    again.close()

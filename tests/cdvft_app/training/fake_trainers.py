@@ -38,14 +38,11 @@ def slowly(*arguments, **named):
 
 def at_step_3(act):
     def once(settings, emit, should_stop, folder, resume=False):
-        return trains(
-            settings,
-            emit,
-            should_stop,
-            folder,
-            resume,
-            at_step=lambda step: step == 3 and not resume and act(),
-        )
+        def at_step(step):
+            if step == 3 and not resume:
+                act()
+
+        return trains(settings, emit, should_stop, folder, resume, at_step=at_step)
 
     return once
 

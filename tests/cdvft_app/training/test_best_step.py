@@ -115,9 +115,12 @@ def test_the_best_has_the_highest_score_then_the_lowest_loss_then_fewest_steps(b
     assert worse is None or not worse.is_before(better)
 
 
-def test_a_run_that_becomes_no_better_ends_and_says_so(text_plan, rows, scores, tmp_path):
+@pytest.mark.parametrize("stop_after", [None, 11])
+def test_a_run_that_becomes_no_better_ends_and_says_so_whether_or_not_it_is_stopped_there(
+    stop_after, text_plan, rows, scores, tmp_path
+):
     scores(0.9, 0.5, 0.5)
-    heard, done = run(text_plan(), rows, tmp_path)
+    heard, done = run(text_plan(checkpoint_every=5), rows, tmp_path, stop_after=stop_after)
     assert (done.state, done.step, done.best_step, done.last_metric) == ("finished", 12, 4, None)
     assert "Stopped early after step 12: 2 evaluations in a row were no better" in notes(heard)
     assert is_of_step(done, 4)
@@ -215,12 +218,6 @@ def test_a_stopped_run_keeps_its_best_and_patience_does_not_count_what_the_stop_
     scores(0.5, 0.5)
     _, finished = run(plan, rows, tmp_path, resume=True)
     assert (finished.state, finished.step, finished.best_step) == ("finished", 12, 4)
-
-
-def test_a_run_that_is_stopped_where_it_ends_by_itself_has_ended(text_plan, rows, scores, tmp_path):
-    scores(0.9, 0.5, 0.5)
-    _, ended = run(text_plan(checkpoint_every=5), rows, tmp_path, stop_after=11)
-    assert (ended.state, ended.step, ended.best_step) == ("finished", 12, 4)
 
 
 def uploaded(train_rows: int) -> UploadedDataset:

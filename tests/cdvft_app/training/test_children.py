@@ -59,17 +59,14 @@ def test_a_child_has_the_environment_of_now_and_not_of_the_fork_server(monkeypat
     assert [*stream(variables)] == [(None, "3")]
 
 
-def test_an_error_of_the_work_is_raised_here():
-    items = stream(refused)
+@pytest.mark.parametrize(
+    ("work", "error", "said"),
+    [(refused, ValueError, "a matrix is square"), (killed, ChildEnded, "most likely because memory ran out")],
+)
+def test_how_the_work_failed_is_raised_here(work, error, said):
+    items = stream(work)
     assert next(items) == "first"
-    with pytest.raises(ValueError, match="a matrix is square"):
-        next(items)
-
-
-def test_a_child_that_is_killed_is_a_sentence():
-    items = stream(killed)
-    assert next(items) == "first"
-    with pytest.raises(ChildEnded, match="most likely because memory ran out"):
+    with pytest.raises(error, match=said):
         next(items)
 
 

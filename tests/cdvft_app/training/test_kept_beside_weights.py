@@ -109,7 +109,3 @@ def test_a_base_is_what_others_can_fetch():
     assert hub.base("abc") == ("owner/name", "abc")
     assert wheel.base(None) == ("owner/same", "c0ffee")
     assert entry(source="mirror", location="vit_small").base(None) == (None, None)
-
-
-def test_the_record_is_missing_in_folders_of_before(tmp_path):
-    assert saved.read(tmp_path) is None

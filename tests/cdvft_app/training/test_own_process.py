@@ -125,14 +125,6 @@ def test_the_clock_ends_a_run_that_does_not_listen(store, start, impatient, monk
     assert run.state == "failed" and "the limit of this server" in run.reason
 
 
-def test_closing_stops_what_trains(store, start):
-    working = start("slowly")
-    first, second = working.submit([LONG, RUN], "a")
-    wait_for(lambda: store.get(first).step > 2)
-    working.close()
-    assert (store.state(first), store.state(second)) == ("stopped", "queued")
-
-
 def test_closing_does_not_wait_for_who_does_not_listen(store, start, monkeypatch, trainers):
     monkeypatch.setattr(executors, "CLOSING_SECONDS", 0.2)
     working = start("is_deaf")

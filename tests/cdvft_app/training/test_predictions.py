@@ -121,13 +121,6 @@ def test_a_picture_and_its_array_are_the_same_image(image_task):
         assert answer.probabilities == pytest.approx(first.probabilities, abs=1e-5)
 
 
-def test_another_forward_pass_can_answer(text_task):
-    def certain(input_ids, **rest):
-        return torch.tensor([[-20.0, 20.0]]).expand(len(input_ids), 2)
-
-    assert [one.label for one in text_task.predict(["bad", "bad film"], certain)] == ["positive", "positive"]
-
-
 @pytest.mark.parametrize("given", ["good film", [3], ["good", ("good", "bad")], [("good", "bad"), "good"]])
 def test_what_is_no_text_is_refused(given, text_task):
     with pytest.raises(InvalidInput, match="text"):

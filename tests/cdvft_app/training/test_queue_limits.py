@@ -4,7 +4,7 @@ import pytest
 from queued_runs import RUN, FakeTrainer
 
 from cdvft_app.store.processes import this_process
-from cdvft_app.training.queue import QueueFull, RunQueue
+from cdvft_app.training.queue import QueueFull
 
 
 def test_limits_on_what_may_wait(store, queue, monkeypatch):
@@ -51,10 +51,3 @@ def test_a_sweep_has_a_limit_of_its_own_and_lets_races_go_first(store, queue, mo
         jobs.submit([RUN] * 3, "b", sweep=True)
     jobs.resume(swept[3], "a")
     assert store.queued(sweep=True) == 3 and store.queued("a") == 3
-
-
-@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "²"])
-def test_a_limit_that_is_no_number_is_refused(store, monkeypatch, value):
-    monkeypatch.setenv("CDVFT_WORKERS", value)
-    with pytest.raises(ValueError, match="CDVFT_WORKERS: got"):
-        RunQueue(store)

@@ -121,13 +121,6 @@ def test_events_that_a_full_disk_refused_are_asked_for_again(store, machine, run
     assert machine.asked == [0, 0] and kinds(store, run) == ["started", "step"]
 
 
-def test_one_that_is_given_up_there_is_interrupted_with_the_reason(store, machine, run):
-    machine.tells, machine.ended = [STARTED], "interrupted"
-    supervise(store, run, machine)
-    ended = store.get(run.id)
-    assert (ended.state, ended.reason, ended.is_resumable) == ("interrupted", "No room.", True)
-
-
 def test_whoever_follows_it_anew_starts_no_second_work_and_keeps_each_step_once(store, machine, run):
     machine.tells = [Note("It has no GPU."), STARTED, *STEPS[:2]]
     before = machine.start(store, run)
@@ -154,13 +147,6 @@ def test_a_follower_whose_lease_another_has_writes_nothing_and_leaves(store, mac
     assert store.state(run.id) == "preparing" and not machine.cancelled
 
 
-def test_stop_ends_it_there(store, machine, run):
-    machine.tells = [STARTED, STEPS[0]]
-    store.ask_to_stop(run.id)
-    supervise(store, run, machine)
-    assert machine.cancelled and store.state(run.id) == "stopped"
-
-
 def test_a_machine_that_does_not_answer_is_waited_for(store, machine, run):
     execution = machine.start(store, run)
     machine.refuses = NoNews()
@@ -174,17 +160,6 @@ def test_one_that_refuses_again_and_again_is_left_with_its_reason(store, machine
     supervise(store, run, machine)
     ended = store.get(run.id)
     assert (ended.state, ended.reason) == ("interrupted", "It is to be found elsewhere.")
-
-
-def test_work_that_fails_says_its_last_words(store, machine, run):
-    machine.ended = "failed"
-    assert supervise(store, run, machine) == ("failed", "No room.")
-
-
-def test_the_end_of_the_program_leaves_it_running_there(store, machine, run):
-    machine.tells = [STARTED]
-    state, _ = supervise(store, run, machine, closing=lambda: True)
-    assert state == "interrupted" and not machine.cancelled
 
 
 def test_a_queue_that_is_closed_lets_go_of_the_run_that_has_just_ended(store, machine, monkeypatch):

@@ -16,7 +16,6 @@ from ports import free_port
 from cdvft_app.events import Done, Evaluation, Note, Step
 from cdvft_app.store import snapshots
 from cdvft_app.training import trainer
-from cdvft_app.training.loop import RaceTrainer
 
 
 def newest_checkpoint(folder: Path) -> Path:
@@ -95,34 +94,18 @@ def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(
     assert ((said, "warning") in notes) == (damaged is not None)
 
 
-def test_resume_after_the_last_step_only_evaluates(whole, text_plan, text_rows, tmp_path, monkeypatch):
-    class Killed(BaseException):
-        pass
-
-    def evaluate(self, *args, **kwargs):
-        if self.state.global_step == TOTAL:
-            raise Killed
-        return original(self, *args, **kwargs)
-
-    original = RaceTrainer.evaluate
-    with monkeypatch.context() as patch:
-        patch.setattr(RaceTrainer, "evaluate", evaluate)
-        with pytest.raises(Killed):
-            run(text_plan(), text_rows, tmp_path)
-    heard, done = run(text_plan(), text_rows, tmp_path, resume=True)
-    assert heard.of(Step) == [] and done.step == TOTAL
-    assert done.metric == whole[0][-1].metric
-
-
-def test_a_run_whose_end_was_told_to_nobody_trains_no_step_again(whole, text_plan, text_rows, tmp_path):
+@pytest.mark.parametrize("untold", [Evaluation, Done])
+def test_a_run_that_was_cut_off_after_its_last_step_trains_none_again(
+    untold, whole, text_plan, text_rows, tmp_path
+):
     def emit(event):
-        if isinstance(event, Done):
+        if isinstance(event, untold) and event.step == TOTAL:
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
         trainer.train_plan(text_plan(), emit, lambda: False, tmp_path, rows=text_rows)
     heard, done = run(text_plan(), text_rows, tmp_path, resume=True)
-    assert heard.of(Step) == [] and done.metric == whole[0][-1].metric
+    assert heard.of(Step) == [] and done.step == TOTAL and done.metric == whole[0][-1].metric
 
 
 def test_resume_without_a_checkpoint_starts_anew(text_plan, text_rows, tmp_path):

@@ -13,20 +13,14 @@ from cdvft_app import catalog
 from cdvft_app.catalog.dataset_readers import Rows, Split
 from cdvft_app.training import trainer
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "film"]
 MODEL = "bert"  # a folder beside the store's
 
 
 def save_model(folder: Path, **more: float) -> None:
     """A tiny model, with dropout where `more` of its settings says nothing else."""
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    import tiny_models
 
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-    config = BertConfig(vocab_size=len(WORDS), max_position_embeddings=40, **sizes, **more)
-    BertModel(config).save_pretrained(folder)
-    BertTokenizerFast(vocab={word: place for place, word in enumerate(WORDS)}).save_pretrained(folder)
+    tiny_models.bert(folder, **more)
 
 
 def train(settings, emit, should_stop, folder, resume=False):

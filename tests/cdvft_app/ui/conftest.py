@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from served import Served
@@ -26,10 +25,16 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[AppState]:
-    store = RunStore(tmp_path)
-    yield AppState.make(store, RunQueue(store))
-    store.close()
+def app(store: RunStore) -> AppState:
+    return AppState.make(store, RunQueue(store))
+
+
+@pytest.fixture
+def served(app: AppState) -> Iterator[Served]:
+    """A page over the store of the test's own."""
+    made = Served(build(app))
+    with made.first:
+        yield made
 
 
 @pytest.fixture(scope="module")

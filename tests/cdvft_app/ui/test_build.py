@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from served import Served
 from cdvft_app.ui import serving
 from cdvft_app.ui.header import header
 from cdvft_app.ui.shared import server_functions
+from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.train import tab as train
 
@@ -114,7 +114,9 @@ def test_a_history_that_cannot_be_used_is_a_sentence(tmp_path: Path, monkeypatch
         serving.main()
 
 
-def test_a_fit_takes_no_thread_of_the_page(shared_page: Served) -> None:
-    """Gradio calls plain functions in threads that others need, and awaits these."""
-    (fit,) = (one.fn for one in shared_page.page.fns.values() if one.api_name == "fit_shared")
-    assert inspect.isasyncgenfunction(fit)
+def test_what_never_changes_of_a_part_is_in_its_script_and_not_in_gradios_props() -> None:
+    with gr.Blocks():
+        part = component("train/history.js", {"token": ""}, lines={"cdvft": {"width": 2}}, elem_id="history")
+    assert 'const fixed = {"lines": {"cdvft": {"width": 2}}};' in part.js_on_load
+    assert 'name: "train/history"' in part.js_on_load
+    assert (part.props, part.elem_id, part.value) == ({}, "history", {"token": ""})

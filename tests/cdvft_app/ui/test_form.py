@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import gradio as gr
 import pytest
 from form_values import EMPTY, refusal
 
@@ -13,6 +14,7 @@ from cdvft_app.commands.options import OPTIONS
 from cdvft_app.methods import labels
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.ui.shared import form
+from cdvft_app.ui.train import controls
 from cdvft_app.ui.train.controls import choices, placeholder, targets
 
 
@@ -68,6 +70,11 @@ def test_a_race_is_what_was_typed(typed: dict[str, Any], asked: dict[str, Any]) 
             "LoRA: one of its fields has 3 values and ",
         ),
         ({"target_modules": ["nope"]}, "MiniLM (6 layers) has no linear layer 'nope'. It has attention.self"),
+        (
+            {"torch_compile": True, "gradient_accumulation": "4"},
+            "Parts of a batch: got 4; steps are compiled for a batch in one part. "
+            "Give 1, or do not compile steps.",
+        ),
     ],
 )
 def test_a_refusal_names_fields_as_the_page_labels_them_and_things_by_their_titles(typed, sentence) -> None:
@@ -100,15 +107,6 @@ def test_a_method_that_does_not_fit_the_recipe_is_left_out_and_named() -> None:
 )
 def test_a_summary_counts_in_words_and_calls_another_model_by_its_title(chosen, summary) -> None:
     assert form.summary(RunSettings(method="cdvft", **chosen)) == summary
-
-
-def test_settings_of_runs_ask_for_the_same_runs() -> None:
-    request = RaceRequest(
-        methods=("cdvft", "lora"), m=3, alpha=0.5, max_steps=9, learning_rates={"lora": 3e-4}
-    )
-    runs = [catalog.resolve(settings).settings for settings in request.runs()]
-    again = form.race(form.remembered(form.from_runs(runs)))
-    assert [catalog.resolve(settings).settings for settings in again.runs()] == runs
 
 
 @pytest.mark.parametrize(
@@ -236,3 +234,13 @@ def test_every_setting_has_a_hint_and_a_control() -> None:
     assert all(form.OF_RACE[name].hint in options[name] for name in on_the_page - {"methods"})
     assert all(one.hint for one in form.METHOD_SETTINGS.values())
     assert {*form.METHOD_SETTINGS, *form.RATES} <= {*form.FIELDS}
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_compiling_is_offered_where_there_is_a_gpu_and_is_off(gpus: int, monkeypatch) -> None:
+    monkeypatch.setattr(controls, "visible_gpus", lambda: gpus)
+    with gr.Blocks():
+        made = controls.Controls()
+        made.folded()
+    offered = made.fields["torch_compile"]
+    assert (offered.visible, offered.value) == (gpus > 0, False)

@@ -21,7 +21,8 @@ def opened(query: str) -> dict:
     "race",
     [
         RaceRequest(recipe="mnist", train_examples=300, evaluation_examples=500, epochs=2.0, seed=2,
-                    methods=({"method": "cdvft", "m": 3, "block_size": 48, "learning_rate": 0.003},)),
+                    max_steps=9, methods=({"method": "cdvft", "m": 3, "alpha": 0.5, "block_size": 48,
+                                           "learning_rate": 0.003},)),
         RaceRequest(recipe="addresses", warmup_ratio=0.0, methods=("cdvft", "lora", "fourierft")),
         RaceRequest(recipe="sentiment", methods=({"method": "lora", "r": 4}, {"method": "lora", "r": 16})),
     ],

@@ -7,7 +7,6 @@ import inspect
 import json
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -19,17 +18,13 @@ from typing_extensions import NotRequired, is_typeddict
 from cdvft_app.catalog import libraries
 from cdvft_app.errors import UserError
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.runs import RunStore
 from cdvft_app.training import inference_service
 from cdvft_app.training.children import WorkerProcess
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui import api
-from cdvft_app.ui.build import build
 from cdvft_app.ui.incoming import PageOfATab, well_formed
 from cdvft_app.ui.shared import server_functions
 from cdvft_app.ui.shared.pool import Pool, in_threads
 from cdvft_app.ui.shared.server_functions import refusing
-from cdvft_app.ui.shared.state import AppState
 
 LONE = "\ud800"
 TEXTS = ["", LONE, "\x00../../etc", "x" * 10**5]
@@ -43,13 +38,9 @@ UNCHECKED = ("html", "json", "browserstate")  # components that hand on what com
 class Studio:
     """The page's requests over a store with one run."""
 
-    def __init__(self, folder: Path) -> None:
-        self.store = RunStore(folder)
-        self.app = AppState.make(self.store, RunQueue(self.store))
-        libraries.load()
-        self.run = self.store.create([RunSettings(method="cdvft")], "secret")[0]
-        self.page = build(self.app)
-        self.client = Served(self.page).first
+    def __init__(self, served: Served) -> None:
+        self.page, self.client, self.app = served.page, served.first, served.page.studio
+        self.run = self.app.store.create([RunSettings(method="cdvft")], "secret")[0]
 
     def post(self, route: str, **body: Any) -> tuple[int, str]:
         sent = json.dumps({"session_hash": "visitor", **body}).encode()
@@ -58,13 +49,16 @@ class Studio:
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+def offline() -> Iterator[None]:
+    libraries.load()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HUB_OFFLINE", "1")
-        made = Studio(tmp_path_factory.mktemp("runs"))
-        with made.client:
-            yield made
-    made.store.close()
+        yield
+
+
+@pytest.fixture(scope="module")
+def studio(offline: None, shared_page: Served) -> Studio:
+    return Studio(shared_page)
 
 
 @pytest.mark.parametrize(

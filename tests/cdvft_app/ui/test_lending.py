@@ -30,7 +30,7 @@ RUN = RunSettings(method="cdvft", max_steps=40)
 
 
 def train(settings, emit, should_stop, folder, resume=False):
-    """A step each 20 ms, whose loss is the process that made it; refuses to go on without a checkpoint."""
+    """A step each 20 ms, whose loss is the process that made it; goes on from the checkpoint."""
     kept = folder / "checkpoint"
     first = int(kept.read_text()) if resume and kept.exists() else 0
     emit(run_events.started(settings.max_steps, device=device.device_kind()))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from served import Served
 
 from cdvft_app.public import operator
 from cdvft_app.public.guessing import Guesses
 from cdvft_app.settings import RunSettings
-from cdvft_app.ui.build import build
 from cdvft_app.ui.shared.state import AppState
 
 KEY = "open, sesame seed"
@@ -21,13 +18,6 @@ def public(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setenv("CDVFT_OPERATOR_KEY", KEY)
     monkeypatch.setattr(operator, "_guesses", Guesses("keys"))
-
-
-@pytest.fixture
-def served(app: AppState) -> Iterator[Served]:
-    served = Served(build(app))
-    with served.first:
-        yield served
 
 
 def test_it_lives_at_once_and_is_ready_when_runs_are_taken(app: AppState, served: Served) -> None:

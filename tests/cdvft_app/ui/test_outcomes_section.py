@@ -45,12 +45,7 @@ def test_no_more_than_so_many_runs(app: AppState, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(section, "MAX_RUNS", 2)
     for seed in range(3):
         finish(app, 0.7, seed=seed)
-    for asked in (
-        {},
-        {"chosen": None},
-        {"chosen": ""},
-        {"chosen": "../x"},
-    ):  # what is not offered is the latest
+    for asked in ({}, {"chosen": None}, {"chosen": ""}, {"chosen": "../x"}):  # not offered: the latest
         assert [run["seed"] for run in outcomes(app, asked)["runs"]] == [2, 1]
 
 

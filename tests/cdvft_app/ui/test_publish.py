@@ -61,12 +61,6 @@ def test_what_cannot_be_is_said_before_anything_is_written(stub, name, token, se
     assert sentence in said and 'role="alert"' in said and "<b>" not in said and not stub.changed_by
 
 
-def test_a_token_without_rights_is_a_sentence(stub):
-    stub.status = 403
-    said = push("ada/films", token=TOKEN)
-    assert "may not write to ada/films" in said and TOKEN not in said
-
-
 def test_a_run_that_cannot_be_written_is_a_sentence(stub):
     def gone(*_):
         raise ResultsError("There is no room left.")

@@ -7,7 +7,7 @@ import gc
 import sys
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,6 @@ POLL = "train/run_view/poll"
 @pytest.fixture
 def public(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
-
-
-@pytest.fixture
-def studio(app: AppState) -> Iterator[Served]:
-    served = Served(build(app), ADA)
-    with served.first:
-        yield served
 
 
 @pytest.fixture
@@ -196,24 +189,24 @@ def calls(work: Callable[[], object]) -> int:
 
 
 @pytest.mark.usefixtures("public")
-def test_sessions_of_strangers_take_nothing_from_another_visitor(studio: Served, monkeypatch) -> None:
+def test_sessions_of_strangers_take_nothing_from_another_visitor(served: Served, monkeypatch) -> None:
     """Nor do they make polls longer."""
 
     def poll() -> None:
-        assert asyncio.run(studio.post(ADA, f"/cdvft/{POLL}", {"cursors": {}})).status_code == 200
+        assert asyncio.run(served.post(ADA, f"/cdvft/{POLL}", {"cursors": {}})).status_code == 200
 
     poll()  # what the first one does once
     alone = calls(poll)
-    ada, bob = studio.first, studio.client(BOB)
-    assert event(ada, studio.page, "open_race", "of-ada", [None]).status_code == 200
-    of_ada = studio.sessions["of-ada"]
+    ada, bob = served.client(ADA), served.client(BOB)
+    assert event(ada, served.page, "open_race", "of-ada", [None]).status_code == 200
+    of_ada = served.sessions["of-ada"]
     monkeypatch.setattr(sessions, "MAX_SESSIONS_OF_ONE", 20)
     for number in range(160):
-        event(bob, studio.page, "open_race", f"of-bob-{number}", [None])
-    assert studio.sessions["of-ada"] is of_ada
-    assert len(studio.sessions) == 1 + 20
+        event(bob, served.page, "open_race", f"of-bob-{number}", [None])
+    assert served.sessions["of-ada"] is of_ada
+    assert len(served.sessions) == 1 + 20
     assert 100 < calls(poll) < 1.2 * alone
-    assert event(ada, studio.page, "open_race", "of-ada", [None]).status_code == 200
+    assert event(ada, served.page, "open_race", "of-ada", [None]).status_code == 200
 
 
 def test_a_session_keeps_what_its_events_offered_to_choose_from_and_nobody_elses() -> None:
@@ -235,16 +228,16 @@ def test_a_session_keeps_what_its_events_offered_to_choose_from_and_nobody_elses
         assert event(client, page, "take", "other", ["new"]).status_code != 200
 
 
-def test_all_sessions_that_are_kept_stay_under_100_megabytes(studio: Served) -> None:
+def test_all_sessions_that_are_kept_stay_under_100_megabytes(served: Served) -> None:
     """Each of them has had every event of the page that waits in no queue, with what the page begins with."""
     handlers = [
         (handler.api_name, [getattr(block, "value", None) for block in handler.inputs])
-        for handler in studio.page.fns.values()
+        for handler in served.page.fns.values()
         if handler.fn is not None and not handler.queue
     ]
 
     def visit(session: str) -> None:
-        answers = [event(studio.first, studio.page, name, session, given) for name, given in handlers]
+        answers = [event(served.first, served.page, name, session, given) for name, given in handlers]
         assert sum(answer.status_code == 200 for answer in answers) > 20
 
     visit("before")  # what is kept once, for all

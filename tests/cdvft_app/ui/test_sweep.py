@@ -12,7 +12,6 @@ from cdvft_app import prediction
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.sweep import recorded
 from cdvft_app.sweep.results import progress
-from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.compare.sweep import (
     LABELS,
     START,
@@ -121,14 +120,6 @@ def test_time_left_is_the_mean_of_the_ended_runs_times_those_that_wait(app):
     assert progress([*took, *others])["seconds_left"] == 6 * len(others) > 0
     assert progress([*took, resumed, *others])["seconds_left"] == 6 * len(others), "its last leg is no run"
     assert progress(took)["seconds_left"] is None
-
-
-def test_a_second_sweep_must_fit_beside_the_first(app):
-    for _ in range(3):
-        start_sweep(app, START, "mine")
-    said = "81 runs of sweeps are waiting and at most 96 may; 27 more do not fit"
-    with pytest.raises(QueueFull, match=said):
-        start_sweep(app, START, "other")
 
 
 def test_strangers_words_and_a_race_are_no_sweep(app):

@@ -60,15 +60,11 @@ def raced(app: AppState, data: dict[str, object], token: str) -> RunRecord:
     return run
 
 
-def test_a_race_and_a_sweep_on_it_are_the_owners_alone(app: AppState, file: Path) -> None:
+def test_a_race_on_it_is_the_owners_alone(app: AppState, file: Path) -> None:
     _, data = given(app, file, "mine")
     race = raced(app, data, "mine")
     assert race.private and race.name == "scenes"
     assert lasting(race)["summary"].startswith("MiniLM (6 layers) · ")  # and not what its recipe is about
-    (sweep,) = app.queue.submit([race.settings], "mine", "Sweep: scenes", sweep=True)
-    assert app.store.get(sweep) is None
-    with acting_as("mine"):
-        assert [run.id for run in app.store.history()] == [sweep, race.id]
 
 
 def test_a_sweep_of_the_form_runs_on_what_was_last_learned_and_only_for_its_owner(app, file) -> None:
