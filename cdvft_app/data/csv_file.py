@@ -53,6 +53,7 @@ def read_delimited(path: Path, work: Path, limits: Limits, progress: Progress) -
         lambda: _batches(source, dialect, chain(sample, given), lines, limits),
         NAMES[lines.encoding],
         SEPARATORS.get(dialect.separator, f"“{dialect.separator}”"),
+        is_marked=lines.encoding != "utf-8",
         faults=lines.faults,
     )
     if dialect.head is None:

@@ -69,6 +69,8 @@ class Source:
 
     `read` gives the batches, of `schema`, once; while it goes, faults are added. Where
     `rows_have_names`, as those of several files have, a row is said by a text and not by its number.
+    Of a CSV `is_marked` tells that it has the mark of UTF-8, or is in another encoding: whoever wrote it
+    needs the mark to read UTF-8, as Excel does.
     Who sets `keep_originals` before finds the rows of the latest batch in `originals`, with the types that
     they have in the file: JSON objects, cells of a workbook, or a batch of Parquet; None of other files.
     """
@@ -79,6 +81,7 @@ class Source:
     read: Callable[[], Iterator[pa.RecordBatch]]
     encoding: str | None = None
     separator: str | None = None
+    is_marked: bool = False
     notes: list[str] = field(default_factory=list)
     faults: RowErrors = field(default_factory=RowErrors)
     rows_have_names: bool = False
