@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 
 import made
@@ -73,6 +74,35 @@ def test_parquet_gives_names_of_classes_and_pictures(tmp_path):
     labels = kept_table(kept.sha256).column("label").to_pylist()
     assert (kept.kind, labels) == ("image", ["cat", "dog"])
     assert "extra" in kept.notes[0] and "Row 3" in kept.row_errors.sentences()[0]
+
+
+def test_a_column_of_parquet_named_image_is_kept_where_it_holds_texts(tmp_path):
+    names, path = ["a.png", "b.png"], tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"image": names}), path)
+    assert values(import_file(path)) == [("a.png",), ("b.png",)]
+    photos = [{"bytes": made.picture(value), "path": None} for value in (0, 90)]
+    pq.write_table(pa.table({"photo": photos, "image": names, "label": ["cat", "dog"]}), path)
+    kept = import_file(path)
+    assert (kept.kind, kept.columns) == ("image", ("image", "image 2", "label"))
+    assert [row[1:] for row in values(kept)] == [("a.png", "cat"), ("b.png", "dog")]
+
+
+@pytest.mark.parametrize(
+    "of_bytes", [pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(2)], ids=str
+)
+def test_bytes_of_parquet_that_are_no_text_are_left_out_and_said(tmp_path, of_bytes):
+    rows = {"text": ["once", "twice"], "hash": pa.array([b"\xff\xfe", b"\xfe\xff"], of_bytes)}
+    pq.write_table(pa.table(rows), tmp_path / "rows.parquet")
+    kept = import_file(tmp_path / "rows.parquet")
+    assert values(kept) == [("once",), ("twice",)] and kept.notes[0].endswith("nor numbers: hash.")
+
+
+def test_messages_of_parquet_may_have_a_time(tmp_path):
+    said = [("user", "Hi?"), ("assistant", "Yes.")]
+    at = datetime.datetime(2026, 3, 4, tzinfo=datetime.timezone.utc)
+    talks = [[{"role": role, "content": text, "at": at} for role, text in said]] * 2
+    pq.write_table(pa.table({"messages": talks}), tmp_path / "chats.parquet")
+    assert values(import_file(tmp_path / "chats.parquet")) == [("Hi?", "Yes.")] * 2
 
 
 def test_equal_files_are_kept_once_and_found_by_their_hash(tmp_path):
