@@ -244,7 +244,8 @@ def write_answered(
     with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=folder) as work:
         path = path if path.is_dir() else unpacked(path, Path(work), limits)
         source = _as_given(path, folder, Path(work), limits, progress)
-        names = [FILE if name == IMAGE and source.kind == "image" else name for name in source.columns]
+        read_from = [ROW if name == IMAGE and source.kind == "image" else name for name in source.columns]
+        names = [_other_than(source.columns, FILE) if name == ROW else name for name in read_from]
         added = [replace(one, name=_other_than(names, one.name)) for one in added]
         remaining, rows, answered = iter(answers), 0, 0
         reasons = Reasons()
@@ -252,10 +253,7 @@ def write_answered(
         writer = writer_of(out, source, names, added, escaped)
         try:
             for batch in source.read():
-                columns = [
-                    batch.column(ROW if name == FILE and source.kind == "image" else name).to_pylist()
-                    for name in names
-                ]
+                columns = [batch.column(name).to_pylist() for name in read_from]
                 of_batch = list(islice(remaining, len(batch)))
                 writer.write(list(zip(*columns, strict=True)), source.originals, of_batch)
                 read = [columns[names.index(name)] for name in inputs if name in names] or [

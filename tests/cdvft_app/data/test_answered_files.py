@@ -240,6 +240,13 @@ def test_pictures_need_no_labels_and_come_back_by_their_names(answered, tmp_path
     ]  # fmt: skip
 
 
+def test_pictures_of_parquet_keep_a_column_that_is_called_as_that_of_their_names(answered, tmp_path):
+    rows = {"image": [{"bytes": made.picture(3), "path": None}], "file": ["mine.png"]}
+    pq.write_table(pa.table(rows), tmp_path / "rows.parquet")
+    out = answered(tmp_path / "rows.parquet", "out.csv", [Answer("dark", 0.5)], inputs=("image",))
+    assert out.read_text().splitlines() == ["file 2,file,answer,confidence", "1,mine.png,dark,0.5"]
+
+
 def test_one_picture_is_answered_too(answered, tmp_path):
     (tmp_path / "one.png").write_bytes(made.picture(3))
     out = answered(tmp_path / "one.png", "out.jsonl", [Answer("dark", 0.5)], inputs=("image",))
