@@ -52,7 +52,8 @@ def members_of(
         if name.lower().endswith(tuple(one for one in ARCHIVES if one not in packed_by)):
             raise DataRefused(f"The zip has an archive in it, {short(name)}. Pack its files themselves.")
         parts = PurePosixPath(name).parts
-        if one.is_dir() or "__MACOSX" in parts or parts[-1].startswith(".") or parts[-1] == "Thumbs.db":
+        is_hidden = any(part == "__MACOSX" or part.startswith(".") for part in parts)
+        if one.is_dir() or is_hidden or parts[-1] == "Thumbs.db":
             continue
         if name in names:
             faults.add(name, "it is in the zip twice; the first one is taken", "give it another name")

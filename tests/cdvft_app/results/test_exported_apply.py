@@ -442,7 +442,7 @@ def test_pictures_are_scored_by_the_labels_that_training_takes(runs, applied, tm
         labels = "".join(f"{place}.png,{name.split('/')[0]}\n" for place, name in enumerate(held))
         held = {f"{place}.png": data for place, data in enumerate(held.values())}
         held["labels.csv"] = b"file,label\n" + labels.encode()
-    held |= {"__MACOSX/dark/3.png": b"", "dark/.3.png": b"", "notes.txt": b"mine"}
+    held |= {"__MACOSX/dark/3.png": b"", "dark/.3.png": b"", ".old/3.png": b"", "notes.txt": b"mine"}
     file = unpacked(tmp_path / "pics", held) if given == "folder" else made.zipped(tmp_path, held, "pics.zip")
     rows = read(applied(run, "adapter", file))
     wanted = answers_of(run, [opened(value) for value in CLASSES.values()])
