@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from cdvft_app.data.lines import NAMES, Lines
+from cdvft_app.data.lines import NAMED, NAMES, Lines
 from cdvft_app.data.records import QUOTE_LINES, SAYS_SEPARATOR, Line, Records
 from cdvft_app.data.row_errors import RowErrors
 from cdvft_app.data.source import DataRefused, Limits, Source, distinct_names, row_batches
@@ -24,7 +24,6 @@ SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 HEAD_LINES = 20  # among which a name must not come again
 LONGEST_NAME = 60  # of a column; a longer first line is a row
 SAMPLE = 1_000_000  # characters by which the separator is found
-NAMED = 5  # places in a note
 
 
 @dataclass(frozen=True)
@@ -151,18 +150,7 @@ def _batches(
         if held[0][0] != dialect.head
     )
     yield from row_batches(source, rows, limits)
-    source.notes[:0] = [*_mixed(lines), *_running_on(records)]
-
-
-def _mixed(lines: Lines) -> Iterator[str]:
-    if lines.mixed:
-        many = len(lines.mixed) > 1
-        where = ", ".join(f"{number:,}" for number in lines.mixed[:NAMED])
-        where += ", …" if lines.mixed[NAMED:] else ""
-        yield (
-            f"{len(lines.mixed):,} line{'s' if many else ''} ({where}) {'are' if many else 'is'} not UTF-8 "
-            "and read as Windows-1252; look whether the letters are right."
-        )
+    source.notes[:0] = [*lines.notes(), *_running_on(records)]
 
 
 def _running_on(records: Records) -> Iterator[str]:

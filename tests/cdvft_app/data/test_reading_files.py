@@ -35,6 +35,15 @@ def test_a_table_is_read_whatever_wrote_it(tmp_path, text, encoding, said):
     assert kept.columns == ("text", "label") and values(kept) == [("önce", "a"), ("twice", "b")]
 
 
+def test_a_long_file_whose_lines_end_as_on_old_macs_is_read_line_by_line(tmp_path):
+    rows = [(f"önce {place}", "ab"[place % 2]) for place in range(200)]
+    rows[7] = "x" * 500, "a"
+    text = "\r".join(["text,label", *map(",".join, rows)])
+    kept = import_file(made.written(tmp_path, text), Limits(cell_characters=50))
+    assert values(kept) == rows[:7] + rows[8:]
+    assert kept.row_errors.sentences() == ["Row 9: it is longer than 400 bytes. Shorten it."]
+
+
 def test_values_in_quotes_may_hold_separators_quotes_and_line_ends(tmp_path):
     kept = import_file(made.written(tmp_path, 'text,label\n"a, ""b""\nc",x\n5" wide,y\nplain,x\n'))
     assert values(kept) == [('a, "b"\nc', "x"), ('5" wide', "y"), ("plain", "x")]
