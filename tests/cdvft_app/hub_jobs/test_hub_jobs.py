@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import run_events
+import typer
 from hub_stub import TOKEN
 from huggingface_hub import HfApi
 from jobs_stub import Jobs
@@ -20,13 +21,14 @@ from typer.testing import CliRunner
 from waiting import wait, wait_for
 
 from cdvft_app import catalog
-from cdvft_app.commands import FINISHED, STOPPED, main
+from cdvft_app.commands import FAILED, FINISHED, STOPPED, main, send
 from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Snapshot
 from cdvft_app.hub_jobs.executor import HubJob, HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import hardware, offers
 from cdvft_app.hub_jobs.job import CODE, event_line, pack_code, read_event, script_text
 from cdvft_app.results.finished_run import ResultsError, find
 from cdvft_app.settings import InvalidChoice, RunSettings
+from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import IllegalTransition, NotOwner, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
@@ -251,6 +253,31 @@ def test_the_command_follows_a_left_job_to_its_end(store, follow, stub, tmp_path
         CliRunner().invoke(main.app, ["follow", run_id], catch_exceptions=False)
     with pytest.raises(UnknownRun):
         CliRunner().invoke(main.app, ["follow", "nothing"], catch_exceptions=False)
+
+
+def test_the_command_follows_nothing_without_a_token_in_place_of_waiting_for_ever(
+    store, follow, stub, tmp_path, monkeypatch
+):
+    stub.jobs = Jobs(tmp_path / "jobs", GOES_ON)
+    run_id = follow(catalog.resolve(SHORT))
+    wait_for(lambda: store.state(run_id) == "running")
+    store.set_state(run_id, "interrupted")
+    monkeypatch.setattr(RunStore, "default", lambda: store)
+    for token, sentence in (("", "There is no token; set HF_TOKEN"), ("hf of", "cannot be a token")):
+        monkeypatch.setattr(send, "hub_token", lambda token=token: token)
+        with pytest.raises(ResultsError, match=sentence):
+            CliRunner().invoke(main.app, ["follow", run_id], catch_exceptions=False)
+    assert store.state(run_id) == "interrupted"
+
+
+@pytest.mark.parametrize(("state", "code"), [("stopped", STOPPED), ("failed", FAILED)])
+def test_the_code_of_a_followed_job_says_how_it_ended(store, monkeypatch, state, code):
+    (run,) = store.create([catalog.resolve(SHORT).settings], None, "films", this_process())
+    store.set_state(run.id, state, "So it was.")
+    monkeypatch.setattr(send, "run_elsewhere", lambda *_: [store.require(run.id)])
+    with pytest.raises(typer.Exit) as ended:
+        send._follow(store, run, HubJobs(None))
+    assert ended.value.exit_code == code
 
 
 def test_the_command_says_in_a_sentence_that_the_hub_is_out_of_reach_or_refuses_the_token(
