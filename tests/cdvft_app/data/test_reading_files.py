@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import shutil
+from pathlib import Path
 
 import made
 import pyarrow as pa
@@ -112,6 +114,21 @@ def test_messages_of_parquet_may_have_a_time(tmp_path):
     talks = [[{"role": role, "content": text, "at": at} for role, text in said]] * 2
     pq.write_table(pa.table({"messages": talks}), tmp_path / "chats.parquet")
     assert values(import_file(tmp_path / "chats.parquet")) == [("Hi?", "Yes.")] * 2
+
+
+def test_a_file_that_another_process_has_just_read_is_not_refused(tmp_path, monkeypatch):
+    rename = Path.rename
+
+    def late(self: Path, target: Path) -> Path:
+        shutil.copytree(self, target)
+        return rename(self, target)
+
+    path = made.clean_csv(tmp_path / "rows.csv", made.sentences(10))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", late)
+        kept = import_file(path)
+    assert kept == find(kept.sha256) and len(values(kept)) == 10
+    assert [folder.name for folder in data_folder().iterdir()] == [kept.sha256]
 
 
 def test_equal_files_are_kept_once_and_found_by_their_hash(tmp_path):
