@@ -9,11 +9,13 @@ import sys
 import zipfile
 from dataclasses import replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import run_events
 import typer
+from clean_environment import create
 from hub_stub import TOKEN
 from huggingface_hub import HfApi
 from jobs_stub import Jobs
@@ -109,9 +111,14 @@ def test_other_lines_and_strangers_events_are_none(tmp_path):
         assert read_event(line, tmp_path) is None
 
 
+def pinned(text: str) -> list[str]:
+    """The requirements in a script's head."""
+    return re.findall(r'^#   "(.+)",$', text, flags=re.MULTILINE)
+
+
 def test_the_scripts_head_pins_what_is_installed_here():
     text = script_text(catalog.resolve(SHORT).settings, 'A "title"', "ada/films")
-    pins = dict(re.findall(r'^#   "([\w-]+)==([^"]+)",$', text, flags=re.MULTILINE))
+    pins = dict(one.split("==") for one in pinned(text))
     assert pins["torch"] == version("torch").partition("+")[0] and pins["peft"] == version("peft")
     constants = {
         one.targets[0].id: ast.literal_eval(one.value)
@@ -120,6 +127,13 @@ def test_the_scripts_head_pins_what_is_installed_here():
     }
     assert RunSettings.model_validate(constants["SETTINGS"]) == catalog.resolve(SHORT).settings
     assert constants["REPOSITORY"] == "ada/films"
+
+
+def test_a_job_in_4_bits_is_written_where_their_package_is_not():
+    settings = catalog.resolve(RunSettings(recipe="alpaca_llama_8b", method="cdvft")).settings
+    assert settings.bits == 4
+    (found,) = (one for one in pinned(script_text(settings, "A")) if one.startswith("bitsandbytes"))
+    assert find_spec("bitsandbytes") or found == "bitsandbytes>=0.48"
 
 
 def test_the_code_of_a_job_is_whole_and_small(tmp_path):
@@ -135,8 +149,12 @@ def test_the_code_of_a_job_is_whole_and_small(tmp_path):
 @pytest.mark.slow
 @pytest.mark.mirror
 def test_a_job_trains_for_real_and_its_run_is_as_if_it_was_trained_here(store, follow, stub, tmp_path):
-    stub.jobs = Jobs(tmp_path / "jobs", HF_ENDPOINT=stub.address, HF_HUB_OFFLINE="0", OMP_NUM_THREADS="1")
-    run_id = follow(catalog.resolve(SHORT))
+    """With the packages alone that its script names, and what these need."""
+    plan = catalog.resolve(SHORT)
+    python = create(tmp_path, pinned(script_text(plan.settings, plan.title)))
+    alone = {"HF_ENDPOINT": stub.address, "HF_HUB_OFFLINE": "0", "OMP_NUM_THREADS": "1", "PYTHONPATH": ""}
+    stub.jobs = Jobs(tmp_path / "jobs", python=str(python), **alone)
+    run_id = follow(plan)
     run = wait(store, run_id, *FINAL, seconds=300)
     (job,) = stub.jobs.started
     assert run.state == "finished", (run.reason, job.log()[-30:])
