@@ -93,6 +93,9 @@ def _dialect(sample: Sequence[Line], said: str | None, work: Path, limits: Limit
     if not rows:
         raise DataRefused("No line of it can be read as a row. Give a CSV file with a head and rows.")
     (at, first), *others = rows
+    if empty := _empty(first, [row for _, row in others]):  # DuckDB takes such a head for a row
+        table = ([one for place, one in enumerate(row) if place not in empty] for _, row in rows)
+        has_head = _sniffed([(0, _line(row, separator)) for row in table], separator, work, limits)[1]
     names, named = column_names(first, [row for _, row in others], has_head, limits)
     return _Dialect(separator, names, at[0][0] if named else None)
 
@@ -112,10 +115,23 @@ def column_names(
         name and name in {row[place] for row in others if place < len(row)}
         for place, name in enumerate(first)
     )
-    # pandas writes its index first, without a name.
-    is_named = all(first[1:] or first) and all(len(name) <= LONGEST_NAME for name in first)
+    # pandas writes its index first, without a name; spreadsheets write columns that hold nothing.
+    empty = _empty(first, others)
+    head = [name for place, name in enumerate(first) if place not in empty]
+    is_named = all(head[1:] or head) and all(len(name) <= LONGEST_NAME for name in first)
     named = has_head and is_named and not again
     return distinct_names(first if named else [""] * len(first)), named
+
+
+def _empty(first: Sequence[str], others: Sequence[Sequence[str | None]]) -> set[int]:
+    """Return the places of columns that have neither a name nor a value so far."""
+    rows = (first, *others)
+    return {place for place in range(len(first)) if not any(any(row[place : place + 1]) for row in rows)}
+
+
+def _line(row: Sequence[str], separator: str) -> str:
+    doubled = (value.replace("\n", " ").replace('"', '""') for value in row)
+    return separator.join(f'"{value}"' for value in doubled)
 
 
 def _sniffed(sample: Sequence[Line], said: str | None, work: Path, limits: Limits) -> tuple[str, bool]:

@@ -75,6 +75,18 @@ def test_a_table_without_a_head_keeps_its_first_row(tmp_path):
     assert kept.columns == ("column 1", "column 2") and kept.rows == 3 and "first line" in kept.notes[0]
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("empty", ["", '""'])
+def test_empty_columns_leave_a_table_its_head(tmp_path, separator, empty):
+    """And what comes in them further down than a head is looked for stays in a column of its own."""
+    rows = [("ham" if place % 3 else "spam", f"text {place}") for place in range(30)]
+    lines = [separator.join([row[0], empty, row[1], empty]) for row in [("v1", "v2"), *rows]]
+    text = "\n".join([*lines, separator.join(("ham", "late", "text", "more"))])
+    kept = import_file(made.written(tmp_path, text))
+    assert kept.columns == ("v1", "column 2", "v2", "column 4") and not kept.notes
+    assert values(kept) == [*((one, None, two, None) for one, two in rows), ("ham", "late", "text", "more")]
+
+
 def test_parquet_gives_names_of_classes_and_pictures(tmp_path):
     features = {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}
     metadata = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
