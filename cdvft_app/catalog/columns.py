@@ -204,7 +204,9 @@ def columns_of(rows: pa.Table, names: Iterable[str], pictures: str | None = None
             if pa.types.is_nested(rows.schema.field(name).type):
                 found.append(Column(name, "lists", 0, rows.num_rows, 0.0, 0.0))
                 continue
-            different = "count(DISTINCT v)" if rows.num_rows <= EXACT_ROWS else "approx_count_distinct(v)"
+            # Of hashes, as different long texts would take more memory than there is.
+            exact = "count(DISTINCT hash(v)) FILTER (v IS NOT NULL)"
+            different = exact if rows.num_rows <= EXACT_ROWS else "approx_count_distinct(v)"
             counts = ", ".join(f"count(*) FILTER ({condition})" for _, condition in _TYPES)
             column = f"(SELECT nullif(trim(r.{quoted(name)}::VARCHAR), '') AS v FROM r)"
             query = (
@@ -215,7 +217,7 @@ def columns_of(rows: pa.Table, names: Iterable[str], pictures: str | None = None
             assert row is not None
             missing, distinct, there, characters, words, *of_types = row
             if rows.num_rows > EXACT_ROWS and distinct < SURELY_MANY:
-                ((distinct,),) = connection.execute(f"SELECT count(DISTINCT v) FROM {column}").fetchall()
+                ((distinct,),) = connection.execute(f"SELECT {exact} FROM {column}").fetchall()
             kind = "text" if there else "nothing"
             for (type_name, _), many in zip(_TYPES, of_types, strict=True):
                 if there and many == there and (type_name != WRITTEN or _are_amounts(connection, name)):

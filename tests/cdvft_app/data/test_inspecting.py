@@ -268,3 +268,14 @@ def test_few_different_values_are_counted_exactly_however_many_rows_there_are():
     places = np.arange(EXACT_ROWS + 1)
     rows = pa.table({str(count): [f"class {place}" for place in places % count] for count in counts})
     assert [one.distinct for one in columns.columns_of(rows, rows.column_names)] == counts
+
+
+def test_different_long_texts_are_counted_in_less_memory_than_they_take():
+    texts = pa.table({"text": [f"{place:08}{'x' * 5_000}" for place in range(10_000)]})
+    with columns.connect() as connection:
+        connection.execute("SET memory_limit = '24MB'").fetchall()
+        try:
+            (found,) = columns.columns_of(texts, ["text"])
+        finally:
+            connection.execute("SET memory_limit = '1GB'").fetchall()
+    assert found.distinct == 10_000
