@@ -1,6 +1,7 @@
-"""A text file's lines, in any usual encoding: UTF-8, UTF-16 by its mark or its zeros, or else Windows-1252.
+"""A text file's lines, in any usual encoding: UTF-8, UTF-16, UTF-32 by its mark, or else Windows-1252.
 
-In a file that is UTF-8 but for some lines, those are read as Windows-1252 and listed in `mixed`.
+UTF-16 is known by its mark or its zeros. In a file that is UTF-8 but for some lines, those are read as
+Windows-1252 and listed in `mixed`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,20 @@ from cdvft_app.data.row_errors import RowErrors
 from cdvft_app.data.source import DataRefused, Limits
 from cdvft_app.progress import Progress
 
-MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # which begins with that of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 NAMES = {
     "utf-8": "UTF-8",
     "utf-8-sig": "UTF-8",
     "utf-16": "UTF-16",
     "utf-16-le": "UTF-16",
     "utf-16-be": "UTF-16",
+    "utf-32": "UTF-32",
     "cp1252": "Windows-1252 (Western)",
 }
 BLANK = " \t\r\n"
@@ -120,7 +128,7 @@ class Lines:
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         self.mixed.clear()
-        if self.encoding.startswith("utf-16"):
+        if self.encoding.startswith(("utf-16", "utf-32")):
             with self.path.open(encoding=self.encoding, errors="replace", newline=None) as text:
                 yield from self._counted(line.rstrip("\n") for line in text)
             return

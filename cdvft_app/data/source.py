@@ -100,15 +100,18 @@ class Source:
         return pa.schema([(ROW, pa.string() if named else pa.int64()), *fields])
 
 
+MAX_NAME = 180  # characters, so that a place fits behind it within those of settings' names
+
+
 def distinct_names(given: Iterable[str]) -> tuple[str, ...]:
     """Return names of columns that differ in SQL, to which “Text” is “text”: a second one gets its place.
 
-    One without a name gets it alone.
+    One without a name gets it alone. Of a long name its beginning is kept, and no NUL, which no SQL may hold.
     """
     names: list[str] = []
     taken = {ROW}
     for place, name in enumerate(given, 1):
-        wanted = name or f"column {place}"
+        wanted = name.replace("\0", "")[:MAX_NAME] or f"column {place}"
         others = (f"{wanted} {number}" for number in range(place, place + len(names) + 1))
         names.append(next(one for one in chain([wanted], others) if one.lower() not in taken))
         taken.add(names[-1].lower())

@@ -27,6 +27,7 @@ from cdvft_app.settings.environment import data_folder
         ("text\tlabel\nönce\ta\ntwice\tb\n", "utf-16", ("UTF-16", "tab")),
         ("text\tlabel\nönce\ta\ntwice\tb\n", "utf-16-le", ("UTF-16", "tab")),
         ("text\tlabel\nönce\ta\ntwice\tb\n", "utf-16-be", ("UTF-16", "tab")),
+        ("text\tlabel\nönce\ta\ntwice\tb\n", "utf-32", ("UTF-32", "tab")),
         ("text|label\rönce|a\rtwice|b\r", "utf-8-sig", ("UTF-8", "bar")),
         ('text,label\n"önce",a\r\n"twice",b\n', "utf-8", ("UTF-8", "comma")),
     ],
