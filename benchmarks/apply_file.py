@@ -119,7 +119,7 @@ def measure(path: Path, folder: Path, out: Path, run_id: str | None) -> dict[str
     kept = read_unlabelled(path, folder, LIMITS, peak.look)
     read = time.perf_counter()
     if run and models:
-        columns = applying.columns_for(run, kept.columns)
+        columns = applying.columns_for(run, kept.columns, kept.kind)
         answers = Answers(folder / ANSWERS, applying.about(run, kept.sha256, columns))
         for _ in applying.answer_rows(run, models, folder, columns, answers):
             peak.look()

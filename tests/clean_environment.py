@@ -17,7 +17,7 @@ def create(folder: Path, requirements: Iterable[str] = ()) -> Path:
     """The interpreter of a new virtual environment, with links to the required packages and theirs."""
     venv.create(folder / "venv", with_pip=False, symlinks=True)
     python = folder / "venv" / "bin" / "python"
-    linked = folder / "linked"
+    linked = python.parents[1] / "linked"  # where dill takes them for installed ones
     linked.mkdir()
     for distribution in with_dependencies(requirements):
         _link(distribution, linked)

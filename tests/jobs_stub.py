@@ -28,13 +28,13 @@ HARDWARE = [
 
 
 class Job:
-    """One, in a folder of its own; `uv run SCRIPT` there is `python SCRIPT`."""
+    """One, in a folder of its own; `uv run SCRIPT` there is `python SCRIPT`, by the interpreter `python`."""
 
-    def __init__(self, folder: Path, spec: dict[str, Any], environment: dict[str, str]) -> None:
+    def __init__(self, folder: Path, spec: dict[str, Any], environment: dict[str, str], python: str) -> None:
         self.folder, self.spec, self.cancelled = folder, spec, False
         (folder / "bin").mkdir(parents=True)
         uv = folder / "bin" / "uv"
-        uv.write_text(f'#!/bin/sh\nshift\nexec {sys.executable} "$@"\n')
+        uv.write_text(f'#!/bin/sh\nshift\nexec {python} "$@"\n')
         uv.chmod(0o755)
         told = {**spec["environment"], **spec.get("secrets", {}), **environment}
         path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
@@ -71,11 +71,15 @@ class Jobs:
     Args:
         folder: for the Jobs' own, which are `0`, `1` and so on.
         script: what every Job runs in place of the script that it was sent, if given.
+        python: by which it is run.
         environment: of the Jobs, beside what they are sent.
     """
 
-    def __init__(self, folder: Path, script: str | None = None, **environment: str) -> None:
+    def __init__(
+        self, folder: Path, script: str | None = None, python: str = sys.executable, **environment: str
+    ) -> None:
         self.folder, self.script, self.environment = folder, script, environment
+        self.python = python
         self.started: list[Job] = []
         self._lock = threading.Lock()
         self.status: int | None = None  # what is answered in place of starting one
@@ -103,7 +107,7 @@ class Jobs:
         spec = {**spec, "command": command}
         with self._lock:  # several are begun at the same time
             number = len(self.started)
-            self.started.append(Job(self.folder / str(number), spec, self.environment))
+            self.started.append(Job(self.folder / str(number), spec, self.environment, self.python))
         return self._info(number), 200
 
     def _info(self, number: int) -> dict[str, Any]:

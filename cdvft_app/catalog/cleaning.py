@@ -335,18 +335,45 @@ def mend_texts(texts: Sequence[str], steps: Sequence[str], classes: Sequence[str
 def mend_label(label: str, steps: Sequence[str], classes: Sequence[str]) -> str:
     """Return the label of a new row after the steps that change labels, where the classes are known by now.
 
-    One that the steps cannot tell stays as it is.
+    One that the steps cannot tell stays as it is, and so does one of a dropped class.
     """
-    for step in steps:
+    return _followed(label, steps, classes)[0]
+
+
+def _followed(label: str, steps: Sequence[str], classes: Sequence[str]) -> tuple[str, bool]:
+    """Return what becomes of a new row's label, and whether its class is dropped."""
+    for place, step in enumerate(steps):
         kind, argument = _kind_of(step)
+        later = [one for one in steps[place + 1 :] if _kind_of(one)[0] is not STEPS["join-rare"]]
+        if kind.drops_class and label == argument:
+            return label, True
         if kind is STEPS["merge-case"]:
-            label = next((one for one in classes if spelling(one) == spelling(label)), label)
+            known = [*classes, *_named_by(later)]
+            label = next((one for one in known if spelling(one) == spelling(label)), label)
         elif kind is STEPS["join-rare"]:
             other = argument.partition("=")[2].strip() or JOINED
-            label = label if label in classes or other not in classes else other
+            if _is_class(other, later, classes) and not _is_class(label, later, classes):
+                label = other
         elif kind.labels:
             label = kind.labels(argument, {label: 1}).get(label, label)
-    return label
+    return label, False
+
+
+def _named_by(steps: Sequence[str]) -> list[str]:
+    """Return the classes that these steps rename or drop, and which are there before them."""
+    found = []
+    for kind, argument in map(_kind_of, steps):
+        if kind is STEPS["rename"]:
+            found.append(argument.partition("=")[0].strip())
+        elif kind.drops_class:
+            found.append(argument)
+    return found
+
+
+def _is_class(label: str, later: Sequence[str], classes: Sequence[str]) -> bool:
+    """Return whether a label is a class before the `later` steps, whose classes are known."""
+    found, is_dropped = _followed(label, later, classes)
+    return is_dropped or found in classes
 
 
 def mend(rows: pa.Table, columns: CleanedColumns, steps: Sequence[str], classes: Sequence[str]) -> pa.Table:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-EXACT_ROWS = 200_000  # beyond them different values are counted approximately
+EXACT_ROWS = 200_000  # beyond them many different values are counted approximately
 MAX_CLASSES = 1000
+SURELY_MANY = 4 * MAX_CLASSES  # by an approximate count; fewer are counted again, exactly
 USUAL_CLASSES = 50  # a column that nobody named a label is one with at most so many values
 LABEL_CHARACTERS = 40  # on average, at most, of a column that nobody named a label
 TEXT_WORDS = 2.0  # on average, at least, of a column that nobody named a text
@@ -203,16 +204,20 @@ def columns_of(rows: pa.Table, names: Iterable[str], pictures: str | None = None
             if pa.types.is_nested(rows.schema.field(name).type):
                 found.append(Column(name, "lists", 0, rows.num_rows, 0.0, 0.0))
                 continue
-            different = "count(DISTINCT v)" if rows.num_rows <= EXACT_ROWS else "approx_count_distinct(v)"
+            # Of hashes, as different long texts would take more memory than there is.
+            exact = "count(DISTINCT hash(v)) FILTER (v IS NOT NULL)"
+            different = exact if rows.num_rows <= EXACT_ROWS else "approx_count_distinct(v)"
             counts = ", ".join(f"count(*) FILTER ({condition})" for _, condition in _TYPES)
+            column = f"(SELECT nullif(trim(r.{quoted(name)}::VARCHAR), '') AS v FROM r)"
             query = (
                 f"SELECT count(*) - count(v), {different}, count(v), coalesce(avg(length(v)), 0),"
-                f" coalesce(avg(1 + length(v) - length(replace(v, ' ', ''))), 0), {counts}"
-                f" FROM (SELECT nullif(trim(r.{quoted(name)}::VARCHAR), '') AS v FROM r)"
+                f" coalesce(avg(1 + length(v) - length(replace(v, ' ', ''))), 0), {counts} FROM {column}"
             )
             row = connection.execute(query).fetchone()
             assert row is not None
             missing, distinct, there, characters, words, *of_types = row
+            if rows.num_rows > EXACT_ROWS and distinct < SURELY_MANY:
+                ((distinct,),) = connection.execute(f"SELECT {exact} FROM {column}").fetchall()
             kind = "text" if there else "nothing"
             for (type_name, _), many in zip(_TYPES, of_types, strict=True):
                 if there and many == there and (type_name != WRITTEN or _are_amounts(connection, name)):

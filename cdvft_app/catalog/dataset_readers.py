@@ -378,9 +378,9 @@ def _labels(
         names = tuple(map(str, distinct))
         numbers = {value: number for number, value in enumerate(distinct)}
     else:
-        raise ValueError(
-            f"column {column} holds {type(values[0]).__name__}; labels must be text or whole numbers."
-        )
+        odd = next(value for value in values if not isinstance(value, (str, bool, int)))
+        held = "rows without a label" if odd is None else type(odd).__name__
+        raise ValueError(f"column {column} holds {held}; labels must be text or whole numbers.")
 
     def to_numbers(values: Sequence[Any]) -> np.ndarray:
         unknown = next((value for value in values if value not in numbers), None)

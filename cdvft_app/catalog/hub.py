@@ -39,7 +39,9 @@ OFFLINE_RECIPES = f"The recipes {', '.join(_OFFLINE[:-1])} and {_OFFLINE[-1]} ne
 NO_ANSWER = "The hub did not answer in time. Search again, or type a model's id, owner/name."
 
 # What is fetched: never pickles, never code. Of models, only files at the top: folders hold other formats.
-_MODEL_FILES = ("*.json", "*.txt", "*.model", "model.safetensors", "model-*-of-*.safetensors")
+_MODEL_FILES = (
+    "*.json", "*.txt", "*.model", "chat_template.jinja", "model.safetensors", "model-*-of-*.safetensors",
+)  # fmt: skip
 _TABLES = ("*.parquet", "*.arrow", "*.csv", "*.tsv", "*.json", "*.jsonl", "*.txt")
 _ARCHIVES = ("*.zip", "*.tar", "*.gz", "*.zst")
 _IMAGES = ("*.png", "*.jpg", "*.jpeg", "*.webp")

@@ -5,10 +5,12 @@ This module imports nothing of the app: exported folders have it beside their ap
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 
@@ -30,7 +32,7 @@ def of_folders_or_names(names: Sequence[str], splits: Collection[str]) -> tuple[
     """
     labels = {name: PurePosixPath(name).parent.name for name in names}
     classes = {label for label in labels.values() if label}
-    if len(classes) >= 2 and not classes <= {*splits}:
+    if len(classes) >= 2 and not {one.lower() for one in classes} <= {*splits}:
         return labels, False
     beginnings = {name: _beginning(PurePosixPath(name).stem) for name in names}
     if all(beginnings.values()) and 2 <= len({*beginnings.values()}) <= len(names) / 2:
@@ -49,21 +51,43 @@ def _beginning(name: str) -> str:
     return found[1] if found else ""
 
 
-def of_table(text: str, title: str, names: Sequence[str]) -> dict[str, str]:
+def _decoded(data: bytes) -> str:
+    """Return the text; each line that is not UTF-8 is read as Windows-1252, as lines of rows are."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace")
+    return "".join(map(_decoded_line, data.removeprefix(codecs.BOM_UTF8).splitlines(keepends=True)))
+
+
+def _decoded_line(line: bytes) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("cp1252", "replace")
+
+
+def _rows(text: str) -> list[dict[str, str]]:
+    text = io.StringIO(text, newline=None).read()  # whatever ends its lines
+    with suppress(csv.Error):
+        dialect = csv.Sniffer().sniff(text[:8192], ",;\t|")
+        return list(csv.DictReader(io.StringIO(text), dialect=dialect))
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def of_table(data: bytes, title: str, names: Sequence[str]) -> dict[str, str]:
     """Return each picture's label by its name; an empty one where the table does not have the picture.
 
     Args:
-        text: of a CSV with a column of files and one of labels.
+        data: of a CSV with a column of files and one of labels; UTF-8, Windows-1252, or UTF-16 with a mark.
         title: the CSV's name as a refusal writes it.
         names: of the pictures, with their folders.
 
     Raises:
-        NoLabels: the table has no such columns.
+        NoLabels: the table has no such columns, or cannot be read.
     """
     try:
-        rows = list(csv.DictReader(io.StringIO(text), dialect=csv.Sniffer().sniff(text[:8192], ",;\t|")))
-    except csv.Error:
-        rows = list(csv.DictReader(io.StringIO(text)))
+        rows = _rows(_decoded(data))
+    except csv.Error as error:
+        raise NoLabels(f"{title} cannot be read as a CSV ({error}). Save it anew.") from None
     known = {*names, *(PurePosixPath(name).name for name in names)}
     columns = list(rows[0]) if rows else []
     named = max(

@@ -244,8 +244,9 @@ class NodeRun:
             place = self._packed(place.name)
         elif place.is_dir():
             packed = self._packed(name)
-            if not packed.is_file():
-                pack(place, packed)
+            with self._lock:  # all pieces are asked for at the same time
+                if not packed.is_file():
+                    pack(place, packed)
             place = packed
         with suppress(FileNotFoundError), open(place, "rb") as file:
             file.seek(offset)

@@ -62,7 +62,7 @@ def apply(
         from cdvft_app.results.inference import load_side_by_side
         from cdvft_app.training.device import device_kind
 
-        columns = applying.columns_for(run, kept.columns, inputs=text or (), label=label)
+        columns = applying.columns_for(run, kept.columns, kept.kind, inputs=text or (), label=label)
         answers = Answers(answers_file, applying.about(run, kept.sha256, columns))
         if answers.count:
             typer.echo(f"Going on after {answers.count:,} rows that are answered already.", err=True)

@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from cdvft_app.catalog.cleaning import STEPS, title
 from cdvft_app.commands import FAILED
-from cdvft_app.commands.options import Json, table
+from cdvft_app.commands.options import Json, console, table
 from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import Inspection, as_dict, nearest_recipe, recipe_reason, roles_of
 from cdvft_app.data.inspect import inspect as inspected
-from cdvft_app.data.read_file import without_gz
 from cdvft_app.data.row_errors import Finding
 from cdvft_app.format import amount
 from cdvft_app.store.runs import RunStore
@@ -51,6 +49,7 @@ CLEAN_HELP = (
 )
 Clean = Annotated[list[str] | None, typer.Option(help=CLEAN_HELP)]
 EvaluationFile = Annotated[Path | None, typer.Option("--eval", help="A file of rows to evaluate on.")]
+TABLE_WIDTH = 240  # room for any row, so that no id is cut
 
 
 def print_progress(fraction: float | None, text: str) -> None:
@@ -77,7 +76,7 @@ def show(looked: Inspection) -> None:
         )
         for column in looked.columns
     ]
-    Console().print(table(("column", "used as", "type", "missing", "different"), rows))
+    console(TABLE_WIDTH).print(table(("column", "used as", "type", "missing", "different"), rows))
     for line in lines(looked):
         print(line)
 
@@ -146,11 +145,11 @@ def inspect(
             other = import_file(evaluation, progress=print_progress)
         looked = inspected(
             kept,
-            without_gz(file).stem,
+            library.title_of(file),
             roles_of(kept, **library.read_roles(text or [], label, prompt or [], answer)),
             **library.read_split(None if held_out is None else 100 * held_out, split_seed),
             evaluation=other,
-            evaluation_title=without_gz(evaluation).stem if evaluation else "",
+            evaluation_title=library.title_of(evaluation) if evaluation else "",
             clean=library.read_steps(clean or []),
         )
         if as_json:
@@ -181,7 +180,7 @@ def list_(as_json: Json = False) -> None:
         )
         for record in found
     ]
-    Console().print(table(("data", "given", "name", "format", "rows", "size"), rows))
+    console(TABLE_WIDTH).print(table(("data", "given", "name", "format", "rows", "size"), rows))
 
 
 @app.command()

@@ -9,13 +9,16 @@ import typer
 
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import endpoint, pin_dataset_commit
-from cdvft_app.commands import FAILED, FINISHED, STOPPED
+from cdvft_app.commands import FAILED, STOPPED
 from cdvft_app.commands.options import RunId, hub_token, with_settings
+from cdvft_app.commands.train import EXIT_CODES
 from cdvft_app.hub_jobs import executor
 from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import hardware, known_offers
 from cdvft_app.hub_jobs.job import SCRIPT, write_job
 from cdvft_app.results.exporters import atomic_output
+from cdvft_app.results.finished_run import ResultsError
+from cdvft_app.results.hub import check
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord
@@ -42,7 +45,7 @@ def send(
     """
     from huggingface_hub import HfApi
 
-    plan, token = catalog.resolve(pin_dataset_commit(settings)), hub_token()
+    plan, token = catalog.resolve(pin_dataset_commit(settings)), _token()
     order = JobOrder(plan, repository, flavor, minutes, token)
     order.check()
     typer.echo(hardware(known_offers(), flavor).most(minutes), err=True)
@@ -63,15 +66,24 @@ def follow_again(run_id: RunId) -> None:
 
     store = RunStore.default()
     left = store.require(run_id)
-    jobs = HubJobs(HfApi(endpoint=endpoint(), token=hub_token()))
-    jobs.require_resumable(left)
+    left.require_left_job()
+    token = _token()
+    check(left.result["repository"], token)  # without an answer it would be asked for ever
+    jobs = HubJobs(HfApi(endpoint=endpoint(), token=token))
     _follow(store, store.leases.acquire(run_id, this_process()), jobs)
 
 
 def _follow(store: RunStore, run: RunRecord, jobs: HubJobs) -> NoReturn:
     (ended,) = run_elsewhere(store, [lambda store: run], jobs)
     print(f"{ended.state} after {ended.step} steps; run {ended.id}. {ended.reason or ''}".strip())
-    raise typer.Exit(FINISHED if ended.state == "finished" else FAILED)
+    raise typer.Exit(EXIT_CODES.get(ended.state, FAILED))
+
+
+def _token() -> str:
+    """Return the token of the account; ResultsError where there is none."""
+    if token := hub_token():
+        return token
+    raise ResultsError("There is no token; set HF_TOKEN to one that may start Jobs, or `hf auth login`.")
 
 
 @with_settings

@@ -49,7 +49,10 @@ NEUTRAL: Mapping[str, Sequence[object]] = {
     "top_p": (1, None), "presence_penalty": (0, None), "frequency_penalty": (0, None),
     "logprobs": (False, None), "tools": (None, []), "tool_choice": (None, "none", "auto"),
     "response_format": (None, {"type": "text"}), "logit_bias": (None, {}), "store": (False, None),
-    "metadata": (None, {}), "service_tier": (None, "auto"),
+    "metadata": (None, {}), "service_tier": (None, "auto"), "functions": (None, []),
+    "function_call": (None, "none", "auto"), "top_logprobs": (None, 0), "modalities": (None, ["text"]),
+    "audio": (None,), "web_search_options": (None,), "reasoning_effort": (None, "none"),
+    "verbosity": (None, "medium"),
 }  # fmt: skip
 
 

@@ -23,7 +23,6 @@ from cdvft_app.catalog.conversations import asked_in, is_conversation, transcrip
 from cdvft_app.catalog.uploaded import IMAGE, ROW, ROWS
 from cdvft_app.data.csv_file import SEPARATORS, escaped_formula
 from cdvft_app.data.imported_table import READERS, ImportedTable, read_into, require_size
-from cdvft_app.data.lines import encoding_of
 from cdvft_app.data.read_file import read_file, unpacked
 from cdvft_app.data.row_errors import RowErrors
 from cdvft_app.data.source import DataRefused, Limits, Source
@@ -245,18 +244,16 @@ def write_answered(
     with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=folder) as work:
         path = path if path.is_dir() else unpacked(path, Path(work), limits)
         source = _as_given(path, folder, Path(work), limits, progress)
-        names = [FILE if name == IMAGE and source.kind == "image" else name for name in source.columns]
+        read_from = [ROW if name == IMAGE and source.kind == "image" else name for name in source.columns]
+        names = [_other_than(source.columns, FILE) if name == ROW else name for name in read_from]
         added = [replace(one, name=_other_than(names, one.name)) for one in added]
         remaining, rows, answered = iter(answers), 0, 0
         reasons = Reasons()
         worst: list[tuple[float, int, WrongRow]] = []
-        writer = writer_of(out, source, path, names, added, escaped)
+        writer = writer_of(out, source, names, added, escaped)
         try:
             for batch in source.read():
-                columns = [
-                    batch.column(ROW if name == FILE and source.kind == "image" else name).to_pylist()
-                    for name in names
-                ]
+                columns = [batch.column(name).to_pylist() for name in read_from]
                 of_batch = list(islice(remaining, len(batch)))
                 writer.write(list(zip(*columns, strict=True)), source.originals, of_batch)
                 read = [columns[names.index(name)] for name in inputs if name in names] or [
@@ -375,17 +372,16 @@ Texts = Sequence[Sequence[str | None]]
 class _Writer(ABC):
     """A file that is written batch by batch: rows as text, the same as the file has them, their answers."""
 
-    def __init__(  # noqa: PLR0917 - one caller
+    def __init__(
         self,
         out: Path,
         source: Source,
-        path: Path,
         names: Sequence[str],
         added: Sequence[Added],
         escaped: bool,
     ) -> None:
         self.source, self.names, self.added, self.escaped = source, [*names], added, escaped
-        self.open(out, path)
+        self.open(out)
 
     @property
     def head(self) -> list[str]:
@@ -396,7 +392,7 @@ class _Writer(ABC):
         return [getattr(answer, one.field) for one in self.added]
 
     @abstractmethod
-    def open(self, out: Path, path: Path) -> None: ...
+    def open(self, out: Path) -> None: ...
 
     @abstractmethod
     def write(self, rows: Texts, originals: Any, answers: Sequence[Answer]) -> None: ...
@@ -410,12 +406,12 @@ class _Delimited(_Writer):
 
     separator = ","
 
-    def open(self, out: Path, path: Path) -> None:
+    def open(self, out: Path) -> None:
         is_csv, separator = self.source.format == "CSV", self.separator
         if is_csv and separator == ",":
             said = self.source.separator or ""
             separator = {name: mark for mark, name in SEPARATORS.items()}.get(said, said.strip("“”"))
-        is_marked = self.source.format == EXCEL or (is_csv and encoding_of(path) != "utf-8")
+        is_marked = self.source.format == EXCEL or (is_csv and self.source.is_marked)
         self._file = out.open("w", encoding="utf-8-sig" if is_marked else "utf-8", newline="")
         self._writer = csv.writer(self._file, delimiter=separator, lineterminator="\n")
         self._writer.writerow(self.head)
@@ -444,7 +440,7 @@ class _Lines(_Writer):
 
     before, between, after = "", "\n", "\n"
 
-    def open(self, out: Path, path: Path) -> None:
+    def open(self, out: Path) -> None:
         self._file = out.open("w", encoding="utf-8")
         self._file.write(self.before)
         self._is_first = True
@@ -472,7 +468,7 @@ class _Array(_Lines):
 class _Parquet(_Writer):
     """The columns of a Parquet file that was given in their types, others as text."""
 
-    def open(self, out: Path, path: Path) -> None:
+    def open(self, out: Path) -> None:
         self._out = out
         self._writer: Any = None
 
@@ -526,7 +522,7 @@ class _Spreadsheet(_Writer):
 class _Workbook(_Spreadsheet):
     """.xlsx"""
 
-    def open(self, out: Path, path: Path) -> None:
+    def open(self, out: Path) -> None:
         from openpyxl import Workbook
 
         self._out, self._book = out, Workbook(write_only=True)
@@ -559,7 +555,7 @@ class _Workbook(_Spreadsheet):
 class _OpenDocument(_Spreadsheet):
     """.ods"""
 
-    def open(self, out: Path, path: Path) -> None:
+    def open(self, out: Path) -> None:
         self._file = OdsWriter(out, "answered")
         self.append(self.head)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from cdvft_app.data.lines import NAMES, Lines
+from cdvft_app.data.lines import NAMED, NAMES, Lines
 from cdvft_app.data.records import QUOTE_LINES, SAYS_SEPARATOR, Line, Records
 from cdvft_app.data.row_errors import RowErrors
 from cdvft_app.data.source import DataRefused, Limits, Source, distinct_names, row_batches
@@ -24,7 +24,6 @@ SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 HEAD_LINES = 20  # among which a name must not come again
 LONGEST_NAME = 60  # of a column; a longer first line is a row
 SAMPLE = 1_000_000  # characters by which the separator is found
-NAMED = 5  # places in a note
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,7 @@ def read_delimited(path: Path, work: Path, limits: Limits, progress: Progress) -
         lambda: _batches(source, dialect, chain(sample, given), lines, limits),
         NAMES[lines.encoding],
         SEPARATORS.get(dialect.separator, f"“{dialect.separator}”"),
+        is_marked=lines.encoding != "utf-8",
         faults=lines.faults,
     )
     if dialect.head is None:
@@ -93,6 +93,9 @@ def _dialect(sample: Sequence[Line], said: str | None, work: Path, limits: Limit
     if not rows:
         raise DataRefused("No line of it can be read as a row. Give a CSV file with a head and rows.")
     (at, first), *others = rows
+    if empty := _empty(first, [row for _, row in others]):  # DuckDB takes such a head for a row
+        table = ([one for place, one in enumerate(row) if place not in empty] for _, row in rows)
+        has_head = _sniffed([(0, _line(row, separator)) for row in table], separator, work, limits)[1]
     names, named = column_names(first, [row for _, row in others], has_head, limits)
     return _Dialect(separator, names, at[0][0] if named else None)
 
@@ -112,10 +115,23 @@ def column_names(
         name and name in {row[place] for row in others if place < len(row)}
         for place, name in enumerate(first)
     )
-    # pandas writes its index first, without a name.
-    is_named = all(first[1:] or first) and all(len(name) <= LONGEST_NAME for name in first)
+    # pandas writes its index first, without a name; spreadsheets write columns that hold nothing.
+    empty = _empty(first, others)
+    head = [name for place, name in enumerate(first) if place not in empty]
+    is_named = all(head[1:] or head) and all(len(name) <= LONGEST_NAME for name in first)
     named = has_head and is_named and not again
     return distinct_names(first if named else [""] * len(first)), named
+
+
+def _empty(first: Sequence[str], others: Sequence[Sequence[str | None]]) -> set[int]:
+    """Return the places of columns that have neither a name nor a value so far."""
+    rows = (first, *others)
+    return {place for place in range(len(first)) if not any(any(row[place : place + 1]) for row in rows)}
+
+
+def _line(row: Sequence[str], separator: str) -> str:
+    doubled = (value.replace("\n", " ").replace('"', '""') for value in row)
+    return separator.join(f'"{value}"' for value in doubled)
 
 
 def _sniffed(sample: Sequence[Line], said: str | None, work: Path, limits: Limits) -> tuple[str, bool]:
@@ -150,18 +166,7 @@ def _batches(
         if held[0][0] != dialect.head
     )
     yield from row_batches(source, rows, limits)
-    source.notes[:0] = [*_mixed(lines), *_running_on(records)]
-
-
-def _mixed(lines: Lines) -> Iterator[str]:
-    if lines.mixed:
-        many = len(lines.mixed) > 1
-        where = ", ".join(f"{number:,}" for number in lines.mixed[:NAMED])
-        where += ", …" if lines.mixed[NAMED:] else ""
-        yield (
-            f"{len(lines.mixed):,} line{'s' if many else ''} ({where}) {'are' if many else 'is'} not UTF-8 "
-            "and read as Windows-1252; look whether the letters are right."
-        )
+    source.notes[:0] = [*lines.notes(), *_running_on(records)]
 
 
 def _running_on(records: Records) -> Iterator[str]:

@@ -157,7 +157,11 @@ def _read(path: Path, sha256: str, limits: Limits, progress: Progress) -> Import
         if place.exists() and find(sha256) is None:  # of a killed program, or damaged
             place.rename(Path(work) / f"old-{secrets.token_hex(4)}")
         if not place.exists():
-            ready.rename(place)
+            try:
+                ready.rename(place)
+            except OSError:
+                if find(sha256) is None:  # else another process that read the same file was first
+                    raise
         return kept
 
 

@@ -176,6 +176,8 @@ def inspect(
         if data.split and not len(split.evaluation):  # the column says nothing of evaluation
             data = data.model_copy(update={"split": None})
             roles = dataclasses.replace(roles, split=None)
+            if clean:
+                looked = dataclasses.replace(looked, cleaned=_cleaned(rows, data))
             split = train_test_split(data)
     except ValueError as error:
         raise DataRefused(str(error)) from None
@@ -354,13 +356,10 @@ def roles_of(
 def _lacking(kept: ImportedTable, data: UploadedDataset, faults: RowErrors) -> None:
     """Name the rows that lack what is to be read or told."""
     row = quoted(uploaded.ROW)
+    for name in (*data.inputs, data.label):
+        if name not in kept.columns:
+            raise DataRefused(f"The rows to evaluate on have no column “{name}”; name it as in the others.")
     with connect(r=cleaned_table(data, kept.sha256)) as connection:
-        names = {column[0] for column in connection.execute("DESCRIBE r").fetchall()}
-        for name in (*data.inputs, data.label):
-            if name not in names:
-                raise DataRefused(
-                    f"The rows to evaluate on have no column “{name}”; name it as in the others."
-                )
         for condition, values, what, advice, name in _conditions(data):
             query = f"SELECT {row} FROM r WHERE {condition} LIMIT 100000"
             for (number,) in connection.execute(query, values).fetchall():

@@ -62,7 +62,8 @@ def read_json_lines(path: Path, limits: Limits, progress: Progress) -> Source:
 
     def read() -> Iterator[pa.RecordBatch]:
         rows = _rows(source, tuple(columns), chain(looked_at, given))
-        return row_batches(source, short_values(source, rows, limits), limits)
+        yield from row_batches(source, short_values(source, rows, limits), limits)
+        source.notes[:0] = lines.notes()
 
     source = Source(
         "JSONL",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -24,7 +25,7 @@ from cdvft_app.settings import HELD_OUT, MAX_HELD_OUT, MIN_HELD_OUT, UploadedDat
 from cdvft_app.settings.environment import data_folder
 from cdvft_app.store.datasets import DataRecord
 from cdvft_app.store.owners import EVERYTHING
-from cdvft_app.store.records import RunRecord, StoreError
+from cdvft_app.store.records import RunRecord, StoreError, visible_name
 from cdvft_app.store.runs import RunStore
 
 LOOKED = 4  # inspections that are kept, of up to 50 MB each
@@ -63,8 +64,13 @@ def give(
                 if not store.datasets.is_owned(kept.sha256):
                     forget(kept.sha256)
                 raise
-            return _add(store, token, name or without_gz(path).stem, kept)
+            return _add(store, token, name or title_of(path), kept)
     raise DataRefused(f"“{path.name}” was deleted by somebody else while it was read. Give it once more.")
+
+
+def title_of(path: Path) -> str:
+    """Return what a file or folder is called by: tickets for tickets.csv.gz; “.” by its folder's name."""
+    return visible_name(without_gz(Path(os.path.abspath(path))).stem) or "data"
 
 
 SHORT_SHA256 = 12  # digits by which data of before is named in a command
@@ -203,13 +209,15 @@ def read_roles(
     """Return `inputs`, `label` and `is_generative` for `look`; a prompt or an answer makes it generative.
 
     Raises:
-        DataRefused: both were given.
+        DataRefused: both were given, or more columns than are read.
     """
     labelled, written = bool(text or label), bool(prompt or answer)
     if labelled and written:
         raise DataRefused("Give text and label, or prompt and answer; not some of each.")
     is_generative = True if written else False if labelled else None
-    return {"inputs": [*text, *prompt][:2], "label": label or answer or None, "is_generative": is_generative}
+    if len(inputs := [*text, *prompt]) > 2:
+        raise DataRefused(f"At most two columns are read together; {len(inputs)} are given.")
+    return {"inputs": inputs, "label": label or answer or None, "is_generative": is_generative}
 
 
 def read_split(share: object, seed: object) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""A text file's lines, in any usual encoding: UTF-8, UTF-16 by its mark or its zeros, or else Windows-1252.
+"""A text file's lines, in any usual encoding: UTF-8, UTF-16, UTF-32 by its mark, or else Windows-1252.
 
-In a file that is UTF-8 but for some lines, those are read as Windows-1252 and listed in `mixed`.
+UTF-16 is known by its mark or its zeros. In a file that is UTF-8 but for some lines, those are read as
+Windows-1252 and listed in `mixed`.
 """
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,19 +16,27 @@ from cdvft_app.data.row_errors import RowErrors
 from cdvft_app.data.source import DataRefused, Limits
 from cdvft_app.progress import Progress
 
-MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # which begins with that of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 NAMES = {
     "utf-8": "UTF-8",
     "utf-8-sig": "UTF-8",
     "utf-16": "UTF-16",
     "utf-16-le": "UTF-16",
     "utf-16-be": "UTF-16",
+    "utf-32": "UTF-32",
     "cp1252": "Windows-1252 (Western)",
 }
 BLANK = " \t\r\n"
 _HEAD = 4096  # bytes; what a file begins with
 _MOSTLY = 0.7  # share of zeros at every other byte by which UTF-16 is known that has no mark
 _CHUNK = 1 << 20
+NAMED = 5  # places in a note
 
 
 def encoding_of(path: Path) -> str:
@@ -94,6 +104,14 @@ def _by_beginning(start: bytes) -> str | None:
     return None
 
 
+def _line_reader(file: io.BufferedReader, end: bytes) -> Callable[[int], bytes]:
+    """Return a function that reads a line with its end, or so many bytes of a longer one."""
+    if end == b"\n":
+        return file.readline
+    bytes_as_letters = io.TextIOWrapper(file, "latin-1", newline=end.decode())
+    return lambda most: bytes_as_letters.readline(most).encode("latin-1")
+
+
 @dataclass
 class Lines:
     """A file's lines with their numbers. `mixed` are those that were read as Windows-1252 among others."""
@@ -110,7 +128,7 @@ class Lines:
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         self.mixed.clear()
-        if self.encoding.startswith("utf-16"):
+        if self.encoding.startswith(("utf-16", "utf-32")):
             with self.path.open(encoding=self.encoding, errors="replace", newline=None) as text:
                 yield from self._counted(line.rstrip("\n") for line in text)
             return
@@ -127,12 +145,14 @@ class Lines:
     def _decoded(self) -> Iterator[str]:
         most = self.limits.cell_characters * 8
         with self.path.open("rb") as file:
-            if self.encoding == "utf-8-sig":
-                file.read(len(codecs.BOM_UTF8))
+            start = file.read(most)
+            file.seek(len(codecs.BOM_UTF8) if self.encoding == "utf-8-sig" else 0)
+            end = b"\r" if b"\r" in start and b"\n" not in start else b"\n"  # Excel writes so for old Macs
+            readline = _line_reader(file, end)
             number = 0
-            while raw := file.readline(most):
-                if len(raw) == most and not raw.endswith(b"\n"):
-                    while (rest := file.readline(most)) and not rest.endswith(b"\n"):
+            while raw := readline(most):
+                if len(raw) == most and not raw.endswith(end):
+                    while (rest := readline(most)) and not rest.endswith(end):
                         pass
                     number += 1
                     self.faults.add(number, f"it is longer than {most:,} bytes", "shorten it")
@@ -145,3 +165,14 @@ class Lines:
                     except UnicodeDecodeError:
                         self.mixed.append(number)
                         yield part.decode("cp1252", "replace")
+
+    def notes(self) -> Iterator[str]:
+        """Yield a sentence on the lines that were read as Windows-1252 among others, if there are any."""
+        if self.mixed:
+            many = len(self.mixed) > 1
+            where = ", ".join(f"{number:,}" for number in self.mixed[:NAMED])
+            where += ", …" if self.mixed[NAMED:] else ""
+            yield (
+                f"{len(self.mixed):,} line{'s' if many else ''} ({where}) {'are' if many else 'is'} not "
+                "UTF-8 and read as Windows-1252; look whether the letters are right."
+            )

@@ -41,16 +41,12 @@ def read_parquet(path: Path, limits: Limits, progress: Progress) -> Source:
             f"It unpacks to {packed / 1e9:.1f} GB; at most {limits.unpacked_bytes / 1e9:.1f} GB are taken."
         )
     pictures = [field.name for field in schema if _is_picture(field.type)]
-    plain = [
-        field.name
-        for field in schema
-        if not pa.types.is_nested(field.type) and not pa.types.is_binary(field.type)
-    ]
+    plain = [field.name for field in schema if _has_text(field.type)]
     talks = [field.name for field in schema if _is_conversation(field.type)]
     left_out = [field.name for field in schema if field.name not in (*plain, *pictures[:1], *talks)]
     if not plain and not talks:
         raise DataRefused("None of its columns holds text or numbers.")
-    kept = [*pictures[:1], *(name for name in plain if name != IMAGE), *talks]
+    kept = [*pictures[:1], *plain, *talks]
     if again := next((name for name in kept if schema.names.count(name) > 1), None):
         raise DataRefused(f"Several of its columns are named “{again[:80]}”. Give each a name of its own.")
     classes = _class_names(schema)
@@ -149,6 +145,22 @@ def _batches(
         yield rows_read.filter(pa.array(whole))
 
 
+def _has_text(kind: pa.DataType) -> bool:
+    """Return whether values of this type can be written as text: neither bytes nor what holds others."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    of = pa.types
+    of_bytes = of.is_binary, of.is_large_binary, of.is_binary_view, of.is_fixed_size_binary
+    if of.is_nested(kind) or any(is_one(kind) for is_one in of_bytes):
+        return False
+    try:
+        pc.cast(pa.nulls(0, kind), pa.string())
+    except pa.ArrowException:
+        return False
+    return True
+
+
 def _is_picture(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
@@ -172,9 +184,10 @@ def _is_conversation(kind: pa.DataType) -> bool:
 def _as_json(column: pa.Array) -> pa.Array:
     import pyarrow as pa
 
-    values = column.to_pylist()
+    values = column.to_pylist()  # a message may have a time beside its text
     return pa.array(
-        [None if one is None else json.dumps(one, ensure_ascii=False) for one in values], pa.string()
+        [None if one is None else json.dumps(one, ensure_ascii=False, default=str) for one in values],
+        pa.string(),
     )
 
 

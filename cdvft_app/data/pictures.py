@@ -166,10 +166,10 @@ def _labels_of_table(
             f"The zip has {len(tables)} tables ({names}); give one, with the columns file and label."
         )
     try:
-        text = bytes_of(archive, tables[0], MAX_TABLE).decode("utf-8-sig", "replace")
+        data = bytes_of(archive, tables[0], MAX_TABLE)
     except DAMAGE:
         raise DataRefused(f"{short(tables[0].filename)} is damaged in the zip. Pack it again.") from None
-    return picture_labels.of_table(text, short(tables[0].filename), [one.filename for one in pictures])
+    return picture_labels.of_table(data, short(tables[0].filename), [one.filename for one in pictures])
 
 
 def _splits(pictures: list[zipfile.ZipInfo]) -> dict[str, str]:

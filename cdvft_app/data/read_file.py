@@ -235,6 +235,9 @@ def _several(path: Path, work: Path, limits: Limits, progress: Progress) -> Sour
         "text",
         columns,
         read,
+        encoding=None if others else first.encoding,
+        separator=None if others else first.separator,
+        is_marked=first.is_marked,
         faults=faults,
         rows_have_names=True,
     )

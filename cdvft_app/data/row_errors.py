@@ -5,6 +5,7 @@ It imports nothing of the app: exports have it beside their apply.py as it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,19 @@ class Finding(str):
         made = super().__new__(cls, sentence)
         made.columns, made.steps = columns, steps
         return made
+
+
+_ROW_OF_A_FILE = re.compile(r".*, row \d+", re.DOTALL)
+
+
+def _place(row: int | str) -> tuple[str, str]:
+    """Return a row as a sentence names it, and what it is one of: rows, or files.
+
+    Of several files a row is said by its file, too; the number of one that holds a picture is a text.
+    """
+    if isinstance(row, int) or row.isdecimal():
+        return f"row {int(row):,}", "row"
+    return f"“{row}”", "row" if _ROW_OF_A_FILE.fullmatch(row) else "file"
 
 
 @dataclass
@@ -67,13 +81,12 @@ class RowErrors:
         for kind, count in self.counts.items():
             what, advice, column = kind
             first, *others = self.found[kind]
-            where = f"row {first:,}" if isinstance(first, int) else f"“{first}”"
+            where, things = _place(first)
             where = f"“{title}”, {where}" if title else f"{where[:1].upper()}{where[1:]}"
             if column:
                 where += f", column “{column}”"
             more = ""
             if count > 1:
-                things = "row" if isinstance(first, int) else "file"
                 named = ", ".join(f"{one:,}" if isinstance(one, int) else str(one) for one in others)
                 rest = ", …" if count - 1 > len(others) else ""
                 more = f"; {count - 1:,} {things}{'s' if count > 2 else ''} like it ({named}{rest})"

@@ -69,6 +69,8 @@ class Source:
 
     `read` gives the batches, of `schema`, once; while it goes, faults are added. Where
     `rows_have_names`, as those of several files have, a row is said by a text and not by its number.
+    Of a CSV `is_marked` tells that it has the mark of UTF-8, or is in another encoding: whoever wrote it
+    needs the mark to read UTF-8, as Excel does.
     Who sets `keep_originals` before finds the rows of the latest batch in `originals`, with the types that
     they have in the file: JSON objects, cells of a workbook, or a batch of Parquet; None of other files.
     """
@@ -79,6 +81,7 @@ class Source:
     read: Callable[[], Iterator[pa.RecordBatch]]
     encoding: str | None = None
     separator: str | None = None
+    is_marked: bool = False
     notes: list[str] = field(default_factory=list)
     faults: RowErrors = field(default_factory=RowErrors)
     rows_have_names: bool = False
@@ -97,15 +100,18 @@ class Source:
         return pa.schema([(ROW, pa.string() if named else pa.int64()), *fields])
 
 
+MAX_NAME = 180  # characters, so that a place fits behind it within those of settings' names
+
+
 def distinct_names(given: Iterable[str]) -> tuple[str, ...]:
     """Return names of columns that differ in SQL, to which “Text” is “text”: a second one gets its place.
 
-    One without a name gets it alone.
+    One without a name gets it alone. Of a long name its beginning is kept, and no NUL, which no SQL may hold.
     """
     names: list[str] = []
     taken = {ROW}
     for place, name in enumerate(given, 1):
-        wanted = name or f"column {place}"
+        wanted = name.replace("\0", "")[:MAX_NAME] or f"column {place}"
         others = (f"{wanted} {number}" for number in range(place, place + len(names) + 1))
         names.append(next(one for one in chain([wanted], others) if one.lower() not in taken))
         taken.add(names[-1].lower())

@@ -5,6 +5,7 @@ So several files, and a folder's, are read, checked and found again as any one f
 
 from __future__ import annotations
 
+import os
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +53,8 @@ def members_of(
         if name.lower().endswith(tuple(one for one in ARCHIVES if one not in packed_by)):
             raise DataRefused(f"The zip has an archive in it, {short(name)}. Pack its files themselves.")
         parts = PurePosixPath(name).parts
-        if one.is_dir() or "__MACOSX" in parts or parts[-1].startswith(".") or parts[-1] == "Thumbs.db":
+        is_hidden = any(part == "__MACOSX" or part.startswith(".") for part in parts)
+        if one.is_dir() or is_hidden or parts[-1] == "Thumbs.db":
             continue
         if name in names:
             faults.add(name, "it is in the zip twice; the first one is taken", "give it another name")
@@ -81,17 +83,16 @@ def packed(folder: Path, limits: Limits) -> Iterator[Path]:
     Raises:
         DataRefused: there are none, or more than is taken.
     """
+    title = Path(os.path.abspath(folder)).name  # “.” has none of its own
     files = [
         file
         for file in sorted(folder.rglob("*"))
         if file.name.lower().endswith((*PICTURES, *TABLES)) and file.is_file() and not file.is_symlink()
     ]
     if not any(file.name.lower().endswith(PICTURES) for file in files):
-        raise DataRefused(
-            f"The folder “{folder.name}” holds no pictures. Name one file of rows in it instead."
-        )
+        raise DataRefused(f"The folder “{title}” holds no pictures. Name one file of rows in it instead.")
     names = {file.relative_to(folder).as_posix(): file for file in files}
-    with _zipped(names, folder.name, f"The folder “{folder.name}”", limits) as whole:
+    with _zipped(names, title, f"The folder “{title}”", limits) as whole:
         yield whole
 
 

@@ -15,7 +15,7 @@ import sys
 import zipfile
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,10 @@ from cdvft_app.training.run import run_here
 SCRIPT, CODE = "train.py", "studio.zip"
 PACKAGES = (
     "torch", "torchvision", "transformers", "peft", "wrapt", "accelerate", "timm", "datasets", "duckdb",
-    "huggingface_hub", "plotly", "scikit-learn", "scipy", "onnx", "gguf", "pydantic", "safetensors", "psutil",
-    "filelock", "sacrebleu", "pip",
+    "huggingface_hub", "plotly", "scikit-learn", "scipy", "onnx", "gguf", "pydantic", "pydantic-settings",
+    "safetensors", "psutil", "filelock", "sacrebleu", "pip",
 )  # fmt: skip
-OF_BITS = "bitsandbytes"
+OF_BITS, OLDEST_OF_BITS = "bitsandbytes", "0.48"
 FOLDERS = ("cdvft", "cdvft_app")
 NOT_NEEDED = ("js", "css", "plotly", "screenshots", "recorded_runs", "recorded_factors")  # of the assets
 _TEXT = '''# /// script
@@ -104,7 +104,7 @@ def script_text(settings: RunSettings, title: str, repository: str | None = None
     names = [*PACKAGES, *([OF_BITS] if settings.bits in (4, 8) else [])]
     return _TEXT.format(
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
-        dependencies="\n".join(f'#   "{name}=={_version(name)}",' for name in names),
+        dependencies="\n".join(f'#   "{_requirement(name)}",' for name in names),
         title=docstring(title),
         script=SCRIPT,
         settings=json.loads(settings.model_dump_json(exclude_none=True)),
@@ -114,8 +114,13 @@ def script_text(settings: RunSettings, title: str, repository: str | None = None
 
 
 @cache
-def _version(name: str) -> str:
-    return version(name).partition("+")[0]
+def _requirement(name: str) -> str:
+    try:
+        return f"{name}=={version(name).partition('+')[0]}"
+    except PackageNotFoundError:
+        if name != OF_BITS:  # which a machine that only sends Jobs needs not have
+            raise
+        return f"{OF_BITS}>={OLDEST_OF_BITS}"
 
 
 def pack_code(file: Path) -> None:

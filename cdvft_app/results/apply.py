@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -44,15 +44,26 @@ class Columns:
 
 
 def columns_for(
-    run: FinishedRun, names: Sequence[str], *, inputs: Sequence[str] = (), label: str | None = None
+    run: FinishedRun,
+    names: Sequence[str],
+    of_file: Literal["text", "image"],
+    *,
+    inputs: Sequence[str] = (),
+    label: str | None = None,
 ) -> Columns:
     """Return the columns of a file to read: those named, or those that have the names of the training data's.
+
+    Args:
+        run: that answers.
+        names: of the columns of the file.
+        of_file: what its rows hold; a table of texts, too, may have a column named “image”.
+        inputs, label: columns that were named.
 
     Raises:
         ResultsError: which column is missing, and which ones there are.
     """
     dataset, kind = run.plan.dataset, run.plan.model.kind
-    if (kind == "image") != (IMAGE in names):
+    if (kind == "image") != (of_file == "image"):
         have, takes = ("texts", "pictures") if kind == "image" else ("pictures", "texts")
         raise ResultsError(f"This file has {have}, and {run.label} was trained on {takes}.")
     for name in (*inputs, *([label] if label else [])):

@@ -77,7 +77,7 @@ class Pictures:
                 return of_folders_or_names(names, self.splits)[0]
             if len(tables) == 1:
                 ((name, file),) = tables.items()
-                return of_table(file.read_bytes().decode("utf-8-sig", "replace"), name, names)
+                return of_table(file.read_bytes(), name, names)
         except NoLabels:
             pass
         return {}
@@ -110,6 +110,7 @@ def _members(path: Path) -> dict[str, Path | zipfile.Path]:
 
 
 def _is_shown(name: str, endings: tuple[str, ...]) -> bool:
-    """Return whether a name has one of the endings and is of no hidden file."""
+    """Return whether a name has one of the endings and is of no hidden file or folder."""
     parts = PurePosixPath(name).parts
-    return name.lower().endswith(endings) and "__MACOSX" not in parts and not parts[-1].startswith(".")
+    is_hidden = any(one == "__MACOSX" or one.startswith(".") for one in parts)
+    return name.lower().endswith(endings) and not is_hidden

@@ -5,6 +5,7 @@ Of the app it imports how records are read: exports have both beside them as the
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -129,7 +130,18 @@ def _unpacked(path: Path) -> gzip.GzipFile | io.BufferedReader:
 
 
 def _opened(path: Path) -> IO[str]:
-    return io.TextIOWrapper(_unpacked(path), encoding=_encoding(path), newline="")
+    encoding = _encoding(path)  # by the file's beginning: what follows may be in another
+    errors = WINDOWS if encoding == "utf-8-sig" else "strict"
+    return io.TextIOWrapper(_unpacked(path), encoding=encoding, errors=errors, newline="")
+
+
+def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+WINDOWS = "as Windows-1252"
+codecs.register_error(WINDOWS, _as_windows_1252)
 
 
 def _below_the_head(book: Any, wanted: set[str]) -> tuple[list[str], Iterator[tuple[int, Sequence[Any]]]]:

@@ -104,9 +104,9 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> gr.events.Depen
 
             folder = files.rows_folder(read_into)
             (kept,) = read_rows
-            names = [name for name in kept.columns if name != IMAGE]
+            names = [name for name in kept.columns if kept.kind != "image" or name != IMAGE]
             try:
-                columns, question = columns_for(find(app.store, run_id), kept.columns), ""
+                columns, question = columns_for(find(app.store, run_id), kept.columns, kept.kind), ""
             except ResultsError as error:
                 columns, question = Columns((), None), str(error)
         except UserError as error:
@@ -116,7 +116,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> gr.events.Depen
         found = f"{kept.rows:,} rows." if not question else question.partition(" Say what")[0]
         return [
             {"path": str(path), "folder": str(folder), "sha256": kept.sha256, "rows": kept.rows,
-             "columns": kept.columns},
+             "columns": kept.columns, "kind": kept.kind},
             gr.update(visible=True),
             gr.update(
                 choices=names,
@@ -139,8 +139,8 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> gr.events.Depen
     ) -> Generator[tuple[str, Path | None], None, None]:
         """Yield sentences on the progress, and at the end a summary with the file."""
         found = find(app.store, run_id)
-        inputs = [one for one in wanted if one != IMAGE] if isinstance(wanted, list) else []
-        columns = columns_for(found, given["columns"], inputs=inputs, label=of_labels or None)
+        inputs = wanted if isinstance(wanted, list) else []
+        columns = columns_for(found, given["columns"], given["kind"], inputs=inputs, label=of_labels or None)
         prepare(found)
         folder, total, score = Path(given["folder"]), given["rows"], None
         began, first = time.monotonic(), None

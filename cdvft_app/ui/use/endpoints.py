@@ -121,7 +121,7 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
             run = find(app.store, run_id)
             with as_file(None, content, None) as source, intake.slot(app.queue.budget, visitor()):
                 kept = read_unlabelled_in_child(source, Path(work), limits())
-            found = columns_for(run, kept.columns, inputs=columns, label=label or None)
+            found = columns_for(run, kept.columns, kept.kind, inputs=columns, label=label or None)
             asked: dict[str, Any] = {"inputs": found.inputs, "label": found.label, "folder": work}
             asked |= {"run_id": run_id, "sha256": kept.sha256}
             *_, score = within_budget(app, of_files.stream("apply", **asked))

@@ -165,6 +165,32 @@ def test_new_rows_are_mended_and_none_is_left_out():
     assert mend_label("1,5", ("decimal-point",), ()) == "1.5"
 
 
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ("drop:n/a", "join-rare:5"),
+        ("join-rare:5", "drop:n/a"),
+        ("join-rare:5", "rename:good=fine"),
+        ("join-rare:5", "rename:n/a=none", "drop:none"),
+        ("join-rare:5", "merge-case"),
+        ("merge-case", "rename:Bad=poor"),
+        ("merge-case", "drop:Bad", "join-rare:5"),
+        ("join-rare:5", "rename:other=misc"),
+        ("join-rare:5=few", "drop:few"),
+        ("join-rare:2=few", "rename:n/a=none", "join-rare:3=some"),
+    ],
+    ids=",".join,
+)
+def test_a_new_row_has_the_label_that_rows_of_its_label_got(steps):
+    labels = [*["good"] * 9, *["Bad"] * 9, *["BAD"] * 8, *["n/a"] * 7, "odd", "odd", "odder"]
+    rows = [(f"text {place}", label) for place, label in enumerate(labels)]
+    got = dict(after(rows, *steps))
+    classes = sorted({*got.values()})
+    for text, label in rows:
+        new = mend_label(label, steps, classes)
+        assert new == got[text] if text in got else new not in classes, label
+
+
 def test_steps_are_read_from_one_text_or_several():
     assert parse_steps(["merge-case,drop:n/a,strip-html", " cut:20 "]) == (
         "merge-case", "drop:n/a", "strip-html", "cut:20",

@@ -235,6 +235,7 @@ def test_a_hub_that_hangs_is_given_up_or_stopped(
     [
         ("config.json", "model", None, True),
         ("model-00001-of-00002.safetensors", "model", None, True),
+        ("chat_template.jinja", "model", None, True),
         ("model.fp16.safetensors", "model", None, False),
         ("adapter/config.json", "model", None, False),
         ("pytorch_model.bin", "model", None, False),

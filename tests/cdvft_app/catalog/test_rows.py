@@ -178,6 +178,8 @@ def test_parquet_files_of_a_split_as_the_hub_keeps_them(
          "its columns are text, score; one must hold texts.*, and one a label"),
         (("text", "label"), [("a", 0.5)] * 9,
          "column label holds float; labels must be text or whole numbers"),
+        (("text", "label"), [("a", "yes"), ("b", "no")] * 5 + [("c", "")],
+         "column label holds rows without a label; labels must be text or whole numbers"),
         (("text", "label"), [("a", n) for n in range(1001)], "1001 different labels; at most 1000"),
     ],
 )  # fmt: skip

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -401,6 +404,26 @@ def test_an_end_that_a_full_disk_refuses_is_told_once_there_is_room(on_a_node, m
 
     monkeypatch.setattr(RunStore, "set_state", full_at_first)
     assert told(on_a_node())[2] == "finished" and len(refused) == 3
+
+
+def test_a_folder_is_packed_once_and_whole_for_all_who_ask_for_its_pieces(on_a_node, monkeypatch):
+    there, packed, usual = on_a_node(), [], node.pack
+    told(there)
+    (there._folder / "learned").mkdir()
+    (there._folder / "learned" / "weights").write_bytes(bytes(3 * transfer.PIECE))
+
+    def slowly(source, into):
+        packed.append(into)
+        into.parent.mkdir(parents=True, exist_ok=True)
+        into.write_bytes(b"PK")
+        time.sleep(0.2)
+        usual(source, into)
+
+    monkeypatch.setattr(node, "pack", slowly)
+    with ThreadPoolExecutor(8) as threads:
+        pieces = list(threads.map(lambda place: there.read("learned", place * transfer.PIECE), range(8)))
+    assert len(packed) == 1
+    assert zipfile.is_zipfile(io.BytesIO(b"".join(pieces)))
 
 
 def test_what_a_killed_process_left_on_a_node_goes_with_the_next_run(on_a_node):

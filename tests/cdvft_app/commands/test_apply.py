@@ -308,6 +308,15 @@ def test_a_run_on_texts_refuses_pictures(command, home, tmp_path):
     assert code == FAILED and "has pictures" in error and "trained on texts" in error
 
 
+def test_a_column_named_image_does_not_make_pictures_of_a_table(command, apply_to, home, tmp_path):
+    file = made.written(tmp_path, "text,image\ngood film,a.png\nbad film,b.png\n", "new.csv")
+    output, out = apply_to(home[1]["text"], file)
+    assert "2 of 2 rows answered" in output
+    assert [row["image"] for row in read(out, ",")] == ["a.png", "b.png"]
+    code, _, error = command("apply", home[1]["image"], "--file", file, "--out", tmp_path / "o.csv")
+    assert code == FAILED and "This file has texts, and" in error and "trained on pictures" in error
+
+
 def test_more_rows_are_asked_for_in_a_terminal_and_trained_once(command, train, tmp_path):
     run_id = train(films(tmp_path / "films.csv", 120))
     code, output, errors = command("more-rows", run_id, "--json")

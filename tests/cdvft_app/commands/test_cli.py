@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import made
 import pytest
 import run_events
 from in_process import InProcess
@@ -351,6 +352,31 @@ def test_data_of_ones_own_is_inspected_and_trained_on(command, tmp_path):
     (kept,) = json.loads(command("data", "list", "--json")[1])
     code, output, _ = command("data", "delete", kept["id"])
     assert code == 0 and "cannot be resumed, nor show examples: mine, CDVFT" in output
+
+
+def test_ids_and_names_of_data_are_whole_however_narrow_the_terminal_is(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    file, long = tmp_path / f"{'survey_' * 9}.csv", "What_did_you_like_best_about_the_film_that_you_saw_here"
+    file.write_text(f"{long},stars\n" + "".join(f"scene {n},{n % 2}\n" for n in range(60)))
+    assert long in command("data", "inspect", file)[1]
+    code, _, errors = command("train", "--data", file, "--max-steps", 2)
+    assert code == 0, errors
+    (kept,) = json.loads(command("data", "list", "--json")[1])
+    listed = command("data", "list")[1]
+    assert kept["id"] in listed and kept["name"] in listed
+
+
+def test_the_folder_that_one_is_in_is_inspected_by_its_name(command, tmp_path, monkeypatch):
+    for place, kind in enumerate(["cat", "dog"] * 10):
+        (tmp_path / "pets" / kind).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pets" / kind / f"{place}.png").write_bytes(made.picture(place))
+    (tmp_path / "pets" / "cat" / "0.png").write_bytes(b"no picture")
+    monkeypatch.chdir(tmp_path / "pets")
+    code, output, errors = command("data", "inspect", ".")
+    assert code == 0 and "left out: “pets”, “cat/0.png”: it cannot be read" in output, errors
+    monkeypatch.chdir(tmp_path)
+    code, _, errors = command("data", "inspect", "pets/cat/..", "--text", "a", "--text", "b", "--text", "c")
+    assert code == FAILED and "At most two columns are read together; 3 are given." in errors
 
 
 def test_a_file_that_is_only_inspected_leaves_nothing_also_where_its_evaluation_is_missing(

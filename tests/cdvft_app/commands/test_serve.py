@@ -243,6 +243,8 @@ def test_one_model_is_told_and_what_is_not_there_is_said_as_openais_clients_read
         (CHAT, {"model": "first-cdvft", "messages": [{"role": "x", "content": "a"}]}, 400, "role"),
         (CHAT, {**WRITES, "n": 2}, 400, "one answer"),
         (CHAT, {**WRITES, "top_p": 0.5}, 400, "top_p"),
+        (CHAT, {**WRITES, "functions": [{"name": "f"}]}, 400, 'functions: [{"name": "f"}] is not supported'),
+        (CHAT, {**WRITES, "reasoning_effort": "high"}, 400, "reasoning_effort"),
         (CHAT, {**WRITES, "temperature": 9}, 400, "from 0 to 2"),
         (CHAT, {**WRITES, "max_tokens": "x"}, 400, "max_tokens"),
         (CHAT, {**WRITES, "stream": True, "stream_options": [1]}, 400, "stream_options"),

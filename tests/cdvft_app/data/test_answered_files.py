@@ -115,6 +115,18 @@ def test_a_packed_file_comes_back_as_what_it_packs(answered, tmp_path, ending):
     assert came_back[0] == came_back[1] and b"0.5" in came_back[0]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-8-sig"])
+def test_a_csv_alone_in_a_zip_comes_back_as_it_would_without_one(answered, tmp_path, encoding):
+    file = made.written(tmp_path, "id;text\n007;caf\u00e9\n008;th\u00e9\n", encoding=encoding)
+    packed = made.zipped(tmp_path, {"rows.csv": file.read_bytes()}, "rows.zip")
+    came_back = [
+        answered(one, f"{one.name} answered.csv", [Answer("x", 0.5)] * 2).read_bytes()
+        for one in (file, packed)
+    ]
+    assert came_back[0] == came_back[1] and "007;caf\u00e9;x;0.5".encode() in came_back[0]
+    assert came_back[0].startswith(b"\xef\xbb\xbf") == (encoding != "utf-8")
+
+
 @pytest.mark.parametrize("ending", [".jsonl", ".json"])
 def test_json_keeps_types_and_names_of_later_rows(answered, tmp_path, ending):
     """Lines come back as lines, and a list as a list."""
@@ -226,6 +238,13 @@ def test_pictures_need_no_labels_and_come_back_by_their_names(answered, tmp_path
     assert out.read_text().splitlines() == [
         "file,answer,confidence", "b.png,dark,0.5", "a.png,bright,0.75",
     ]  # fmt: skip
+
+
+def test_pictures_of_parquet_keep_a_column_that_is_called_as_that_of_their_names(answered, tmp_path):
+    rows = {"image": [{"bytes": made.picture(3), "path": None}], "file": ["mine.png"]}
+    pq.write_table(pa.table(rows), tmp_path / "rows.parquet")
+    out = answered(tmp_path / "rows.parquet", "out.csv", [Answer("dark", 0.5)], inputs=("image",))
+    assert out.read_text().splitlines() == ["file 2,file,answer,confidence", "1,mine.png,dark,0.5"]
 
 
 def test_one_picture_is_answered_too(answered, tmp_path):

@@ -105,6 +105,14 @@ def test_a_column_without_a_name_and_one_named_as_the_rows_number_is(tmp_path, k
     assert learned(path, "column 1", "__row__ 2") == sorted(ROWS)
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_column_whose_name_settings_or_sql_do_not_take_is_called_nearly_so(tmp_path, kind):
+    path = written(tmp_path, kind, [("q" * 300, TEXTS), ("q" * 301, TEXTS), ("la\0bel", LABELS)])
+    names = import_file(path).columns
+    assert names == ("q" * 180, "q" * 180 + " 2", "label")
+    assert learned(path, names[1], "label") == sorted(ROWS)
+
+
 def test_two_columns_of_one_name_are_refused(tmp_path):
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table([["a"], ["b"]], names=["text", "text"]), path)

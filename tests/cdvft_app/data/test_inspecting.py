@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 from given_tables import looked, table_of
 
-from cdvft_app.catalog import resolve
+from cdvft_app.catalog import columns, resolve
+from cdvft_app.catalog.columns import EXACT_ROWS
 from cdvft_app.catalog.dataset_readers import load_rows, read_uploaded
 from cdvft_app.catalog.uploaded import kept_table, train_test_split
 from cdvft_app.commands.data import lines
@@ -260,3 +261,21 @@ def test_a_table_is_not_read_into_memory(tmp_path):
 def test_amounts_between_whole_numbers_are_numbers(tmp_path):
     file = table_of(tmp_path, "text,a,b", [f"row {i},{i},{i * 0.37:.2f}" for i in range(30)])
     assert [one.type for one in columns_of(import_file(file))] == ["text", "whole numbers", "numbers"]
+
+
+def test_few_different_values_are_counted_exactly_however_many_rows_there_are():
+    counts = [2, 5, 20, 50, 1_000]
+    places = np.arange(EXACT_ROWS + 1)
+    rows = pa.table({str(count): [f"class {place}" for place in places % count] for count in counts})
+    assert [one.distinct for one in columns.columns_of(rows, rows.column_names)] == counts
+
+
+def test_different_long_texts_are_counted_in_less_memory_than_they_take():
+    texts = pa.table({"text": [f"{place:08}{'x' * 5_000}" for place in range(10_000)]})
+    with columns.connect() as connection:
+        connection.execute("SET memory_limit = '24MB'").fetchall()
+        try:
+            (found,) = columns.columns_of(texts, ["text"])
+        finally:
+            connection.execute("SET memory_limit = '1GB'").fetchall()
+    assert found.distinct == 10_000

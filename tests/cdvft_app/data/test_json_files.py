@@ -55,6 +55,15 @@ def test_each_line_of_json_is_a_row_or_is_named(tmp_path, text, read, named):
     assert bool(said) is bool(named) and all(one in said for one in named)
 
 
+def test_a_line_of_another_encoding_among_utf_8_is_read_and_said(tmp_path):
+    lines = [f'{{"text": "{word}", "label": 1}}\n' for word in ("önce", "zwölf", "fünf")]
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes("".join(lines[:2]).encode() + lines[2].encode("cp1252"))
+    kept = import_file(path)
+    assert [text for text, _ in values(kept)] == ["önce", "zwölf", "fünf"]
+    assert "1 line (3) is not UTF-8 and read as Windows-1252" in kept.notes[0]
+
+
 def test_a_list_of_json_objects_is_read_object_by_object(tmp_path):
     text = (
         '[\n  {"instruction": "Say\\nhi", "output": "hi"},\n  {"instruction": "Count",\n "output": [1, 2]}]'

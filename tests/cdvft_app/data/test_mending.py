@@ -79,6 +79,19 @@ def test_rows_to_evaluate_on_are_mended_and_kept(dirty, tmp_path):
     assert "mended by the same steps" in found.cleaned[-1]
 
 
+def test_rows_to_evaluate_on_without_a_column_are_refused_in_a_sentence_with_steps_too(dirty, tmp_path):
+    other = table_of(tmp_path, "review,kind", [f"new {place},Lob" for place in range(9)], "test.csv")
+    for steps in ((), ("merge-case",)):
+        with pytest.raises(DataRefused, match="The rows to evaluate on have no column “verdict”"):
+            looked(dirty, steps, other)
+
+
+def test_a_column_of_folds_is_no_split_of_which_the_steps_spare_anything(tmp_path):
+    rows = [f"text {place},{'yn'[place % 2]},{place % 5}" for place in range(60)]
+    found = looked(table_of(tmp_path, "text,label,fold", rows), ("merge-case",))
+    assert found.roles.split is None and "drawn from the mended ones" in found.cleaned[-1]
+
+
 def test_a_few_mended_tables_are_kept_and_the_others_made_again(dirty):
     first = looked(dirty, ("merge-case",)).data
     for words in range(2, 8):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import shutil
+from pathlib import Path
 
 import made
 import pyarrow as pa
@@ -24,6 +27,7 @@ from cdvft_app.settings.environment import data_folder
         ("text\tlabel\nönce\ta\ntwice\tb\n", "utf-16", ("UTF-16", "tab")),
         ("text\tlabel\nönce\ta\ntwice\tb\n", "utf-16-le", ("UTF-16", "tab")),
         ("text\tlabel\nönce\ta\ntwice\tb\n", "utf-16-be", ("UTF-16", "tab")),
+        ("text\tlabel\nönce\ta\ntwice\tb\n", "utf-32", ("UTF-32", "tab")),
         ("text|label\rönce|a\rtwice|b\r", "utf-8-sig", ("UTF-8", "bar")),
         ('text,label\n"önce",a\r\n"twice",b\n', "utf-8", ("UTF-8", "comma")),
     ],
@@ -32,6 +36,15 @@ def test_a_table_is_read_whatever_wrote_it(tmp_path, text, encoding, said):
     kept = import_file(made.written(tmp_path, text, encoding=encoding))
     assert (kept.encoding, kept.separator) == said
     assert kept.columns == ("text", "label") and values(kept) == [("önce", "a"), ("twice", "b")]
+
+
+def test_a_long_file_whose_lines_end_as_on_old_macs_is_read_line_by_line(tmp_path):
+    rows = [(f"önce {place}", "ab"[place % 2]) for place in range(200)]
+    rows[7] = "x" * 500, "a"
+    text = "\r".join(["text,label", *map(",".join, rows)])
+    kept = import_file(made.written(tmp_path, text), Limits(cell_characters=50))
+    assert values(kept) == rows[:7] + rows[8:]
+    assert kept.row_errors.sentences() == ["Row 9: it is longer than 400 bytes. Shorten it."]
 
 
 def test_values_in_quotes_may_hold_separators_quotes_and_line_ends(tmp_path):
@@ -63,6 +76,18 @@ def test_a_table_without_a_head_keeps_its_first_row(tmp_path):
     assert kept.columns == ("column 1", "column 2") and kept.rows == 3 and "first line" in kept.notes[0]
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("empty", ["", '""'])
+def test_empty_columns_leave_a_table_its_head(tmp_path, separator, empty):
+    """And what comes in them further down than a head is looked for stays in a column of its own."""
+    rows = [("ham" if place % 3 else "spam", f"text {place}") for place in range(30)]
+    lines = [separator.join([row[0], empty, row[1], empty]) for row in [("v1", "v2"), *rows]]
+    text = "\n".join([*lines, separator.join(("ham", "late", "text", "more"))])
+    kept = import_file(made.written(tmp_path, text))
+    assert kept.columns == ("v1", "column 2", "v2", "column 4") and not kept.notes
+    assert values(kept) == [*((one, None, two, None) for one, two in rows), ("ham", "late", "text", "more")]
+
+
 def test_parquet_gives_names_of_classes_and_pictures(tmp_path):
     features = {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}
     metadata = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
@@ -73,6 +98,50 @@ def test_parquet_gives_names_of_classes_and_pictures(tmp_path):
     labels = kept_table(kept.sha256).column("label").to_pylist()
     assert (kept.kind, labels) == ("image", ["cat", "dog"])
     assert "extra" in kept.notes[0] and "Row 3" in kept.row_errors.sentences()[0]
+
+
+def test_a_column_of_parquet_named_image_is_kept_where_it_holds_texts(tmp_path):
+    names, path = ["a.png", "b.png"], tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"image": names}), path)
+    assert values(import_file(path)) == [("a.png",), ("b.png",)]
+    photos = [{"bytes": made.picture(value), "path": None} for value in (0, 90)]
+    pq.write_table(pa.table({"photo": photos, "image": names, "label": ["cat", "dog"]}), path)
+    kept = import_file(path)
+    assert (kept.kind, kept.columns) == ("image", ("image", "image 2", "label"))
+    assert [row[1:] for row in values(kept)] == [("a.png", "cat"), ("b.png", "dog")]
+
+
+@pytest.mark.parametrize(
+    "of_bytes", [pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(2)], ids=str
+)
+def test_bytes_of_parquet_that_are_no_text_are_left_out_and_said(tmp_path, of_bytes):
+    rows = {"text": ["once", "twice"], "hash": pa.array([b"\xff\xfe", b"\xfe\xff"], of_bytes)}
+    pq.write_table(pa.table(rows), tmp_path / "rows.parquet")
+    kept = import_file(tmp_path / "rows.parquet")
+    assert values(kept) == [("once",), ("twice",)] and kept.notes[0].endswith("nor numbers: hash.")
+
+
+def test_messages_of_parquet_may_have_a_time(tmp_path):
+    said = [("user", "Hi?"), ("assistant", "Yes.")]
+    at = datetime.datetime(2026, 3, 4, tzinfo=datetime.timezone.utc)
+    talks = [[{"role": role, "content": text, "at": at} for role, text in said]] * 2
+    pq.write_table(pa.table({"messages": talks}), tmp_path / "chats.parquet")
+    assert values(import_file(tmp_path / "chats.parquet")) == [("Hi?", "Yes.")] * 2
+
+
+def test_a_file_that_another_process_has_just_read_is_not_refused(tmp_path, monkeypatch):
+    rename = Path.rename
+
+    def late(self: Path, target: Path) -> Path:
+        shutil.copytree(self, target)
+        return rename(self, target)
+
+    path = made.clean_csv(tmp_path / "rows.csv", made.sentences(10))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", late)
+        kept = import_file(path)
+    assert kept == find(kept.sha256) and len(values(kept)) == 10
+    assert [folder.name for folder in data_folder().iterdir()] == [kept.sha256]
 
 
 def test_equal_files_are_kept_once_and_found_by_their_hash(tmp_path):

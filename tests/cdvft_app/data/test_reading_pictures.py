@@ -154,6 +154,39 @@ def test_several_files_that_are_no_labelled_pictures_are_refused(loose, names, w
         import_file(whole)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=repr)
+def test_a_table_of_labels_is_read_whatever_wrote_it(tmp_path, encoding, end):
+    labels = {"bär.png": "Bär", "kühe.png": "Kühe"}
+    table = end.join(["file;label", *map(";".join, labels.items())]).encode(encoding)
+    pictures = {name: made.picture(place) for place, name in enumerate(labels)}
+    kept = import_file(made.zipped(tmp_path, {**pictures, "labels.csv": table}))
+    assert [row[1] for row in values(kept)] == [*labels.values()]
+
+
+def test_a_table_of_labels_that_is_no_csv_is_refused_in_a_sentence(tmp_path):
+    table = f'file,label\na.png,"{"x" * 200_000}"\n'
+    files = {"a.png": made.picture(1), "b.png": made.picture(2), "labels.csv": table}
+    with pytest.raises(DataRefused, match=r"“labels\.csv” cannot be read as a CSV \(field larger than"):
+        import_file(made.zipped(tmp_path, files))
+
+
+def test_folders_of_the_split_are_no_classes_in_capitals_either(tmp_path):
+    names = [f"{side}/{kind}_{place}.png" for side in ("Train", "Test") for kind in "ab" for place in "12"]
+    kept = import_file(made.zipped(tmp_path, {name: made.picture(1) for name in names}))
+    wanted = [(kind, side) for side in ("train", "test") for kind in "aabb"]
+    assert [row[1:] for row in values(kept)] == wanted
+
+
+def test_a_hidden_folder_is_no_class(tmp_path):
+    files = {name: made.picture(1) for name in ("cat/1.png", "dog/2.png", ".ipynb_checkpoints/1.png")}
+    for name, data in files.items():
+        (tmp_path / "set" / name).parent.mkdir(parents=True)
+        (tmp_path / "set" / name).write_bytes(data)
+    for given in (made.zipped(tmp_path, files), tmp_path / "set"):
+        assert [row[1] for row in values(import_file(given))] == ["cat", "dog"]
+
+
 def test_a_folder_without_pictures_is_refused(tmp_path):
     made.clean_csv(tmp_path / "rows.csv", made.sentences(10))
     with pytest.raises(DataRefused, match=r"holds no pictures\. Name one file of rows in it instead"):

@@ -198,6 +198,22 @@ def test_several_files_of_rows_are_one_dataset(tmp_path):
     assert "one.csv, row 14" in looked.faults[0]
 
 
+def test_rows_of_several_files_that_cannot_be_read_are_called_rows(tmp_path):
+    found = several(
+        tmp_path, one_csv=f"text,label\n{lines(12)}broken\nx\n", two_csv=f"text,label\n{lines(3)}y\n"
+    )
+    (said,) = found.row_errors.sentences()
+    assert "; 2 rows like it (one.csv, row 15, two.csv, row 5)." in said
+
+
+def test_a_row_of_parquet_with_a_picture_is_called_a_row(tmp_path):
+    pictures = [{"bytes": made.picture(place), "path": None} for place in range(40)]
+    labels = [None, None, *"ab" * 19]
+    pq.write_table(pa.table({"image": pictures, "label": labels}), tmp_path / "rows.parquet")
+    (said,) = inspect(import_file(tmp_path / "rows.parquet"), "rows").faults
+    assert said.startswith("“rows”, row 1, column “label”: it is empty; 1 row like it (2).")
+
+
 def test_several_packed_files_are_one_dataset_too(tmp_path):
     for name in ("one", "two"):
         (tmp_path / f"{name}.csv.gz").write_bytes(gzip.compress(f"text,label\n{lines(12)}".encode()))

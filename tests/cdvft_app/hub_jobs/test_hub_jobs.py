@@ -9,10 +9,13 @@ import sys
 import zipfile
 from dataclasses import replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import run_events
+import typer
+from clean_environment import create
 from hub_stub import TOKEN
 from huggingface_hub import HfApi
 from jobs_stub import Jobs
@@ -20,13 +23,14 @@ from typer.testing import CliRunner
 from waiting import wait, wait_for
 
 from cdvft_app import catalog
-from cdvft_app.commands import FINISHED, STOPPED, main
+from cdvft_app.commands import FAILED, FINISHED, STOPPED, main, send
 from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Snapshot
 from cdvft_app.hub_jobs.executor import HubJob, HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import hardware, offers
 from cdvft_app.hub_jobs.job import CODE, event_line, pack_code, read_event, script_text
 from cdvft_app.results.finished_run import ResultsError, find
 from cdvft_app.settings import InvalidChoice, RunSettings
+from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import IllegalTransition, NotOwner, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
@@ -107,9 +111,14 @@ def test_other_lines_and_strangers_events_are_none(tmp_path):
         assert read_event(line, tmp_path) is None
 
 
+def pinned(text: str) -> list[str]:
+    """The requirements in a script's head."""
+    return re.findall(r'^#   "(.+)",$', text, flags=re.MULTILINE)
+
+
 def test_the_scripts_head_pins_what_is_installed_here():
     text = script_text(catalog.resolve(SHORT).settings, 'A "title"', "ada/films")
-    pins = dict(re.findall(r'^#   "([\w-]+)==([^"]+)",$', text, flags=re.MULTILINE))
+    pins = dict(one.split("==") for one in pinned(text))
     assert pins["torch"] == version("torch").partition("+")[0] and pins["peft"] == version("peft")
     constants = {
         one.targets[0].id: ast.literal_eval(one.value)
@@ -118,6 +127,13 @@ def test_the_scripts_head_pins_what_is_installed_here():
     }
     assert RunSettings.model_validate(constants["SETTINGS"]) == catalog.resolve(SHORT).settings
     assert constants["REPOSITORY"] == "ada/films"
+
+
+def test_a_job_in_4_bits_is_written_where_their_package_is_not():
+    settings = catalog.resolve(RunSettings(recipe="alpaca_llama_8b", method="cdvft")).settings
+    assert settings.bits == 4
+    (found,) = (one for one in pinned(script_text(settings, "A")) if one.startswith("bitsandbytes"))
+    assert find_spec("bitsandbytes") or found == "bitsandbytes>=0.48"
 
 
 def test_the_code_of_a_job_is_whole_and_small(tmp_path):
@@ -133,8 +149,12 @@ def test_the_code_of_a_job_is_whole_and_small(tmp_path):
 @pytest.mark.slow
 @pytest.mark.mirror
 def test_a_job_trains_for_real_and_its_run_is_as_if_it_was_trained_here(store, follow, stub, tmp_path):
-    stub.jobs = Jobs(tmp_path / "jobs", HF_ENDPOINT=stub.address, HF_HUB_OFFLINE="0", OMP_NUM_THREADS="1")
-    run_id = follow(catalog.resolve(SHORT))
+    """With the packages alone that its script names, and what these need."""
+    plan = catalog.resolve(SHORT)
+    python = create(tmp_path, pinned(script_text(plan.settings, plan.title)))
+    alone = {"HF_ENDPOINT": stub.address, "HF_HUB_OFFLINE": "0", "OMP_NUM_THREADS": "1", "PYTHONPATH": ""}
+    stub.jobs = Jobs(tmp_path / "jobs", python=str(python), **alone)
+    run_id = follow(plan)
     run = wait(store, run_id, *FINAL, seconds=300)
     (job,) = stub.jobs.started
     assert run.state == "finished", (run.reason, job.log()[-30:])
@@ -251,6 +271,31 @@ def test_the_command_follows_a_left_job_to_its_end(store, follow, stub, tmp_path
         CliRunner().invoke(main.app, ["follow", run_id], catch_exceptions=False)
     with pytest.raises(UnknownRun):
         CliRunner().invoke(main.app, ["follow", "nothing"], catch_exceptions=False)
+
+
+def test_the_command_follows_nothing_without_a_token_in_place_of_waiting_for_ever(
+    store, follow, stub, tmp_path, monkeypatch
+):
+    stub.jobs = Jobs(tmp_path / "jobs", GOES_ON)
+    run_id = follow(catalog.resolve(SHORT))
+    wait_for(lambda: store.state(run_id) == "running")
+    store.set_state(run_id, "interrupted")
+    monkeypatch.setattr(RunStore, "default", lambda: store)
+    for token, sentence in (("", "There is no token; set HF_TOKEN"), ("hf of", "cannot be a token")):
+        monkeypatch.setattr(send, "hub_token", lambda token=token: token)
+        with pytest.raises(ResultsError, match=sentence):
+            CliRunner().invoke(main.app, ["follow", run_id], catch_exceptions=False)
+    assert store.state(run_id) == "interrupted"
+
+
+@pytest.mark.parametrize(("state", "code"), [("stopped", STOPPED), ("failed", FAILED)])
+def test_the_code_of_a_followed_job_says_how_it_ended(store, monkeypatch, state, code):
+    (run,) = store.create([catalog.resolve(SHORT).settings], None, "films", this_process())
+    store.set_state(run.id, state, "So it was.")
+    monkeypatch.setattr(send, "run_elsewhere", lambda *_: [store.require(run.id)])
+    with pytest.raises(typer.Exit) as ended:
+        send._follow(store, run, HubJobs(None))
+    assert ended.value.exit_code == code
 
 
 def test_the_command_says_in_a_sentence_that_the_hub_is_out_of_reach_or_refuses_the_token(

@@ -302,6 +302,15 @@ def test_a_first_line_that_says_the_separator_is_no_head_as_in_the_app(tmp_path,
     assert read_unlabelled(file, tmp_path / "work", LIMITS).columns == ("text", "n,m")
 
 
+@pytest.mark.parametrize("mixed", [False, True])
+def test_windows_1252_is_read_as_by_the_app_wherever_it_begins(tmp_path, mixed):
+    lines = ["id,text\n" + "0,once\n" * 20_000, "1,fünf\n", "2,zwölf\n"]
+    file = tmp_path / "new.csv"
+    file.write_bytes("".join(lines[:2]).encode("utf-8" if mixed else "cp1252") + lines[2].encode("cp1252"))
+    found = [row["text"] for _, row in rows_of(file)]
+    assert found[-3:] == ["once", "fünf", "zwölf"] and len(found) == 20_002
+
+
 def test_what_was_left_out_is_told_by_the_script(runs, applied, tmp_path, capsys):
     file = made.written(tmp_path, "text,label\na good film,positive\na,b,c\n,negative\n")
     rows = read(applied(runs("text", "cdvft"), "adapter", file))
@@ -442,7 +451,7 @@ def test_pictures_are_scored_by_the_labels_that_training_takes(runs, applied, tm
         labels = "".join(f"{place}.png,{name.split('/')[0]}\n" for place, name in enumerate(held))
         held = {f"{place}.png": data for place, data in enumerate(held.values())}
         held["labels.csv"] = b"file,label\n" + labels.encode()
-    held |= {"__MACOSX/dark/3.png": b"", "dark/.3.png": b"", "notes.txt": b"mine"}
+    held |= {"__MACOSX/dark/3.png": b"", "dark/.3.png": b"", ".old/3.png": b"", "notes.txt": b"mine"}
     file = unpacked(tmp_path / "pics", held) if given == "folder" else made.zipped(tmp_path, held, "pics.zip")
     rows = read(applied(run, "adapter", file))
     wanted = answers_of(run, [opened(value) for value in CLASSES.values()])
