@@ -185,7 +185,13 @@ class _Table:
     ) -> tuple[Method, cost.Cost]:
         _, reference = self._cost(self.request.reference)
         try:
-            found = cost.match(method.key, reference, adapted, quantity)  # type: ignore[arg-type]
+            found = cost.match(
+                method.key,  # type: ignore[arg-type]
+                reference,
+                adapted,
+                quantity,
+                largest=method.largest_match(),
+            )
         except ValueError as error:
             raise _Unavailable(str(error)) from error
         return method.matched(found.value), found.cost
