@@ -33,6 +33,7 @@ _MODEL_ASSUMPTIONS = (
     "0.94 to 1.02 of what torch's profiler counted, in 8 bits 0.81 to 0.89.",
     "A classification head is trained by every method, and counted by none but head only.",
 )
+_CHECKPOINTED = "With checkpointing the forward pass runs twice; no FLOPs here count the second time."
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,8 @@ class _Table:
         forward, backward = self._frozen_flops(method, adapted)
         shared = [field.name for field in fields(CostRow) if hasattr(found, field.name)]
         assumptions = [*found.assumptions, *_MODEL_ASSUMPTIONS]
+        if self.request.gradient_checkpointing and method.key != "head":
+            assumptions.append(_CHECKPOINTED)
         row = CostRow(
             **{**{name: getattr(found, name) for name in shared}, "assumptions": assumptions},
             model=self.shapes.name,

@@ -71,6 +71,13 @@ def test_a_matched_rank_is_that_of_every_layer():
         assert row["trainable_parameters"] == alone["trainable_parameters"]
 
 
+def test_what_checkpointing_computes_again_is_said_not_to_be_counted():
+    for method, row in rows(gradient_checkpointing=True).items():
+        again = any("With checkpointing the forward pass runs twice" in said for said in row["assumptions"])
+        assert again == (method != "head")
+    assert not any("runs twice" in said for said in rows()["lora"]["assumptions"])
+
+
 def test_a_row_says_what_it_counted_and_goes_into_json():
     found = rows(model="vit_small", image_size=70, batch=4, block_size=192)
     assert tuple(found) == tuple(METHODS)
