@@ -32,6 +32,7 @@ _SAME_INPUT = (
     {"q_proj", "k_proj", "v_proj"},
     {"q_lin", "k_lin", "v_lin"},
     {"query_proj", "key_proj", "value_proj"},
+    {"q", "k", "v"},
     {"gate_proj", "up_proj"},
 )
 """Names of layers of one block that read the same tensor."""
@@ -40,6 +41,7 @@ _USUAL_TARGETS = (
     ("q_proj", "v_proj"),
     ("query", "value"),
     ("q_lin", "v_lin"),
+    ("q", "v"),
     ("qkv",),
     ("query_key_value",),
     ("qkv_proj",),
@@ -53,8 +55,8 @@ _MIN_LAYERS_PER_BLOCK = 3
 _KEPT_BY_NEW_GELU = 3
 """Of 0.5 x (1 + tanh(...)), operation by operation: the tangent, the first factor and the second."""
 
-_POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert")
-"""Model types whose first position number is the padding's plus one."""
+_BEFORE_PATCHES = ("cls_token", "distillation_token")
+"""Parameters of transformers' vision models that stand in front of the patches, one token each."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,11 @@ def _transformers(name: str, configuration: Mapping[str, object], image_size: in
             f"The configuration of {name} cannot be read: {error}. Choose another."
         ) from error
     _require_plain(name, config)
+    takes_images = type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
+    if takes_images and not getattr(config, "patch_size", None):
+        raise InvalidChoice(
+            f"{name} does not cut images into patches: this count does not follow it. Choose a ViT."
+        )
     if image_size is not None:
         _require_whole_patches(name, image_size, getattr(config, "patch_size", None))
     generates = any(a.endswith(WRITERS) for a in config.architectures or ())
@@ -153,7 +160,6 @@ def _transformers(name: str, configuration: Mapping[str, object], image_size: in
         raise InvalidChoice(f"No model fits the configuration of {name}: {error}. Choose another.") from error
     if isinstance(getattr(model, "pooler", None), nn.Module):
         model.pooler = None
-    takes_images = type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
     return Architecture(
         name, "generation" if generates else "image" if takes_images else "text", model, config
     )
@@ -260,11 +266,7 @@ def read_shapes(name: str, image_size: int | None) -> ModelShapes:
     layers = tuple(
         _shape(path, module) for path, module in architecture.model.named_modules() if _is_linear(module)
     )
-    sizes = (
-        _timm_sizes(architecture.model)
-        if config is None
-        else _transformers_sizes(config, architecture.kind == "image")
-    )
+    sizes = _timm_sizes(architecture.model) if config is None else _transformers_sizes(architecture)
     depth = len(blocks(layers))
     if depth != sizes["attention_layers"] or len(layers) < _MIN_LAYERS_PER_BLOCK * depth:
         raise NotPlain(
@@ -307,24 +309,37 @@ def _timm_sizes(model: Any) -> dict[str, Any]:
     }
 
 
-def _transformers_sizes(config: Any, takes_images: bool) -> dict[str, Any]:
+def _transformers_sizes(architecture: Architecture) -> dict[str, Any]:
+    config, takes_images = architecture.configuration, architecture.kind == "image"
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     longest = getattr(config, "max_position_embeddings", None)
-    if longest and config.model_type in _POSITIONS_AFTER_PADDING:
-        longest -= config.pad_token_id + 1
+    if longest:
+        longest -= _positions_left_out(architecture.model)
     patches = (config.image_size // config.patch_size) ** 2 if takes_images else 0
+    named = (path.rpartition(".")[2] for path, _ in architecture.model.named_parameters())
+    before = sum(name in _BEFORE_PATCHES for name in named) + getattr(config, "num_register_tokens", 0)
     drops = getattr(config, "attention_probs_dropout_prob", 0) or getattr(config, "attn_pdrop", 0)
     depth, heads = config.num_hidden_layers, config.num_attention_heads
     return {
         "hidden_size": config.hidden_size,
         "attention_layers": depth,
         "attention_width": head * heads,
-        "tokens": patches + 1 + getattr(config, "num_register_tokens", 0) if takes_images else None,
+        "tokens": patches + before if takes_images else None,
         "max_length": None if takes_images or not longest or longest < 1 else longest,
         "image_size": config.image_size if takes_images else None,
         "scores": depth * heads if drops else 0,
         "dropped": 2 * depth * config.hidden_size if getattr(config, "hidden_dropout_prob", 0) else 0,
     }
+
+
+def _positions_left_out(model: nn.Module) -> int:
+    """Return how many positions no token has, as in RoBERTa, whose first one follows the padding's."""
+    tables = (
+        module
+        for path, module in model.named_modules()
+        if path.endswith("position_embeddings") and isinstance(module, nn.Embedding)
+    )
+    return next((one.padding_idx + 1 for one in tables if one.padding_idx is not None), 0)
 
 
 def _default_targets(layers: tuple[Shape, ...], model_type: str | None) -> tuple[str, ...]:

@@ -121,6 +121,7 @@ def test_a_timm_model_on_the_hub_names_its_architecture(hub):
         (200, b'{"model_type": "llava"}', "joins several models"),
         (200, b'{"model_type": "swin"}', "no one number of attention heads"),
         (200, b'{"model_type": "mamba"}', "no one number of attention heads"),
+        (200, b'{"model_type": "imagegpt"}', "does not cut images into patches"),
     ],
 )
 def test_what_the_hub_may_say_instead(hub, status, content, sentence):
