@@ -17,7 +17,7 @@ from cdvft.cost import Shape
 from cdvft_app.costs.memory import step_memory
 from cdvft_app.costs.request import PRECISIONS, CostRequest, StoragePrecision
 from cdvft_app.methods import InvalidChoice, Method
-from cdvft_app.shapes import ModelShapes, model_shapes
+from cdvft_app.shapes import ModelShapes, backbone_shapes, model_shapes
 
 DEFAULT_TOKENS = {"text": 128, "generation": 512}
 
@@ -90,16 +90,20 @@ class _Unavailable(Exception):
     """The model has no place for this method; the text says why."""
 
 
-def cost_table(request: CostRequest, precision: StoragePrecision | None = None) -> list[dict[str, Any]]:
+def cost_table(
+    request: CostRequest, precision: StoragePrecision | None = None, read_by_head: bool = False
+) -> list[dict[str, Any]]:
     """Return one `CostRow` a method, as a JSON-serialisable object, in the order asked for.
 
-    `precision`: one that has no name in a request; None: the request's.
+    `precision`: one that has no name in a request; None: the request's. `read_by_head`: as a head reads the
+    model, see `backbone_shapes`.
 
     Raises:
         InvalidChoice: the model, its targets or a setting cannot be; a method that the model has no place for
             is a row with its reason instead.
     """
-    return [asdict(row) for row in _rows(request, precision or PRECISIONS[request.precision])]
+    rows = _rows(request, precision or PRECISIONS[request.precision], read_by_head)
+    return [asdict(row) for row in rows]
 
 
 def cost_row(request: CostRequest, method: Method) -> dict[str, Any]:
@@ -109,8 +113,8 @@ def cost_row(request: CostRequest, method: Method) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)  # most visitors ask what the page begins with
-def _rows(request: CostRequest, precision: StoragePrecision) -> tuple[CostRow, ...]:
-    shapes = model_shapes(request.model, request.image_size)
+def _rows(request: CostRequest, precision: StoragePrecision, read_by_head: bool) -> tuple[CostRow, ...]:
+    shapes = (backbone_shapes if read_by_head else model_shapes)(request.model, request.image_size)
     targets = request.targets or shapes.default_targets
     shapes.select(targets)  # refuses before any row what no row could have
     table = _Table(request, shapes, targets, _sequence(request, shapes), precision)

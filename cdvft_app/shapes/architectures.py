@@ -72,10 +72,11 @@ class Architecture:
     configuration: Any
 
 
-def build(name: str, image_size: int | None = None) -> Architecture:
+def build(name: str, image_size: int | None = None, read_by_head: bool = False) -> Architecture:
     """Return the architecture of a known model, of a timm name, of a local folder, or of a hub id.
 
-    Of the hub only config.json is read, never weights or code.
+    With `read_by_head` also of what writes the backbone alone. Of the hub only config.json is read, never
+    weights or code.
 
     Raises:
         InvalidChoice: there is no such model, the hub does not answer, or the model cannot be counted.
@@ -84,7 +85,7 @@ def build(name: str, image_size: int | None = None) -> Architecture:
     if known:
         if known.architecture:
             return _timm(known.id, known.architecture, image_size)
-        return _transformers(known.id, known.configuration, image_size)
+        return _transformers(known.id, known.configuration, image_size, read_by_head)
     import timm
 
     if timm.is_model(name.removeprefix("timm/")):
@@ -94,7 +95,7 @@ def build(name: str, image_size: int | None = None) -> Architecture:
     configuration = _local_config(name) or _hub_config(name)
     if "model_type" not in configuration and timm.is_model(str(configuration.get("architecture"))):
         return _timm(name, str(configuration["architecture"]), image_size)
-    return _transformers(name, configuration, image_size)
+    return _transformers(name, configuration, image_size, read_by_head)
 
 
 def _timm(name: str, architecture: str, image_size: int | None) -> Architecture:
@@ -125,7 +126,9 @@ def _is_plain_vit(model: Any) -> bool:
     return plain and convolutions == ["patch_embed.proj"]
 
 
-def _transformers(name: str, configuration: Mapping[str, object], image_size: int | None) -> Architecture:
+def _transformers(
+    name: str, configuration: Mapping[str, object], image_size: int | None, read_by_head: bool
+) -> Architecture:
     from transformers import AutoModel, AutoModelForCausalLM
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
@@ -151,7 +154,7 @@ def _transformers(name: str, configuration: Mapping[str, object], image_size: in
         )
     if image_size is not None:
         _require_whole_patches(name, image_size, getattr(config, "patch_size", None))
-    generates = any(a.endswith(WRITERS) for a in config.architectures or ())
+    generates = not read_by_head and any(a.endswith(WRITERS) for a in config.architectures or ())
     automatic = AutoModelForCausalLM if generates else AutoModel
     try:
         with torch.device("meta"):
@@ -259,9 +262,9 @@ def _suggestions(name: str) -> str:
     return f"{nearest}The list of models on the Compare tab has all {len(KNOWN_MODELS)} known ones."
 
 
-def read_shapes(name: str, image_size: int | None) -> ModelShapes:
-    """Return `cdvft_app.shapes.model_shapes` without its cache."""
-    architecture = build(name, image_size)
+def read_shapes(name: str, image_size: int | None, read_by_head: bool) -> ModelShapes:
+    """Return `cdvft_app.shapes.model_shapes`, or `backbone_shapes`, without a cache."""
+    architecture = build(name, image_size, read_by_head)
     config = architecture.configuration
     layers = tuple(
         _shape(path, module) for path, module in architecture.model.named_modules() if _is_linear(module)
