@@ -46,6 +46,7 @@ _USUAL_TARGETS = (
     ("query_key_value",),
     ("qkv_proj",),
     ("Wqkv",),
+    ("c_attn",),
 )
 """What is adapted by default where the tuner has no default: query and value, alone or fused."""
 
@@ -161,6 +162,11 @@ def _transformers(
             model = automatic.from_config(config, trust_remote_code=False)
     except Exception as error:  # inconsistent sizes fail in many ways, wherever they are used together
         raise InvalidChoice(f"No model fits the configuration of {name}: {error}. Choose another.") from error
+    if not (generates or takes_images) and model.main_input_name != "input_ids":
+        raise InvalidChoice(
+            f"{name} takes {model.main_input_name}, and no text: this count does not follow it. Choose a "
+            "plain transformer."
+        )
     if isinstance(getattr(model, "pooler", None), nn.Module):
         model.pooler = None
     return Architecture(
@@ -170,6 +176,11 @@ def _transformers(
 
 def _require_plain(name: str, config: Any) -> None:
     """Refuse models that the formulas do not hold for, as where layers see other tokens, or only some."""
+    if getattr(config, "is_heterogeneous", False):  # whose settings of layers cannot be asked for at once
+        raise InvalidChoice(
+            f"{name} has settings that differ from layer to layer: this count does not follow it. Choose a "
+            "plain transformer."
+        )
     experts = ("num_experts", "num_local_experts", "n_routed_experts")
     heads, depth = (getattr(config, key, 0) for key in ("num_attention_heads", "num_hidden_layers"))
     reasons = {

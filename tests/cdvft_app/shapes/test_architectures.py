@@ -122,6 +122,9 @@ def test_a_timm_model_on_the_hub_names_its_architecture(hub):
         (200, b'{"model_type": "swin"}', "no one number of attention heads"),
         (200, b'{"model_type": "mamba"}', "no one number of attention heads"),
         (200, b'{"model_type": "imagegpt"}', "does not cut images into patches"),
+        (200, b'{"model_type": "gemma4_text"}', "settings that differ from layer to layer"),
+        (200, b'{"model_type": "dinov3_vit"}', "takes pixel_values, and no text"),
+        (200, b'{"model_type": "wav2vec2"}', "takes input_values, and no text"),
     ],
 )
 def test_what_the_hub_may_say_instead(hub, status, content, sentence):

@@ -275,3 +275,10 @@ def test_query_key_and_value_of_mpnet_read_the_same_tensor(tmp_path):
     kept = cost.estimate("cdvft", adapted, batch=1, sequence=1).activation_bytes
     assert kept == 3 * 128 * 4
     assert [shape.input_gradient for shape in adapted] == [False] * 3 + [True] * 6
+
+
+def test_query_key_and_value_in_one_layer_are_known_by_name_without_the_tuners_defaults(tmp_path):
+    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 100}
+    config = {"model_type": "openai-gpt", "architectures": ["OpenAIGPTLMHeadModel"], **sizes}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert model_shapes(str(tmp_path)).default_targets == ("c_attn",)
