@@ -72,7 +72,7 @@ def record(key: str, run: LiveRun, count: int, left_out: str) -> None:
         for step in steps
         for name, array in run.read(step).items()
         if not (left_out and left_out in name)
-        and (step == steps[-1] or not name.endswith("/indices"))  # which never change
+        and (step == steps[-1] or name.rpartition("/")[2] not in run.settings.method.fixed_vectors)
     }
     day = time.strftime("%d %B %Y", time.localtime(run.record.created))
     device = f"{run.record.device} ({platform.machine()}, {os.cpu_count()} CPU cores)"

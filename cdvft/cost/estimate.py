@@ -44,7 +44,7 @@ _OF_CONVENTION: Mapping[str, tuple[str, ...]] = {
     ),
     "asymptotic": (
         "Counted as papers do: an FFT of N entries is N log2 N, products of spectra are dropped, "
-        "and backward is twice forward.",
+        "and backward is twice forward, where a method has FFTs; the others count as they run.",
     ),
 }
 _OF_MEMORY = (

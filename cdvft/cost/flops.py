@@ -12,9 +12,10 @@
   either.
 
 `asymptotic` is the style of papers: an FFT of N entries is N log2 N, products of spectra are dropped, the FFT
-of the circulant is charged to every token, and backward is twice forward. On RoBERTa-base with 256 tokens
-FourierFT then needs 51.8 times the FLOPs of CDVFT, as Ding et al. (IJCAI 2025) state; their accounting we do
-not have. With `real_fft` the forward ratio tends to about 29 as tokens grow.
+of the circulant is charged to every token, and backward is twice forward. A method without FFTs counts as by
+`real_fft`. On RoBERTa-base with 256 tokens FourierFT then needs 51.8 times the FLOPs of CDVFT, as Ding et al.
+(IJCAI 2025) state; their accounting we do not have. With `real_fft` the forward ratio tends to about 29 as
+tokens grow.
 """
 
 from __future__ import annotations

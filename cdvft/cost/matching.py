@@ -33,9 +33,21 @@ class Match:
 
 
 def match(
-    method: Method, reference: Cost, shapes: Sequence[Shape], quantity: Quantity = "trainable_parameters"
+    method: Method,
+    reference: Cost,
+    shapes: Sequence[Shape],
+    quantity: Quantity = "trainable_parameters",
+    *,
+    largest: int | None = None,
 ) -> Match:
     """Return the size of a method whose cost on the shapes comes closest, as a ratio, to a reference.
+
+    Args:
+        method: whose size is looked for.
+        reference: whose cost is wanted.
+        shapes: the layers.
+        quantity: what is to be equal.
+        largest: size that may be chosen; None: as large as the layers allow.
 
     Raises:
         ValueError: if the method has no such setting, or the setting does not change the quantity.
@@ -69,12 +81,12 @@ def match(
         reached = getattr(cost(value), quantity)
         return abs(math.log(reached / wanted)) if reached else math.inf
 
+    possible = c3a_block_size(shapes) if method == "c3a" else min(shape.weights for shape in shapes)
+    most = possible if largest is None else min(possible, largest)
     if method == "c3a":
-        common = c3a_block_size(shapes)
-        candidates = [b for b in range(1, common + 1) if common % b == 0]
+        candidates = [b for b in range(1, most + 1) if possible % b == 0]
     else:  # both quantities grow with r, and parameters with n
-        largest = min(shape.weights for shape in shapes)
-        below = bisect_right(range(1, largest + 1), wanted, key=lambda value: getattr(cost(value), quantity))
-        candidates = [max(below, 1), min(below + 1, largest)]
+        below = bisect_right(range(1, most + 1), wanted, key=lambda value: getattr(cost(value), quantity))
+        candidates = [max(below, 1), min(below + 1, most)]
     best = min(candidates, key=distance)
     return Match(method, quantity, _SETTINGS[method], best, wanted, cost(best))

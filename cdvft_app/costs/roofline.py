@@ -13,7 +13,7 @@ from cdvft.cost.roofline import Work, frozen, fused, merged
 from cdvft_app import ASSETS
 from cdvft_app.catalog import libraries
 from cdvft_app.costs.request import GPUS, HERE, CostRequest, Device, device, named
-from cdvft_app.costs.table import cost_table
+from cdvft_app.costs.table import cost_row
 from cdvft_app.format import amount
 from cdvft_app.payloads.compare import Engine, Roofline
 from cdvft_app.shapes import model_shapes
@@ -31,7 +31,7 @@ def roofline(request: CostRequest) -> Roofline:
         InvalidChoice: the model or its targets cannot be.
     """
     libraries.load()  # the kernels' plans are torch's neighbours
-    row = cost_table(request)[0]
+    row = cost_row(request, request.reference)
     shapes = model_shapes(request.model, request.image_size)
     layer = max(shapes.select(request.targets or shapes.default_targets), key=lambda s: s.weights * s.count)
     tokens = row["batch"] if layer.pooled else row["batch"] * row["sequence"]

@@ -17,7 +17,7 @@ from cdvft.cost import Shape
 from cdvft_app.costs.memory import step_memory
 from cdvft_app.costs.request import PRECISIONS, CostRequest, StoragePrecision
 from cdvft_app.methods import InvalidChoice, Method
-from cdvft_app.shapes import ModelShapes, model_shapes
+from cdvft_app.shapes import ModelShapes, backbone_shapes, model_shapes
 
 DEFAULT_TOKENS = {"text": 128, "generation": 512}
 
@@ -33,6 +33,7 @@ _MODEL_ASSUMPTIONS = (
     "0.94 to 1.02 of what torch's profiler counted, in 8 bits 0.81 to 0.89.",
     "A classification head is trained by every method, and counted by none but head only.",
 )
+_CHECKPOINTED = "With checkpointing the forward pass runs twice; no FLOPs here count the second time."
 
 
 @dataclass(frozen=True)
@@ -89,16 +90,20 @@ class _Unavailable(Exception):
     """The model has no place for this method; the text says why."""
 
 
-def cost_table(request: CostRequest, precision: StoragePrecision | None = None) -> list[dict[str, Any]]:
+def cost_table(
+    request: CostRequest, precision: StoragePrecision | None = None, read_by_head: bool = False
+) -> list[dict[str, Any]]:
     """Return one `CostRow` a method, as a JSON-serialisable object, in the order asked for.
 
-    `precision`: one that has no name in a request; None: the request's.
+    `precision`: one that has no name in a request; None: the request's. `read_by_head`: as a head reads the
+    model, see `backbone_shapes`.
 
     Raises:
         InvalidChoice: the model, its targets or a setting cannot be; a method that the model has no place for
             is a row with its reason instead.
     """
-    return [asdict(row) for row in _rows(request, precision or PRECISIONS[request.precision])]
+    rows = _rows(request, precision or PRECISIONS[request.precision], read_by_head)
+    return [asdict(row) for row in rows]
 
 
 def cost_row(request: CostRequest, method: Method) -> dict[str, Any]:
@@ -108,8 +113,8 @@ def cost_row(request: CostRequest, method: Method) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)  # most visitors ask what the page begins with
-def _rows(request: CostRequest, precision: StoragePrecision) -> tuple[CostRow, ...]:
-    shapes = model_shapes(request.model, request.image_size)
+def _rows(request: CostRequest, precision: StoragePrecision, read_by_head: bool) -> tuple[CostRow, ...]:
+    shapes = (backbone_shapes if read_by_head else model_shapes)(request.model, request.image_size)
     targets = request.targets or shapes.default_targets
     shapes.select(targets)  # refuses before any row what no row could have
     table = _Table(request, shapes, targets, _sequence(request, shapes), precision)
@@ -138,6 +143,8 @@ class _Table:
         forward, backward = self._frozen_flops(method, adapted)
         shared = [field.name for field in fields(CostRow) if hasattr(found, field.name)]
         assumptions = [*found.assumptions, *_MODEL_ASSUMPTIONS]
+        if self.request.gradient_checkpointing and method.key != "head":
+            assumptions.append(_CHECKPOINTED)
         row = CostRow(
             **{**{name: getattr(found, name) for name in shared}, "assumptions": assumptions},
             model=self.shapes.name,
@@ -185,7 +192,13 @@ class _Table:
     ) -> tuple[Method, cost.Cost]:
         _, reference = self._cost(self.request.reference)
         try:
-            found = cost.match(method.key, reference, adapted, quantity)  # type: ignore[arg-type]
+            found = cost.match(
+                method.key,  # type: ignore[arg-type]
+                reference,
+                adapted,
+                quantity,
+                largest=method.largest_match(),
+            )
         except ValueError as error:
             raise _Unavailable(str(error)) from error
         return method.matched(found.value), found.cost

@@ -54,12 +54,15 @@ def growth(request: CostRequest, rows: Sequence[Row], shapes: ModelShapes) -> li
     method's own setting the others stay level. Along the width a setting that was left to the layers, as
     C3A's block size, follows them.
     """
-    adapted = merged(shapes.select(request.targets or shapes.default_targets))
     drawn = [
         (row, method)
         for row, method in zip(rows, request.methods, strict=True)
         if not row["unavailable"] and row["targets"]
     ]
+    adapted = shapes.select(request.targets or shapes.default_targets)
+    # Ranks may be given to a layer by its number, which layers that are counted together have lost.
+    if not any("rank_pattern" in row["setting"] for row, _ in drawn):
+        adapted = merged(adapted)
     as_asked = [
         row if request.match and method.matched_by else {**row, "setting": method.sizes()}
         for row, method in drawn

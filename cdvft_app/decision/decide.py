@@ -317,11 +317,16 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class Known:
-    """What a method can be chosen by: fit and step time of each available method, and recorded races."""
+    """What a method can be chosen by: fit and step time of each available one, and recorded races.
+
+    `fits` and `seconds` are by label: a method may be there with several settings. `adapters` is the number
+    of those that can be chosen.
+    """
 
     fits: Mapping[str, Fit]
     seconds: Mapping[str, StepTime]
     quality: Quality
+    adapters: int
 
     def candidates(self, adapters: Sequence[Row], aim: Aim) -> list[Row]:
         """Return the adapters to choose from: where quality matters most, none that is behind another of
@@ -331,7 +336,7 @@ class Known:
         return [row for row in adapters if row["method"] not in self.quality.behind]
 
     def fitting(self, rows: Sequence[Row]) -> list[Row]:
-        return [row for row in rows if self.fits[row["method"]].word != "no"]
+        return [row for row in rows if self.fits[label(row)].word != "no"]
 
 
 @dataclass(frozen=True)
@@ -390,10 +395,12 @@ def decide(
     def looked_up(request: CostRequest) -> tuple[list[dict[str, Any]], list[str], Known]:
         rows, matched = timed_rows(request, lookup)
         available = [row for row in rows if not row["unavailable"]]
+        keys = [row["method"] for row in _adapters(rows)]
         known = Known(
-            {row["method"]: fit(row, on) for row in available},
+            {label(row): fit(row, on) for row in available},
             _known_seconds(available, request, step_seconds),
-            quality(shapes, [row["method"] for row in available if row["method"] in ADAPTERS]),
+            quality(shapes, list(dict.fromkeys(keys))),
+            len(keys),
         )
         return rows, matched, known
 
@@ -412,14 +419,17 @@ def decide(
         said, evidence = _nothing_fits(adapters, known, request, shapes, on), ""
         leanest = min(candidates, key=lambda row: row["step_bytes"])
         method = method_of(leanest["method"], leanest["setting"])
-        if found := remedy(request, method, on):
+        if request.match == "seconds_per_step":
+            said += f" {_EQUAL_TIME_ELSEWHERE}"
+        elif found := remedy(request, method, on):
             answered = found.request
             rows, matched, known = looked_up(answered)
             said += f" What costs least and fits: {joined(found.changes)}. "
             answer, evidence = _answer(_adapters(rows), known, answered, shapes, on)
             said += answer
         else:
-            as_asked = next(one for one in request.methods if one.key == method.key)
+            asked = zip(request.methods, asked_rows, strict=True)
+            as_asked = next(one for one, row in asked if row is leanest)
             said += f" {_smaller(request, as_asked, shapes, on)}"
     return Decision(
         answered, said, evidence, _answers(rows, known, on), rows, asked_rows, known, shapes, matched
@@ -437,19 +447,24 @@ def _short(shapes: ModelShapes) -> str:
 def _known_seconds(
     rows: Sequence[Row], request: CostRequest, step_seconds: StepSeconds
 ) -> dict[str, StepTime]:
-    """Return the step times by method, for this machine in float32 alone: elsewhere nothing was measured."""
+    """Return the step times by label, for this machine in float32 alone: elsewhere nothing was measured."""
     if request.device != HERE or request != request.as_measured:
         return {}
     found = {}
     for row in rows:
         if measured := row["measured"]:
-            found[row["method"]] = StepTime(measured["seconds"], True, f"Measured on {measured['device']}.")
+            found[label(row)] = StepTime(measured["seconds"], True, f"Measured on {measured['device']}.")
         elif learned := step_seconds(row):
-            found[row["method"]] = StepTime(learned.value, False, f"Learned: {learned.how}.")
+            found[label(row)] = StepTime(learned.value, False, f"Learned: {learned.how}.")
     return {} if any(one.value > MAX_STEP_SECONDS for one in found.values()) else found
 
 
 # The sentence
+
+
+_EQUAL_TIME_ELSEWHERE = (
+    "Sizes of equal time were measured for this step alone. Match by nothing to see what would fit."
+)
 
 
 def _nothing_fits(
@@ -457,7 +472,7 @@ def _nothing_fits(
 ) -> str:
     """`rows`: the adapters; those to choose from do not fit."""
     candidates = known.candidates(rows, request.aim)
-    need = amount("bytes", min(known.fits[row["method"]].total for row in candidates))
+    need = amount("bytes", min(known.fits[label(row)].total for row in candidates))
     held = precision_phrase(request.precision, request.gradient_checkpointing)
     has = f"has {amount('bytes', on.bytes or 0)}" if " with " not in on.phrase else "is smaller"
     names = joined([label(row) for row in candidates])
@@ -469,7 +484,8 @@ def _nothing_fits(
 def _smaller(request: CostRequest, method: Method, shapes: ModelShapes, on: Device) -> str:
     """Return a sentence on a smaller model that fits, where no other change helps."""
     found = smaller_model(request, method, shapes, on)
-    start = "Nor does it in 4 bit with checkpointing, one short text at a time: take a smaller model"
+    one = "one image" if shapes.kind == "image" else "one short text"
+    start = f"Nor does it in 4 bit with checkpointing, {one} at a time: take a smaller model"
     return f"{start}, such as {found}." if found else f"{start}, or another device."
 
 
@@ -480,11 +496,13 @@ def _answer(
     fitting = known.fitting(known.candidates(adapters, request.aim))
     choice = _BY_AIM[request.aim](fitting, known)
     step = _time(choice.row, known)
+    if not step and request.aim != "quality" and not choice.row["measured"]:
+        step = "its step is not measured here"
     clauses = [
         choice.because,
         *([] if request.aim == "quality" else _file(choice, adapters)),
         *([] if on.bytes is None else [_fit(adapters, known)]),
-        *([step] if step else [] if request.aim == "quality" else ["its step is not measured here"]),
+        *([step] if step else []),
     ]
     held = precision_phrase(request.precision, request.gradient_checkpointing)
     where = f"{label(choice.row)} for {_short(shapes)} on {on.phrase} in {held}"
@@ -508,7 +526,7 @@ def _file(choice: Recommendation, rows: Sequence[Row]) -> list[str]:
 
 
 def _fit(adapters: Sequence[Row], known: Known) -> str:
-    missing = [label(row) for row in adapters if known.fits[row["method"]].word == "no"]
+    missing = [label(row) for row in adapters if known.fits[label(row)].word == "no"]
     if not missing:
         return {1: "it fits", 2: "both fit"}.get(len(adapters), f"all {len(adapters)} fit")
     return f"{joined(missing)} {'does' if len(missing) == 1 else 'do'} not fit"
@@ -517,7 +535,7 @@ def _fit(adapters: Sequence[Row], known: Known) -> str:
 def _time(row: Row, known: Known) -> str:
     """Return a clause with the step's time as measured or learned here, never from FLOPs; empty where
     unknown."""
-    found = known.seconds.get(row["method"])
+    found = known.seconds.get(label(row))
     return "" if found is None else f"its step takes {found.text} here"
 
 
@@ -551,9 +569,8 @@ def _by_file(rows: Sequence[Row], known: Known) -> Recommendation:
 
 
 def _by_memory(rows: Sequence[Row], known: Known) -> Recommendation:
-    totals = {row["method"]: known.fits[row["method"]].total for row in rows}
-    leanest = least(rows, lambda row: totals[row["method"]])
-    needs = amount("bytes", totals[leanest[0]["method"]])
+    leanest = least(rows, lambda row: row["step_bytes"])
+    needs = amount("bytes", leanest[0]["step_bytes"])
     if len(leanest) > 1:
         row = min(leanest, key=lambda one: one["adapter_bytes"])
         who = "all" if len(leanest) == len(rows) else f"{len(leanest)} of them"
@@ -562,9 +579,9 @@ def _by_memory(rows: Sequence[Row], known: Known) -> Recommendation:
 
 
 def _by_time(rows: Sequence[Row], known: Known) -> Recommendation:
-    timed = [row for row in rows if row["method"] in known.seconds]
-    if len(timed) == len(rows) > 1 and all(known.seconds[row["method"]].measured for row in rows):
-        row = min(rows, key=lambda one: known.seconds[one["method"]].value)
+    timed = [row for row in rows if label(row) in known.seconds]
+    if len(timed) == len(rows) > 1 and all(known.seconds[label(row)].measured for row in rows):
+        row = min(rows, key=lambda one: known.seconds[label(one)].value)
         return Recommendation(row, "its step is the shortest that was measured here")
     lightest = least(rows, lambda row: row["flops_per_step"])
     row = min(lightest, key=lambda one: one["adapter_bytes"])
@@ -590,8 +607,8 @@ def _by_quality(rows: Sequence[Row], known: Known) -> Recommendation:
     Where no race like it is recorded, the safe one, beside which the cheap one is named.
     """
     found = known.quality
-    if len(known.fits.keys() & {*ADAPTERS}) == 1:
-        return Recommendation(rows[0], "no other adapter was asked about")
+    if known.adapters == 1:
+        return Recommendation(rows[0], "it is the only adapter to choose from")
     raced = [row for row in rows if row["method"] in found.raced]
     cheap = min(raced or rows, key=lambda one: one["adapter_bytes"])
     safe = found.safest(rows)
@@ -690,16 +707,16 @@ def _answers(rows: Sequence[Row], known: Known, on: Device) -> list[Answer]:
         "What a step needs by formula, of the device's whole memory; barely: measured peaks were up to 40 % "
         "above it."
     )
-    texts = {method: fit.text for method, fit in known.fits.items()}
+    texts = {name: one.text for name, one in known.fits.items()}
     found = [_table_row("fits", where, hint, rows, texts=texts, values={})]
     for key, title in _COUNTED.items():
         quantity = next(one for one in QUANTITIES if one.key == key)
-        values = {row["method"]: quantity.value(row) or 0.0 for row in rows if not row["unavailable"]}
-        texts = {method: amount(quantity.kind, value) for method, value in values.items()}
+        values = {label(row): quantity.value(row) or 0.0 for row in rows if not row["unavailable"]}
+        texts = {name: amount(quantity.kind, value) for name, value in values.items()}
         found.append(_table_row(key, title, quantity.hint, rows, texts=texts, values=values))
     if known.seconds:
-        texts = {method: one.text for method, one in known.seconds.items()}
-        values = {method: one.value for method, one in known.seconds.items() if one.measured}
+        texts = {name: one.text for name, one in known.seconds.items()}
+        values = {name: one.value for name, one in known.seconds.items() if one.measured}
         how = " ".join(dict.fromkeys(one.hint for one in known.seconds.values()))
         found.append(_table_row("seconds", "Step time", how, rows, texts=texts, values=values))
     return found
@@ -714,15 +731,15 @@ def _table_row(
     texts: Mapping[str, str],
     values: Mapping[str, float],
 ) -> Answer:
-    """`values` say which adapter has least, and is marked, unless all are level."""
-    adapters = [row for row in rows if row["method"] in values and row["method"] in ADAPTERS]
-    best = least(adapters, lambda row: values[row["method"]]) if adapters else []
+    """`values`, by label as `texts`, say which adapter has least, and is marked, unless all are level."""
+    adapters = [row for row in rows if label(row) in values and row["method"] in ADAPTERS]
+    best = least(adapters, lambda row: values[label(row)]) if adapters else []
     if len(best) == len(adapters):
         best = []
     return {
         "key": key,
         "title": title,
         "hint": hint,
-        "texts": [texts.get(row["method"]) for row in rows],
+        "texts": [texts.get(label(row)) for row in rows],
         "best": [row in best for row in rows],
     }

@@ -203,11 +203,15 @@ class OpenedRuns:
                 handle = self._layer(module).register_forward_pre_hook(record)
                 hooks.callback(handle.remove)
             self.model(**self.batch)
+        # A Swin's layers see windows, a ConvNeXt's rows and columns.
+        of_tokens = {name: x for name, x in received.items() if x.dim() == 3 and len(x) == len(self.rows)}
+        if not of_tokens:
+            return {}, []
         mask = self.batch.get("attention_mask")
-        some = next(iter(received.values()))
+        some = next(iter(of_tokens.values()))
         kept = mask.bool() if mask is not None else torch.ones(some.shape[:2], dtype=torch.bool)
         return (
-            {name: x[kept][:MAX_TOKENS] for name, x in received.items() if x.shape[:2] == kept.shape},
+            {name: x[kept][:MAX_TOKENS] for name, x in of_tokens.items() if x.shape[:2] == kept.shape},
             self._names(kept)[:MAX_TOKENS],
         )
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as pictures
+from transformers.pytorch_utils import Conv1D
 
 from cdvft_app import catalog
 from cdvft_app.catalog.backbones import ImageBackbone, TextBackbone, load_image_backbone, load_text_backbone
@@ -97,7 +98,12 @@ def weight(source: Source, module: str) -> Tensor:
         layer = find_submodule(loaded.model, module)
     if layer is None:
         raise Unavailable(f"The pretrained model has no layer {module!r}.")
-    return layer.weight.detach().float()
+    return turned(layer, layer.weight.detach().float())
+
+
+def turned(layer: nn.Module, weight: Tensor) -> Tensor:
+    """Return the weight of a layer as (d_out, d_in): a Conv1D keeps it the other way round."""
+    return weight.T if isinstance(layer, Conv1D) else weight
 
 
 @torch.no_grad()

@@ -75,17 +75,19 @@ def natural_order(name: str) -> list[tuple[bool, int, str]]:
 
 
 def shape(settings: RunSettings, module: str, vectors: Mapping[str, np.ndarray]) -> tuple[int, int]:
-    """Return (d_out, d_in) of a layer: from its vectors' shapes, else from the catalogue.
+    """Return (d_out, d_in) of a layer: from its vectors, else from the catalogue.
 
     Raises:
-        Unavailable: neither has it.
+        Unavailable: neither has it, or the catalogue has layers of several sizes by that name.
     """
     found = settings.method.size(vectors)
     if found:
         return found
-    for name, d_out, d_in, _ in catalog.resolve(settings).target_shapes:
-        if matches(module, name):
-            return d_out, d_in
+    groups = [one for one in catalog.resolve(settings).target_shapes if matches(module, one[0])]
+    longest = max((len(name) for name, *_ in groups), default=0)  # the one that says most of where it is
+    sizes = {(d_out, d_in) for name, d_out, d_in, _ in groups if len(name) == longest}
+    if len(sizes) == 1:
+        return sizes.pop()
     raise Unavailable(f"The size of {module} is known neither from its vectors nor from the catalogue.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,10 +65,23 @@ def changed(source: Source) -> list[ChangedLayer]:
     groups = catalog.resolve(source.settings).model.layers
     with _weights(source) as tensors:
         names = [key.removesuffix(".weight") for key in tensors.keys() if key.endswith(".weight")]  # noqa: SIM118
-        names = [name for name in names if any(matches(name, group.name) for group in groups)]
-        shapes = {name: tensors.get_slice(f"{name}.weight").get_shape() for name in names}
-    positions = layers.block_positions(names)
+        sizes = {
+            name: [(group.d_out, group.d_in) for group in groups if matches(name, group.name)]
+            for name in names
+        }
+        shapes = {
+            name: _as_linear(tensors.get_slice(f"{name}.weight").get_shape(), sizes[name])
+            for name in names
+            if sizes[name]
+        }
+    positions = layers.block_positions(shapes)
     return [ChangedLayer(name, _title(*positions[name]), *shapes[name]) for name in positions]
+
+
+def _as_linear(kept: Sequence[int], known: Sequence[tuple[int, int]]) -> Sequence[int]:
+    """Return (d_out, d_in) of a weight that is kept with this shape: a Conv1D's the other way round."""
+    turned = kept[::-1]
+    return turned if tuple(kept) not in known and tuple(turned) in known else kept
 
 
 def weight_change(source: Source, module: object) -> tuple[Any, ChangedLayer]:
@@ -100,7 +113,7 @@ def _difference(source: Source, module: str) -> Any:
         pretrained = frozen.find_submodule(loaded.model, module)
         if pretrained is None:
             raise Unavailable(f"The pretrained model has no layer {module!r} to compare with.")
-        return trained.float() - pretrained.weight.detach().float()
+        return frozen.turned(pretrained, trained.float() - pretrained.weight.detach().float())
 
 
 def _weights(source: Source) -> Any:

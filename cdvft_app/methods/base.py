@@ -208,6 +208,12 @@ class Method(BaseModel):
         """Return the method with another value of `matched_by`."""
         return self.model_copy(update={str(self.matched_by): value})
 
+    @classmethod
+    def largest_match(cls) -> int:
+        """Return the largest value that `matched_by` may have."""
+        limits = cls.model_fields[str(cls.matched_by)].metadata
+        return next(one.le for one in limits if hasattr(one, "le"))
+
     def setting_values(self) -> dict[str, Any]:
         """Return the values of the method's own settings by name."""
         return {name: getattr(self, name) for name in self.settings()}

@@ -16,6 +16,7 @@ from cdvft_app.methods.base import (
 )
 
 if TYPE_CHECKING:
+    from numpy import ndarray
     from peft import FourierFTConfig
     from torch import Tensor
 
@@ -30,7 +31,7 @@ class FourierFT(Method):
     dash, marker = "2px,3px", "diamond"
     usual_learning_rate = 5e-2
     matched_by = "n"
-    fixed_vectors = ("indices",)
+    fixed_vectors = ("indices", "size")
 
     method: Literal["fourierft"] = "fourierft"
     n: int = setting(
@@ -68,8 +69,18 @@ class FourierFT(Method):
         return FourierFTConfig(n_frequency=self.n, scaling=self.scaling, init_weights=True, **more)
 
     def vectors(self, layer: Any, adapter: str = "default") -> Iterator[tuple[str, Tensor]]:
+        """Yield the entries, their places, and the size of the layer, which follows from neither."""
+        import torch
+
         yield "spectrum", layer.fourierft_spectrum[adapter]
         yield "indices", layer.indices[adapter]
+        yield "size", torch.tensor((layer.out_features, layer.in_features))
+
+    def size(self, vectors: Mapping[str, ndarray]) -> tuple[int, int] | None:
+        if "size" not in vectors:  # of an earlier version
+            return None
+        d_out, d_in = map(int, vectors["size"])
+        return d_out, d_in
 
     def scale(self, d_in: int) -> float:
         return self.scaling

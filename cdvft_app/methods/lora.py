@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator
+from typing_extensions import Self
 
 from cdvft.blocks import matches
 from cdvft_app.methods.base import (
@@ -98,6 +99,10 @@ class Lora(Method):
 
     def sizes(self) -> dict[str, Any]:
         return super().sizes() | ({"rank_pattern": self.rank_pattern} if self.rank_pattern else {})
+
+    def matched(self, value: int) -> Self:
+        """Return the method with this rank in every layer."""
+        return self.model_copy(update={"r": value, "rank_pattern": None})
 
     def estimate(self, shapes: Sequence[Shape], **step: Any) -> Cost:
         from cdvft import cost

@@ -53,8 +53,11 @@ def same(value: str) -> str:
 
 def wrong_fields(predicted: str, expected: str, names: Sequence[str]) -> tuple[str, ...]:
     """Return the fields that differ from the right answer: with another value, missing, or not expected."""
-    found, right = read_fields(predicted, names), read_fields(expected, names)
-    return tuple(name for name in names if same(found.get(name, "")) != same(right.get(name, "")))
+    found, right = (
+        {name: same(value) for name, value in read_fields(text, names).items()}
+        for text in (predicted, expected)
+    )
+    return tuple(name for name in names if found.get(name) != right.get(name))
 
 
 def count_pairs(

@@ -28,7 +28,7 @@ from cdvft_app.prediction.observations import (
     settings_of,
 )
 from cdvft_app.settings import InvalidChoice, RunSettings
-from cdvft_app.shapes import ModelShapes, model_shapes
+from cdvft_app.shapes import ModelShapes, backbone_shapes, model_shapes
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import calibration, schedule
@@ -72,13 +72,18 @@ def count(plan: Plan, processes: int | None = None) -> ResourceCounts | None:
 
     Texts count the dataset's mean number of tokens, and its longest text for memory; where these are not
     known, `max_length` stands for both, which is too much rather than too little.
+
+    Raises:
+        InvalidChoice: the method cannot adapt layers of this kind.
     """
     settings = plan.settings
     parameters = plan.trainable_parameters()
     if not plan.model.layers or parameters is None or not plan.model.is_countable:
         return None
     assert settings.batch_size and settings.train_examples and settings.evaluation_examples
-    shapes = model_shapes(plan.model.key, settings.image_size)
+    shapes = (model_shapes if plan.model.kind == "generation" else backbone_shapes)(
+        plan.model.key, settings.image_size
+    )
     examples = settings.train_examples
     steps = schedule.total_steps(settings, examples, processes)
     step = _cost(plan, min(settings.batch_size, examples), plan.dataset.mean_tokens)
@@ -126,7 +131,10 @@ def _cost(plan: Plan, batch: int, tokens: int | None) -> dict[str, Any]:
         labels=_outputs(plan) or _UNKNOWN_LABELS,
         gradient_checkpointing=writes and settings.gradient_checkpointing,
     )
-    return cost_table(request, precision)[0]
+    (row,) = cost_table(request, precision, read_by_head=not writes)
+    if row["unavailable"]:
+        raise InvalidChoice(f"{row['unavailable']} Choose another method.")
+    return row
 
 
 def _outputs(plan: Plan) -> int | None:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from cdvft_app.catalog import libraries
 from cdvft_app.shapes.layers import ALL_LINEAR, ModelShapes
 
-__all__ = ["ALL_LINEAR", "ModelShapes", "model_shapes"]
+__all__ = ["ALL_LINEAR", "ModelShapes", "backbone_shapes", "model_shapes"]
 
 
 @lru_cache(maxsize=64)
@@ -23,7 +23,17 @@ def model_shapes(name: str, image_size: int | None = None) -> ModelShapes:
     Raises:
         InvalidChoice: there is no such model, the hub does not answer, or the model cannot be counted.
     """
+    return _shapes(name, image_size, read_by_head=False)
+
+
+@lru_cache(maxsize=64)
+def backbone_shapes(name: str, image_size: int | None = None) -> ModelShapes:
+    """Return `model_shapes` as a head reads the model: of one that writes, without its output layer."""
+    return _shapes(name, image_size, read_by_head=True)
+
+
+def _shapes(name: str, image_size: int | None, read_by_head: bool) -> ModelShapes:
     libraries.load()
     from cdvft_app.shapes.architectures import read_shapes
 
-    return read_shapes(name, image_size)
+    return read_shapes(name, image_size, read_by_head)

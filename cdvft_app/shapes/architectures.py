@@ -32,6 +32,7 @@ _SAME_INPUT = (
     {"q_proj", "k_proj", "v_proj"},
     {"q_lin", "k_lin", "v_lin"},
     {"query_proj", "key_proj", "value_proj"},
+    {"q", "k", "v"},
     {"gate_proj", "up_proj"},
 )
 """Names of layers of one block that read the same tensor."""
@@ -40,10 +41,12 @@ _USUAL_TARGETS = (
     ("q_proj", "v_proj"),
     ("query", "value"),
     ("q_lin", "v_lin"),
+    ("q", "v"),
     ("qkv",),
     ("query_key_value",),
     ("qkv_proj",),
     ("Wqkv",),
+    ("c_attn",),
 )
 """What is adapted by default where the tuner has no default: query and value, alone or fused."""
 
@@ -53,8 +56,8 @@ _MIN_LAYERS_PER_BLOCK = 3
 _KEPT_BY_NEW_GELU = 3
 """Of 0.5 x (1 + tanh(...)), operation by operation: the tangent, the first factor and the second."""
 
-_POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert")
-"""Model types whose first position number is the padding's plus one."""
+_BEFORE_PATCHES = ("cls_token", "distillation_token")
+"""Parameters of transformers' vision models that stand in front of the patches, one token each."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,11 @@ class Architecture:
     configuration: Any
 
 
-def build(name: str, image_size: int | None = None) -> Architecture:
+def build(name: str, image_size: int | None = None, read_by_head: bool = False) -> Architecture:
     """Return the architecture of a known model, of a timm name, of a local folder, or of a hub id.
 
-    Of the hub only config.json is read, never weights or code.
+    With `read_by_head` also of what writes the backbone alone. Of the hub only config.json is read, never
+    weights or code.
 
     Raises:
         InvalidChoice: there is no such model, the hub does not answer, or the model cannot be counted.
@@ -82,7 +86,7 @@ def build(name: str, image_size: int | None = None) -> Architecture:
     if known:
         if known.architecture:
             return _timm(known.id, known.architecture, image_size)
-        return _transformers(known.id, known.configuration, image_size)
+        return _transformers(known.id, known.configuration, image_size, read_by_head)
     import timm
 
     if timm.is_model(name.removeprefix("timm/")):
@@ -92,7 +96,7 @@ def build(name: str, image_size: int | None = None) -> Architecture:
     configuration = _local_config(name) or _hub_config(name)
     if "model_type" not in configuration and timm.is_model(str(configuration.get("architecture"))):
         return _timm(name, str(configuration["architecture"]), image_size)
-    return _transformers(name, configuration, image_size)
+    return _transformers(name, configuration, image_size, read_by_head)
 
 
 def _timm(name: str, architecture: str, image_size: int | None) -> Architecture:
@@ -123,7 +127,9 @@ def _is_plain_vit(model: Any) -> bool:
     return plain and convolutions == ["patch_embed.proj"]
 
 
-def _transformers(name: str, configuration: Mapping[str, object], image_size: int | None) -> Architecture:
+def _transformers(
+    name: str, configuration: Mapping[str, object], image_size: int | None, read_by_head: bool
+) -> Architecture:
     from transformers import AutoModel, AutoModelForCausalLM
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
@@ -142,18 +148,27 @@ def _transformers(name: str, configuration: Mapping[str, object], image_size: in
             f"The configuration of {name} cannot be read: {error}. Choose another."
         ) from error
     _require_plain(name, config)
+    takes_images = type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
+    if takes_images and not getattr(config, "patch_size", None):
+        raise InvalidChoice(
+            f"{name} does not cut images into patches: this count does not follow it. Choose a ViT."
+        )
     if image_size is not None:
         _require_whole_patches(name, image_size, getattr(config, "patch_size", None))
-    generates = any(a.endswith(WRITERS) for a in config.architectures or ())
+    generates = not read_by_head and any(a.endswith(WRITERS) for a in config.architectures or ())
     automatic = AutoModelForCausalLM if generates else AutoModel
     try:
         with torch.device("meta"):
             model = automatic.from_config(config, trust_remote_code=False)
     except Exception as error:  # inconsistent sizes fail in many ways, wherever they are used together
         raise InvalidChoice(f"No model fits the configuration of {name}: {error}. Choose another.") from error
+    if not (generates or takes_images) and model.main_input_name != "input_ids":
+        raise InvalidChoice(
+            f"{name} takes {model.main_input_name}, and no text: this count does not follow it. Choose a "
+            "plain transformer."
+        )
     if isinstance(getattr(model, "pooler", None), nn.Module):
         model.pooler = None
-    takes_images = type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
     return Architecture(
         name, "generation" if generates else "image" if takes_images else "text", model, config
     )
@@ -161,6 +176,11 @@ def _transformers(name: str, configuration: Mapping[str, object], image_size: in
 
 def _require_plain(name: str, config: Any) -> None:
     """Refuse models that the formulas do not hold for, as where layers see other tokens, or only some."""
+    if getattr(config, "is_heterogeneous", False):  # whose settings of layers cannot be asked for at once
+        raise InvalidChoice(
+            f"{name} has settings that differ from layer to layer: this count does not follow it. Choose a "
+            "plain transformer."
+        )
     experts = ("num_experts", "num_local_experts", "n_routed_experts")
     heads, depth = (getattr(config, key, 0) for key in ("num_attention_heads", "num_hidden_layers"))
     reasons = {
@@ -253,18 +273,14 @@ def _suggestions(name: str) -> str:
     return f"{nearest}The list of models on the Compare tab has all {len(KNOWN_MODELS)} known ones."
 
 
-def read_shapes(name: str, image_size: int | None) -> ModelShapes:
-    """Return `cdvft_app.shapes.model_shapes` without its cache."""
-    architecture = build(name, image_size)
+def read_shapes(name: str, image_size: int | None, read_by_head: bool) -> ModelShapes:
+    """Return `cdvft_app.shapes.model_shapes`, or `backbone_shapes`, without a cache."""
+    architecture = build(name, image_size, read_by_head)
     config = architecture.configuration
     layers = tuple(
         _shape(path, module) for path, module in architecture.model.named_modules() if _is_linear(module)
     )
-    sizes = (
-        _timm_sizes(architecture.model)
-        if config is None
-        else _transformers_sizes(config, architecture.kind == "image")
-    )
+    sizes = _timm_sizes(architecture.model) if config is None else _transformers_sizes(architecture)
     depth = len(blocks(layers))
     if depth != sizes["attention_layers"] or len(layers) < _MIN_LAYERS_PER_BLOCK * depth:
         raise NotPlain(
@@ -307,24 +323,37 @@ def _timm_sizes(model: Any) -> dict[str, Any]:
     }
 
 
-def _transformers_sizes(config: Any, takes_images: bool) -> dict[str, Any]:
+def _transformers_sizes(architecture: Architecture) -> dict[str, Any]:
+    config, takes_images = architecture.configuration, architecture.kind == "image"
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     longest = getattr(config, "max_position_embeddings", None)
-    if longest and config.model_type in _POSITIONS_AFTER_PADDING:
-        longest -= config.pad_token_id + 1
+    if longest:
+        longest -= _positions_left_out(architecture.model)
     patches = (config.image_size // config.patch_size) ** 2 if takes_images else 0
+    named = (path.rpartition(".")[2] for path, _ in architecture.model.named_parameters())
+    before = sum(name in _BEFORE_PATCHES for name in named) + getattr(config, "num_register_tokens", 0)
     drops = getattr(config, "attention_probs_dropout_prob", 0) or getattr(config, "attn_pdrop", 0)
     depth, heads = config.num_hidden_layers, config.num_attention_heads
     return {
         "hidden_size": config.hidden_size,
         "attention_layers": depth,
         "attention_width": head * heads,
-        "tokens": patches + 1 + getattr(config, "num_register_tokens", 0) if takes_images else None,
+        "tokens": patches + before if takes_images else None,
         "max_length": None if takes_images or not longest or longest < 1 else longest,
         "image_size": config.image_size if takes_images else None,
         "scores": depth * heads if drops else 0,
         "dropped": 2 * depth * config.hidden_size if getattr(config, "hidden_dropout_prob", 0) else 0,
     }
+
+
+def _positions_left_out(model: nn.Module) -> int:
+    """Return how many positions no token has, as in RoBERTa, whose first one follows the padding's."""
+    tables = (
+        module
+        for path, module in model.named_modules()
+        if path.endswith("position_embeddings") and isinstance(module, nn.Embedding)
+    )
+    return next((one.padding_idx + 1 for one in tables if one.padding_idx is not None), 0)
 
 
 def _default_targets(layers: tuple[Shape, ...], model_type: str | None) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ from cdvft_app.catalog.entries import KNOWN_MODELS, POOLING, Kind, KnownModel, L
 from cdvft_app.catalog.hub import search_hub
 from cdvft_app.catalog.sources import to_fetch
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.shapes import ModelShapes, model_shapes
-from cdvft_app.shapes.layers import WRITERS, NotPlain, grouped
+from cdvft_app.shapes import ModelShapes, backbone_shapes, model_shapes
+from cdvft_app.shapes.layers import ALL_LINEAR, WRITERS, NotPlain, grouped
 
 RGB = 3
 _USUAL_REDUCTION = 32
@@ -35,21 +35,21 @@ def describe_model(key: str, kind: Kind) -> ModelEntry:
     if entry.layers:
         return entry
     try:
-        shapes = model_shapes(entry.location)
+        # What writes can also be read by a head.
+        shapes = (backbone_shapes if kind == "text" else model_shapes)(entry.location)
     except NotPlain as error:
         if error.architecture is None:
             raise
         entry = _timm_entry(entry, error.architecture)
         entries.remember(kind, entry)
         return entry
-    # What writes can also be read by a head.
-    fitting: Kind = "text" if (shapes.kind, kind) == ("generation", "text") else shapes.kind
+    layers, targets = groups(shapes), shapes.default_targets
     entry = dataclasses.replace(
         entry,
-        kind=fitting,
-        pooling=POOLING[fitting],
-        layers=groups(shapes),
-        default_targets=shapes.default_targets,
+        kind=shapes.kind,
+        pooling=POOLING[shapes.kind],
+        layers=layers,
+        default_targets=_every(layers) if targets == (ALL_LINEAR,) else targets,
         hidden_size=shapes.hidden_size,
         parameters=shapes.total_parameters,
         max_length=shapes.max_length,
@@ -135,6 +135,10 @@ def _usual_targets(layers: Sequence[LinearGroup]) -> tuple[str, ...]:
     for names in _TIMM_TARGETS:
         if all(any(layer.matches(name) for layer in layers) for name in names):
             return names
+    return _every(layers)
+
+
+def _every(layers: Sequence[LinearGroup]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(layer.name for layer in layers))
 
 

@@ -1,7 +1,7 @@
 """Factor vectors as they were at one step, one safetensors file a step in the run's folder.
 
 Keys are "<module name>/<vector>": "…query/diagonal.0", "…query/circulant.0"; "…/A" and "…/B" for LoRA;
-"…/spectrum" and "…/indices" for FourierFT; "…/kernel" for C3A.
+"…/spectrum", "…/indices" and "…/size" for FourierFT; "…/kernel" for C3A.
 """
 
 from __future__ import annotations

@@ -214,14 +214,15 @@ class GenerationTask(GenerativeTask):
             raise InvalidInput("Give a list of texts, also for a single one.")
         if any(not isinstance(text, str) for text in inputs):
             raise InvalidInput("Give texts only.")
+        for place, answer in enumerate(() if labels is None else labels, 1):
+            if not str(answer).strip():
+                raise InvalidInput(f"Row {place} has an empty answer; give it one, or leave the row out.")
         found = [{"input_ids": self._prompt(text, self.shots)} for text in inputs]
         if labels is None:
             for row in found:
                 self._check_length("This text", len(row["input_ids"]) + 1)
             return found
         for place, (row, answer) in enumerate(zip(found, labels, strict=True), 1):
-            if not str(answer).strip():
-                raise InvalidInput(f"Row {place} has an empty answer; give it one, or leave the row out.")
             row["labels"] = [*self.tokenizer(str(answer), add_special_tokens=False).input_ids, self.end]
             self._check_length(f"Row {place} with its answer", len(row["input_ids"]) + len(row["labels"]))
         return found

@@ -84,6 +84,7 @@ def tokens(
     generator = torch.Generator(device).manual_seed(sampling.seed)
     inputs = {name: inputs[name].to(device) for name in ("input_ids", "attention_mask", "position_ids")}
     cache = DynamicCache(config=model.config)
+    positions = getattr(model.config, "max_position_embeddings", None)
     rows = torch.arange(len(inputs["input_ids"]), device=device)  # those that the batch still has
     written, probabilities = torch.full_like(rows, eos_token_id), torch.ones(len(rows), device=device)
     ended = torch.zeros(len(rows), dtype=torch.bool, device=device)
@@ -111,6 +112,8 @@ def tokens(
                 return
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
             position = model_inputs["position_ids"][:, -1:] + 1
+            if positions:  # a full row goes on beside those that have room, and GPT-2's table ends there
+                position = position.clamp(max=positions - 1)
             going = (~ended).nonzero()[:, 0]
             if len(going) <= STILL_WRITING * len(ended):
                 cache.batch_select_indices(going)

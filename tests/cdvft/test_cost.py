@@ -168,6 +168,20 @@ def test_the_style_of_papers_by_hand(method, settings, fixed, per_token):
     assert (found.backward_flops_fixed, found.backward_flops_per_token) == (2 * fixed, 2 * per_token)
 
 
+@pytest.mark.parametrize("method", cost.METHODS)
+def test_in_the_style_of_papers_backward_is_twice_forward_where_there_are_ffts(method):
+    shapes = [cost.Shape("layer", 64, 64, input_gradient=False)]
+    counted, papers = (
+        cost.estimate(method, shapes, batch=1, sequence=8, convention=convention)
+        for convention in ("real_fft", "asymptotic")
+    )
+    assert any("twice forward, where a method has FFTs; the others" in said for said in papers.assumptions)
+    if method in ("cdvft", "fourierft", "c3a"):
+        assert papers.backward_flops_per_step == 2 * papers.forward_flops_per_step
+    else:
+        assert papers.flops_per_step == counted.flops_per_step
+
+
 @pytest.mark.parametrize(
     ("method", "changes", "sentence"),
     [

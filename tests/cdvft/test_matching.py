@@ -72,3 +72,14 @@ def test_match_counts_as_the_reference_does():
 def test_impossible_matches_are_refused_in_a_sentence(method, quantity, sentence):
     with pytest.raises(ValueError, match=sentence):
         cost.match(method, cost.estimate("cdvft", ROBERTA_BASE, batch=1, sequence=1), ROBERTA_BASE, quantity)
+
+
+@pytest.mark.parametrize(
+    ("method", "largest", "value"),
+    [("vera", 100, 100), ("lora", 1, 1), ("fourierft", 50, 50), ("c3a", 48, 32)],
+)
+def test_a_match_is_no_larger_than_may_be_chosen(method, largest, value):
+    wanted: tuple[cost.Method, dict[str, int]] = ("fourierft", {"n": 50}) if method == "c3a" else ("full", {})
+    reference = cost.estimate(wanted[0], LAYER, batch=1, sequence=1, **wanted[1])
+    assert cost.match(method, reference, LAYER, largest=largest).value == value
+    assert cost.match(method, reference, LAYER).value != value

@@ -145,6 +145,7 @@ def test_fields_that_are_missing_or_were_not_expected_are_wrong():
     names = ("city", "zip", "street")
     assert wrong_fields("zip: 1", "city: Rome\nzip: 1", names) == ("city",)
     assert wrong_fields("city: Rome\nzip: 1", "zip: 1", names) == ("city",)
+    assert wrong_fields("city: .\nzip: 1", "zip: 1", names) == ("city",), "as the metrics have it"
 
 
 def test_the_commonest_class_is_of_the_rows_to_train_on():

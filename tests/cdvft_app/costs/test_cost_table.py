@@ -10,8 +10,10 @@ import pytest
 
 from cdvft import cost
 from cdvft_app.costs.request import Convention, MatchBy, parse_cost
-from cdvft_app.costs.table import cost_table
+from cdvft_app.costs.sentences import label
+from cdvft_app.costs.table import cost_row, cost_table
 from cdvft_app.methods import METHODS
+from cdvft_app.methods.flat import method_of
 from cdvft_app.settings import InvalidChoice
 
 ROBERTA = "roberta-base"
@@ -45,6 +47,35 @@ def test_the_words_of_a_request_are_those_of_the_formulas():
 def test_trainable_parameters(choices, parameters):
     found = rows(**choices)
     assert {method: found[method]["trainable_parameters"] for method in parameters} == parameters
+
+
+def test_a_matched_size_is_one_that_can_be_chosen():
+    """VeRA would need 4,608 rows: no method object has them."""
+    matched = rows(match="trainable_parameters", m=4)
+    assert matched["vera"]["setting"] == {"r": METHODS["vera"].largest_match()} == {"r": 4096}
+    labels = {key: label(row).replace("\u00a0", " ") for key, row in matched.items()}
+    assert (labels["vera"], labels["lora"]) == ("VeRA r = 4,096", "LoRA r = 4")
+    assert {key: METHODS[key].largest_match() for key in ("lora", "dora", "fourierft", "c3a")} == {
+        "lora": 512, "dora": 512, "fourierft": 1_000_000, "c3a": 16_384,
+    }  # fmt: skip
+
+
+def test_a_matched_rank_is_that_of_every_layer():
+    apart = {"lora_rank_pattern": "query=16", "dora_rank_pattern": "query=16"}
+    assert rows(**apart)["lora"]["setting"] == {"r": 8, "rank_pattern": "query=16"}
+    matched = rows(match="trainable_parameters", **apart)
+    for method, found in (("lora", {"r": 2}), ("dora", {"r": 1})):
+        row = matched[method]
+        assert row["setting"] == found
+        alone = cost_row(parse_cost({"model": ROBERTA, f"{method}_r": found["r"]}), method_of(method, found))
+        assert row["trainable_parameters"] == alone["trainable_parameters"]
+
+
+def test_what_checkpointing_computes_again_is_said_not_to_be_counted():
+    for method, row in rows(gradient_checkpointing=True).items():
+        again = any("With checkpointing the forward pass runs twice" in said for said in row["assumptions"])
+        assert again == (method != "head")
+    assert not any("runs twice" in said for said in rows()["lora"]["assumptions"])
 
 
 def test_a_row_says_what_it_counted_and_goes_into_json():

@@ -113,6 +113,19 @@ def test_along_the_width_a_block_size_that_was_chosen_or_matched_stays(asked, na
         assert parameters == (layers * width**2 // (block_size or width) if fits else None), width
 
 
+def test_a_layer_with_a_rank_of_its_own_is_counted_along_every_axis():
+    asked = {"model": "roberta-base", "methods": ["lora"]}
+    ranks = "layer.0.attention.self.query=64 value=4"
+    request = parse_cost({**asked, "lora_rank_pattern": ranks})
+    (row,) = cost_table(request)
+    assert row["trainable_parameters"] == (64 + 11 * 8 + 12 * 4) * 2 * 768
+    for axis in grown(request)["growth"]:
+        (costs,) = [one["costs"] for one in axis["series"]]
+        at = axis["x"].index(axis["at"])
+        assert costs["parameters"][at] == row["trainable_parameters"], axis["key"]
+        assert costs["flops"][at] == row["flops_per_step"], axis["key"]
+
+
 def test_the_notes_of_the_axes_say_what_grows():
     """A part of LoRA's memory does not grow with its rank, and FourierFT's FLOPs do not with its n."""
     shown = grown(parse_cost({"model": "roberta-base", "methods": FOUR}))

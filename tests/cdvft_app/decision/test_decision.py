@@ -302,4 +302,57 @@ def test_the_example_of_the_docs_ends_in_an_answer():
     made = decide(parse_cost({"model": LLAMA}), 16 * 10**9)
     assert made.request.aim == "quality"
     assert f" {LORA} for Meta-Llama-3-8B on this machine in " in made.sentence
-    assert made.known.fits["lora"].word == "yes"
+    assert made.known.fits[LORA].word == "yes"
+
+
+def test_several_settings_of_one_method_have_a_row_each():
+    asked = {"methods": [{"method": "lora", "r": 8}, {"method": "lora", "r": 64}], "device": "t4"}
+    made = decided(**asked, aim="file")
+    assert made.sentence.startswith(f"{LORA} for") and "LoRA r\u00a0=\u00a064's is 7.9" in made.sentence
+    fits, files, numbers, _ = (answer["texts"] for answer in made.answers)
+    assert fits[0] != fits[1] and files[0] != files[1]
+    assert numbers == [f"{row['trainable_parameters']:,}" for row in made.rows]
+    assert made.answers[1]["best"] == [True, False]
+    by_quality = decided(**asked, aim="quality")
+    assert by_quality.known.quality.sentences == [
+        "No race of text models between these methods is recorded: compare on your own task."
+    ]
+    assert "only adapter" not in by_quality.sentence
+
+
+def test_where_one_adapter_fits_the_model_it_is_the_only_one():
+    said = decided(model="gpt2", methods=["cdvft", "c3a"], batch=1, aim="quality").sentence
+    where = f"{CDVFT} for gpt2 on this machine in float32"
+    assert said == f"{where}: it is the only adapter to choose from, and it fits."
+
+
+def one_second(row):
+    ends = {"low": 0.9, "high": 1.1, "device": "a CPU", "time": 0, "others": 0}
+    return {"seconds": 1.0, **ends}
+
+
+def test_sizes_of_equal_time_are_not_looked_for_where_their_step_does_not_fit():
+    made = decided(
+        model=LLAMA, methods=["lora"], match="seconds_per_step", device="t4", lookup=one_second, aim="quality"
+    )
+    assert made.request.batch == 16
+    assert made.sentence.endswith(
+        "and a T4 with 16 GB is smaller. Sizes of equal time were measured for this step alone. Match by "
+        "nothing to see what would fit."
+    )
+
+
+def test_a_step_that_was_measured_here_is_not_said_not_to_be():
+    said = "its step is not measured here"
+    assert said in decided(device="t4", aim="file").sentence
+    assert said not in decided(device="t4", aim="file", lookup=one_second).sentence
+    slow = decided(aim="file", lookup=lambda row: one_second(row) | {"seconds": 70.0})
+    assert said not in slow.sentence and len(slow.answers) == 4
+
+
+def test_where_nothing_helps_an_image_model_is_told_of_its_images():
+    said = decide(parse_cost({"model": "vit_base_patch16_224", "methods": ["lora"]}), 10**6).sentence
+    assert said.endswith(
+        "Nor does it in 4 bit with checkpointing, one image at a time: take a smaller model, or another "
+        "device."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import os
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_models
 import torch
 from listening import finished
 
@@ -18,7 +20,7 @@ from cdvft_app.inspection.background import questions
 from cdvft_app.inspection.sources import Unavailable
 from cdvft_app.payloads.factors import EffectSummary
 from cdvft_app.results import held_out
-from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import trainable
@@ -352,6 +354,20 @@ def test_images_and_written_answers(store, others, monkeypatch) -> None:
         if unit == "tokens":
             written = trainable.load_trained(plan, opened.runs[0].folder)[0].predict([example["text"]])
             assert example["labels"][example["answers"][0][0][0]] == written[0].text
+
+
+def test_layers_that_see_rows_and_columns_are_a_sentence(
+    store, image_plan, image_rows, tmp_path, monkeypatch
+) -> None:
+    (tmp_path / "model").mkdir()
+    folder = tiny_models.vit(tmp_path / "model", "test_convnext")
+    plan = image_plan("cdvft", max_steps=1, target_modules=("mlp.fc1",))
+    plan = dataclasses.replace(plan, model=dataclasses.replace(plan.model, location=str(folder)))
+    monkeypatch.setattr(held_out, "load_rows", lambda *_, **__: image_rows)
+    (made,) = store.create([plan.settings], "somebody", "One", this_process())
+    run = finished(store, made, plan, image_rows)
+    with pytest.raises(ResultsError, match="None of this run's layers works token by token"):
+        effects.OpenedRuns([run])
 
 
 @pytest.mark.parametrize("question", ["seeds", "together", "walk"])

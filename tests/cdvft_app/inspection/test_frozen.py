@@ -11,7 +11,9 @@ import torch
 from PIL import Image
 from sent_numbers import floats
 from timm.models import VisionTransformer
+from torch import nn
 from transformers import BertConfig, BertModel
+from transformers.pytorch_utils import Conv1D
 
 from cdvft_app.catalog.backbones import ImageBackbone, TextBackbone
 from cdvft_app.catalog.dataset_readers import Rows, Split
@@ -54,6 +56,17 @@ def test_inputs_are_what_the_layer_receives(monkeypatch):
             frozen.text_inputs(RUN, module, text)
     with pytest.raises(Unavailable, match="does not cut images into patches"):
         frozen.images(RUN)
+
+
+def test_the_weight_of_a_conv1d_is_that_of_a_linear_layer(monkeypatch):
+    torch.manual_seed(0)
+    model = nn.Sequential()
+    model.add_module("c_attn", Conv1D(6, 4))  # 6 of 4
+    loaded = TextBackbone(model, None, None)
+    monkeypatch.setattr(frozen, "backbone", lambda _: nullcontext(loaded))
+    weight, x = frozen.weight(RUN, "c_attn"), torch.randn(3, 4)
+    assert weight.shape == (6, 4)
+    torch.testing.assert_close(x @ weight.T + model.c_attn.bias, model(x))
 
 
 @pytest.fixture

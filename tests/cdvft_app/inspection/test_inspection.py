@@ -95,6 +95,29 @@ def test_an_update_is_the_one_peft_applies(store, monkeypatch, method):
     assert said["layers"][0]["norm"][0] == pytest.approx(float(truth[NAMES[0]].norm()), rel=1e-5)
 
 
+def test_a_layer_of_fourierft_has_a_size_of_its_own(store, monkeypatch):
+    """Those of a Swin have one name and four sizes; snapshots of earlier versions do not tell them apart."""
+    torch.manual_seed(0)
+    settings = settings_of("fourierft")
+    sizes = {NAMES[0]: (8, 12), NAMES[1]: (16, 24)}
+    shapes = SimpleNamespace(target_shapes=tuple(("output.dense", *size, 1) for size in sizes.values()))
+    monkeypatch.setattr(layers.catalog, "resolve", lambda _: shapes)
+    vectors, truth = {}, {}
+    for name, size in sizes.items():
+        model = adapted(settings, *size)
+        learned = trainable.vectors(model, settings.method)
+        vectors |= {key: vector for key, vector in learned.items() if key.startswith(name)}
+        truth |= {one.layer: one.delta for one in formulas.weight_updates(model) if one.layer == name}
+    run = kept(store, settings, {0: vectors})
+    found = layers.layers(run)
+    assert {one.module: (one.d_out, one.d_in) for one in found} == sizes
+    for layer in found:
+        torch.testing.assert_close(numbers.update(run, layer, 0), truth[layer.module])
+    earlier = {key: vector for key, vector in vectors.items() if not key.endswith("/size")}
+    with pytest.raises(Unavailable, match="is known neither from its vectors nor from the catalogue"):
+        layers.layers(kept(store, settings, {0: earlier}))
+
+
 def test_the_page_begins_with_the_layer_that_changed_most(store):
     size = {name: size for size, name in enumerate(NAMES, 1)}
     vectors = {f"{name}/A": np.full((1, 12), float(size[name])) for name in NAMES}

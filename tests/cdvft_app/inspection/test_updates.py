@@ -9,6 +9,7 @@ import run_events
 import torch
 from safetensors.torch import save_file
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from cdvft_app.catalog.entries import LinearGroup
 from cdvft_app.inspection import frozen, sources, updates
@@ -84,11 +85,12 @@ def test_what_is_no_target_is_a_sentence(store, asked, said):
         make(store, asked)
 
 
-def test_full_fine_tuning_changed_the_difference_to_the_pretrained_weights(store, monkeypatch):
+@pytest.mark.parametrize("kind", [nn.Linear, Conv1D])
+def test_full_fine_tuning_changed_the_difference_to_the_pretrained_weights(store, monkeypatch, kind):
     torch.manual_seed(0)
     pretrained = nn.Sequential()
-    pretrained.add_module("query", nn.Linear(6, 4))
-    trained = torch.randn(4, 6)
+    pretrained.add_module("query", nn.Linear(6, 4) if kind is nn.Linear else Conv1D(4, 6))
+    trained = torch.randn(pretrained.query.weight.shape)
     run = finished(store, RunSettings(method="full"), {})
     with pytest.raises(Unavailable, match="keeps no weights"):
         updates.find(store, run)
@@ -103,4 +105,5 @@ def test_full_fine_tuning_changed_the_difference_to_the_pretrained_weights(store
     [layer] = updates.changed(source)
     assert (layer.module, layer.title, layer.d_out, layer.d_in) == ("backbone.query", "query", 4, 6)
     change, _ = updates.weight_change(source, layer.module)
-    torch.testing.assert_close(change, trained - pretrained.query.weight.detach())
+    difference = trained - pretrained.query.weight.detach()
+    torch.testing.assert_close(change, difference if kind is nn.Linear else difference.T)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,15 @@ import pytest
 import timm
 import torch
 from torch import nn
+from transformers import AutoConfig, AutoModel
 
 from cdvft.mean_pooled import MeanPooledForSequenceClassification
 from cdvft_app import catalog
 from cdvft_app.methods import METHODS
 from cdvft_app.prediction import count
-from cdvft_app.settings import RunSettings
+from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.shapes.architectures import build
+from cdvft_app.shapes.hub_models import describe_model
 from cdvft_app.training import trainable
 
 SETTINGS: dict[str, dict[str, Any]] = {"cdvft": {"m": 3, "block_size": 100}, "lora": {"lora_r": 4}}
@@ -114,3 +117,37 @@ def test_a_head_whose_classes_are_unknown_is_left_out() -> None:
 
 def test_a_model_that_was_typed_in_is_not_counted() -> None:
     assert counted(model="someone/something") is None
+
+
+def test_a_method_that_cannot_adapt_the_layers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    describe_model("openai-community/gpt2", "generation")
+    asked = {"recipe": "addresses", "model": "openai-community/gpt2"}
+    assert counted(**asked, method="lora").trainable_parameters == 12 * 8 * (768 + 2304)
+    said = r"c_attn is a Conv1D layer, which PEFT's C3A does not support. Choose another method."
+    with pytest.raises(InvalidChoice, match=said):
+        counted(**asked, method="c3a")
+
+
+@pytest.mark.parametrize("method", ["head", "lora", "full"])
+def test_a_model_that_writes_is_counted_as_a_head_reads_it(method: str, tmp_path: Path) -> None:
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 96}
+    config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 50_000, **sizes}
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").touch()
+    describe_model(str(folder), "text")
+    plan = catalog.resolve(RunSettings(recipe="sentiment", method=method, model=str(folder)))
+    promised = count(plan)
+    assert promised
+    inner = AutoModel.from_config(AutoConfig.from_pretrained(folder))
+    base = MeanPooledForSequenceClassification.on(inner, num_labels=2)
+    whole = sum(one.numel() for one in inner.parameters())
+    model = trainable.build(plan.settings, base, "classifier")
+    trained, _, _ = trainable.count_parameters(model, "classifier")
+    kept = trainable.save(model, tmp_path)
+    assert promised.trainable_parameters == trained and plan.model.parameters == whole
+    assert kept * (0.99 if method == "full" else 1) <= promised.adapter_bytes <= kept
+    logits = 12 * 16 * plan.dataset.max_tokens * 50_000
+    assert promised.step_bytes < logits

@@ -82,6 +82,10 @@ def test_a_timm_model_on_the_hub_names_its_architecture(stub):
         ({"model_type": "llava"}, "joins several models"),
         ({"model_type": "swin"}, "no one number of attention heads"),
         ({"model_type": "mamba"}, "no one number of attention heads"),
+        ({"model_type": "imagegpt"}, "does not cut images into patches"),
+        ({"model_type": "gemma4_text"}, "settings that differ from layer to layer"),
+        ({"model_type": "dinov3_vit"}, "takes pixel_values, and no text"),
+        ({"model_type": "wav2vec2"}, "takes input_values, and no text"),
     ],
 )
 def test_what_the_hub_may_say_instead(stub, configuration, sentence):

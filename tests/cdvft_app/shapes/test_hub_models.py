@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from cdvft_app import catalog
@@ -42,6 +44,17 @@ def test_what_writes_is_read_by_a_head_where_text_is_asked_for():
     found = describe_model("HuggingFaceTB/SmolLM2-135M", "text")
     assert (found.kind, found.pooling) == ("text", "mean")
     assert describe_model("HuggingFaceTB/SmolLM2-135M", "generation").pooling == "none"
+
+
+def test_a_model_without_usual_names_is_trained_at_every_layer(tmp_path):
+    sizes = {"n_embd": 32, "dff": 64, "n_layer": 2, "n_head": 2, "n_positions": 64, "vocab_size": 100}
+    config = {"model_type": "ctrl", "architectures": ["CTRLLMHeadModel"], **sizes}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.safetensors").touch()
+    found = describe_model(str(tmp_path), "generation")
+    assert {"multi_head_attention.Wq", "multi_head_attention.Wv"} < {*found.default_targets}
+    settings = RunSettings(recipe="addresses", method="lora", model=str(tmp_path), max_length=64)
+    assert catalog.resolve(settings).settings.target_modules == found.default_targets
 
 
 @pytest.mark.parametrize(

@@ -231,3 +231,54 @@ def test_the_gradient_stops_at_the_first_adapted_layer(target, passed):
     adapted = shapes.select((target,))
     short, long = (shapes.backward_flops_per_token(sequence, adapted) for sequence in (1, 2))
     assert long - short == 2.5 * 4 * 768 * passed
+
+
+@pytest.mark.parametrize(
+    ("kind", "architecture", "longest"),
+    [
+        ("bert", "BertModel", 20),
+        ("roberta", "RobertaModel", 18),
+        ("mpnet", "MPNetModel", 18),
+        ("data2vec-text", "Data2VecTextModel", 18),
+        ("roberta-prelayernorm", "RobertaPreLayerNormModel", 18),
+    ],
+)
+def test_a_text_may_have_as_many_tokens_as_the_model_has_positions_for(kind, architecture, longest, tmp_path):
+    sizes = {"vocab_size": 100, "max_position_embeddings": 20, "pad_token_id": 1}
+    (tmp_path / "config.json").write_text(json.dumps(_small(kind, architecture, **sizes)))
+    assert model_shapes(str(tmp_path)).max_length == longest
+    model = AutoModel.from_config(AutoConfig.from_pretrained(tmp_path)).eval()
+    model(torch.full((1, longest), 5))
+    with pytest.raises((IndexError, RuntimeError)):
+        model(torch.full((1, longest + 1), 5))
+
+
+@pytest.mark.parametrize(
+    ("kind", "architecture"),
+    [("vit", "ViTModel"), ("deit", "DeiTModel"), ("beit", "BeitModel"), ("ijepa", "IJepaModel"),
+     ("dinov2_with_registers", "Dinov2WithRegistersModel")],
+)  # fmt: skip
+def test_an_image_has_as_many_tokens_as_the_model_sees(kind, architecture, tmp_path):
+    sizes = {"image_size": 64, "patch_size": 8}
+    (tmp_path / "config.json").write_text(json.dumps(_small(kind, architecture, **sizes)))
+    model = AutoModel.from_config(AutoConfig.from_pretrained(tmp_path)).eval()
+    seen = model(pixel_values=torch.randn(1, 3, 64, 64))[0].shape[1]
+    assert model_shapes(str(tmp_path)).tokens == seen
+
+
+def test_query_key_and_value_of_mpnet_read_the_same_tensor(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(_small("mpnet", "MPNetModel", vocab_size=100)))
+    shapes = model_shapes(str(tmp_path))
+    sources = {shape.source for shape in shapes.layers if shape.name.split(".")[-1] in ("q", "k", "v")}
+    assert len(sources) == 3 and "" not in sources  # one a block
+    adapted = shapes.select(("q", "k", "v"))
+    kept = cost.estimate("cdvft", adapted, batch=1, sequence=1).activation_bytes
+    assert kept == 3 * 128 * 4
+    assert [shape.input_gradient for shape in adapted] == [False] * 3 + [True] * 6
+
+
+def test_query_key_and_value_in_one_layer_are_known_by_name_without_the_tuners_defaults(tmp_path):
+    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 100}
+    config = {"model_type": "openai-gpt", "architectures": ["OpenAIGPTLMHeadModel"], **sizes}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert model_shapes(str(tmp_path)).default_targets == ("c_attn",)

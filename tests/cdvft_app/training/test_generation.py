@@ -225,6 +225,7 @@ def test_nothing_is_loaded_of_what_cannot_be_trained(answer_plan, bert_folder, t
         (answer_plan(folder=bert_folder), PAIRS, "^SmolLM2.* is a BertModel, which does not write text"),
         (answer_plan(folder=folder), rows(("a" * 90, "n: 1")), "Row 1 with its answer has 1"),
         (answer_plan(folder=folder), rows(("a", "n: 1"), ("b", " ")), "Row 2 has an empty answer"),
+        (answer_plan(folder=folder), rows(("a" * 90, "n: 1"), ("b", " ")), "Row 2 has an empty answer"),
         (answer_plan(folder=folder, own_prompt="word " * 40), PAIRS, "prompt of your own cannot be answered"),
         (answer_plan(folder=folder, max_length=300), PAIRS, "max_length: got 300; .* at most 256"),
     ):

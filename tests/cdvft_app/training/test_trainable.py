@@ -86,7 +86,7 @@ def test_weights_of_another_method_are_refused(text_plan, text_rows, tmp_path):
     [
         ("cdvft", {"diagonal.0": (32,), "diagonal.1": (32,), "circulant.0": (1, 1, 32)}),
         ("lora", {"A": (2, 32), "B": (32, 2)}),
-        ("fourierft", {"spectrum": (40,), "indices": (2, 40)}),
+        ("fourierft", {"spectrum": (40,), "indices": (2, 40), "size": (2,)}),
         ("c3a", {"kernel": (2, 2, 16)}),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 import torch
 from listening import run
 from peft.tuners.tuners_utils import BaseTunerLayer
-from transformers import LlamaConfig, RwkvConfig
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, RwkvConfig
 
 from cdvft_app.events import Evaluation
 from cdvft_app.progress import never, silent
@@ -189,3 +189,25 @@ def test_the_final_evaluation_is_the_same_in_batches_of_any_size(
         "read two at a time either way, but other two: a part's loss is the mean of its own tokens"
     )
     assert answers == others and len(answers.entries) == 12
+
+
+def test_a_row_without_room_left_goes_on_beside_those_that_have_some():
+    """GPT-2 has a table of positions, which the longer prompt's answer would leave."""
+    torch.manual_seed(0)
+    sizes = {"n_positions": 24, "n_embd": 16, "n_layer": 1, "n_head": 2, "vocab_size": 30}
+    model = GPT2LMHeadModel(GPT2Config(**sizes, initializer_range=1.0))
+    prompts = [[5, 6, 7, 8], [*range(20)]]
+
+    def answers(rows, most):
+        longest = max(map(len, rows))
+        batch = {
+            "input_ids": torch.tensor([[0] * (longest - len(row)) + row for row in rows]),
+            "attention_mask": torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows]),
+        }
+        batch["position_ids"] = (batch["attention_mask"].cumsum(1) - 1).clamp(min=0)
+        steps = list(writing.tokens(model, batch, eos_token_id=-1, max_new_tokens=most))
+        return torch.stack([token for token, _ in steps], dim=1).tolist()
+
+    together = answers(prompts, 20)
+    assert together[0] == answers(prompts[:1], 20)[0]
+    assert together[1][:5] == answers(prompts[1:], 5)[0]
