@@ -108,10 +108,12 @@ def fitted(target: Tensor, most_m: int, about: str, seconds: float = SECONDS) ->
     yield state(f"Done in {time.monotonic() - start:.1f} s", False, verdict(target, done, about))
 
 
-def fitted_on_one_thread(target: np.ndarray, most_m: int, about: str) -> Iterator[LabView]:
+def fitted_on_one_thread(
+    target: np.ndarray, most_m: int, about: str, seconds: float = SECONDS
+) -> Iterator[LabView]:
     """`fitted` for a child process: a second thread only slows work on matrices so small."""
     torch.set_num_threads(1)
-    return fitted(torch.from_numpy(target), most_m, about)
+    return fitted(torch.from_numpy(target), most_m, about, seconds)
 
 
 def verdict(target: Tensor, fits: list[Fit], about: str) -> str:

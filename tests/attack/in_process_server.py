@@ -13,6 +13,7 @@ import pytest
 from gradio.context import Context
 from ports import free_port
 from started_server import ask_endpoint
+from waiting import pace
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
@@ -46,7 +47,7 @@ class PublicServer:
             auth=logins(),
             **launch_arguments(),
         )
-        self.http = httpx.Client(base_url=self.url, timeout=30)
+        self.http = httpx.Client(base_url=self.url, timeout=30 * pace())
 
     def call(self, endpoint: str, *data: Any, **headers: str) -> tuple[bool, Any]:
         """Whether the endpoint answered, and what, or the sentence by which it refused."""

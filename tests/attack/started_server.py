@@ -112,7 +112,7 @@ class PublicServer(StartedProgram):
         def watch() -> None:
             while not ended.wait(0.02):
                 found.page = max(found.page, page.memory_info().rss / MB)
-                for child in page.children():
+                for child in page.children(recursive=True):  # a fork server, whose own children read
                     try:
                         if "cdvft_app.public.intake" in child.cmdline():
                             found.child = max(found.child, child.memory_info().rss / MB)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from in_process_server import PublicServer, public_server
+from waiting import pace
 
 RACE = {"methods": ["cdvft"], "max_steps": 3}
 HERE = "address 127.0.0.1"
@@ -52,7 +53,7 @@ def test_whose_time_it_is_cannot_be_made_up(server: PublicServer, headers, count
 def status(server: PublicServer, *lines: str, body: str = "") -> str:
     """Of the answer to a request that no client would send."""
     request = "\r\n".join([*lines, f"content-length: {len(body)}", "", body])
-    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), 10 * pace()) as connection:
         connection.sendall(request.encode("latin-1"))
         return connection.recv(4096).decode("latin-1").split(" ", 2)[1]
 

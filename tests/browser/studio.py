@@ -17,6 +17,7 @@ import httpx
 from axe_playwright_python.base import AXE_SCRIPT
 from gradio import http_server, networking
 from gradio.context import Context
+from gradio_client import Client
 from in_process import InProcess
 from playwright.sync_api import Locator, Page, Position, Request, expect
 from ports import free_port, is_free
@@ -142,6 +143,13 @@ def look_again(page: Page) -> None:
     page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
 
 
+def all_is_asked(page: Page) -> None:
+    """Until the page has asked what it asks by itself: its header comes last."""
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource').some(({ name }) => name.endsWith('/where'))"
+    )
+
+
 def server_calls(page: Page) -> list[str]:
     """What the page asks the server from now on, but for what it asks once and late."""
     asked: list[str] = []
@@ -211,6 +219,11 @@ def status(page: Page) -> Locator:
     return page.locator("#run .status")
 
 
+def judged(page: Page) -> None:
+    """Until the verdict on a race that is over has come, which moves what stands below it."""
+    expect(page.locator("#run .outcome")).to_be_visible()
+
+
 _ports: list[int] = []
 
 
@@ -260,3 +273,8 @@ class Server:
     def restart(self) -> None:
         self.stop()
         self.start()
+
+
+def client_of(server: Server, **options: object) -> Client:
+    """As programs call it; Gradio's own patience is five seconds, also where the machine is busy."""
+    return Client(server.url, verbose=False, httpx_kwargs={"timeout": 30 * pace()}, **options)

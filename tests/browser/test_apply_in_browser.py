@@ -10,9 +10,8 @@ from pathlib import Path
 
 import made
 import pytest
-from gradio_client import Client
 from playwright.sync_api import Page, expect
-from studio import Server, Visit, axe_violations
+from studio import Server, Visit, axe_violations, client_of
 from waiting import wait_for
 
 from cdvft_app.catalog import MODELS, get_model, resolve
@@ -171,7 +170,7 @@ def test_pictures_come_back_answered(visit: Visit, run_on_pictures: str, tmp_pat
 
 
 def test_programs_get_answers_and_score(server: Server, run_id: str):
-    client = Client(server.url, verbose=False)
+    client = client_of(server)
     found = client.predict(
         run_id, "text,label\ngood film,1\nbad film,0\n", token="somebody", api_name="/apply"
     )
@@ -182,7 +181,7 @@ def test_programs_get_answers_and_score(server: Server, run_id: str):
 
 
 def test_programs_are_told_why_a_row_has_no_answer_or_no_score(server: Server, run_id: str):
-    client = Client(server.url, verbose=False)
+    client = client_of(server)
     rows = "text,label\ngood film,1\n,0\nbad film,7\n"
     found = client.predict(run_id, rows, token="somebody", api_name="/apply")
     assert [one["answer"] is None for one in found["answers"]] == [False, True, False]

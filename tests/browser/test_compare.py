@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def test_each_page_has_its_address_and_draws_only_once_it_is_looked_at(visit: Vi
     page.get_by_role("link", name="Growth").click()
     page.locator("#growth .chart svg").first.wait_for()
     expect(page.locator("#costs")).to_be_hidden()
-    assert page.url.endswith("?tab=compare&page=growth")
+    expect(page).to_have_url(re.compile(r"\?tab=compare&page=growth$"))
     assert not asked  # neither runs nor sweeps
     page.get_by_role("link", name="Results").click()
     page.locator("#outcomes .chart svg").first.wait_for()

@@ -10,7 +10,7 @@ import made
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from studio import Server
+from studio import Server, client_of
 from waiting import wait_for
 
 pytestmark = pytest.mark.browser
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def client(server: Server) -> Client:
-    return Client(server.url, verbose=False)
+    return client_of(server)
 
 
 def until_final(client: Client, run_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -65,7 +65,7 @@ def test_start_follow_restart_stop(client: Client, server: Server) -> None:
     assert until_final(client, run_id)[0]["state"] == "stopped"
 
     server.restart()
-    again = Client(server.url, verbose=False).predict(run_id=run_id, api_name="/state")
+    again = client_of(server).predict(run_id=run_id, api_name="/state")
     assert again["state"] == "stopped"
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 from studio import Visit, fill_in, setting
+from waiting_form import hold_back, let_go, nothing_of_the_form_takes_a_click_or_the_keyboard, until_held
 
 from cdvft_app import ASSETS
 
@@ -55,6 +56,7 @@ def no_names_in_a_figure_overlap(page: Page) -> None:
 
 
 def a_figure_opens_train_with_its_settings_without_a_reload(page: Page) -> None:
+    """While the server fills the form it cannot be used."""
     page.evaluate("() => { window.same = true; }")
     figure = page.locator("#evidence-settings")
     figure.locator("summary", has_text="Why").click()
@@ -63,12 +65,19 @@ def a_figure_opens_train_with_its_settings_without_a_reload(page: Page) -> None:
     with page.expect_download() as saved:
         figure.get_by_role("button", name="Save By how much each setting", exact=False).first.click()
     assert "Sentiment of film reviews,m," in saved.value.path().read_text()
+    values = hold_back(page, "**/run/predict*", '{"recipe":"mnist",')
     figure.get_by_role("link", name="Open in Train with these settings").nth(1).click()
     expect(page.get_by_role("tab", name="Train")).to_have_attribute("aria-selected", "true")
+    until_held(page, values)
+    expect(page.locator("#train")).to_have_attribute("aria-busy", "true")
+    nothing_of_the_form_takes_a_click_or_the_keyboard(page)
+    let_go(page, values)
+    expect(page.locator("#train")).to_have_attribute("aria-busy", "false")
     assert page.evaluate("() => window.same") is True, "the page was loaded anew"
     expect(setting(page, "m")).to_have_value("3")
     expect(page.locator("#counts")).to_contain_text("CDVFT")
     expect(page.locator("#recipes input[value=mnist]")).to_be_checked()
+    expect(page.get_by_role("checkbox", name="C3A")).not_to_be_checked()
     page.wait_for_function("() => !location.search.includes('recipe')")  # the form is the visitor's now
     fill_in(setting(page, "m"), "2")
     expect(page.locator(".promise b")).to_have_text("46,080")  # counted, and remembered

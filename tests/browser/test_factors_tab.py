@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 from studio import (
     Server,
     Visit,
@@ -206,7 +206,7 @@ def what_a_run_without_a_model_does_is_not_made_up(page: Page) -> None:
 
 def what_has_the_focus_is_not_under_the_head(page: Page, height: int) -> None:
     page.set_viewport_size({"width": 1280, "height": height})
-    page.locator(".factors-foot").scroll_into_view_if_needed()
+    page.locator(".forward").scroll_into_view_if_needed()
     # In one look: what is known of the run still comes in above.
     zoom, head_end = page.locator(".zoom").first.evaluate(
         """(zoom) => {
@@ -270,12 +270,13 @@ def test_a_run_in_blocks_is_saved_played_and_read_entry_by_entry(
 def numbers_and_pictures_can_be_saved(page: Page, run: Source) -> None:
     scrub(page, 2)
 
-    def saved(act: Callable[[], None]) -> Path:
+    def saved(act: Callable[[], object]) -> Path:
         with page.expect_download() as download:
             act()
         return Path(download.value.path())
 
-    known = json.loads(saved(page.get_by_role("button", name="as JSON").click).read_text())
+    press_while_what_comes_into_view_is_answered(page, page.get_by_role("button", name="as JSON"))
+    known = json.loads(saved(page.mouse.up).read_text())
     assert known["step"] == 2 and known["vectors"]["circulant.0"]["shape"] == [3, 2, 4]
     truth = run.read(2, QUERY.format(0))
     np.testing.assert_array_equal(np.float32(known["vectors"]["diagonal.1"]["values"]), truth["diagonal.1"])
@@ -284,6 +285,19 @@ def numbers_and_pictures_can_be_saved(page: Page, run: Source) -> None:
     for picture in page.get_by_role("button", name="as PNG").all():
         if picture.is_visible():
             assert saved(picture.click).read_bytes().startswith(b"\x89PNG")
+
+
+def press_while_what_comes_into_view_is_answered(page: Page, button: Locator) -> None:
+    """The button stays under the pointer, which is not let go yet."""
+    held: list[Route] = []
+    page.route("**/factors/tab/together", lambda route: [held.append(route)], times=1)
+    with page.expect_request("**/factors/tab/together"):
+        button.hover()
+    two_frames(page)
+    button.hover()
+    page.mouse.down()
+    held[0].fulfill(json={"error": "This is said in many lines. " * 40, "busy": False})
+    expect(page.locator(".effects .problem")).to_contain_text("This is said in many lines.")
 
 
 def play_runs_to_the_end_and_the_curve_moves_the_slider(page: Page) -> None:
@@ -391,9 +405,9 @@ def test_all_layers_are_known_whichever_was_chosen_before_the_first_or_while_hun
     page = without_app(visit)
     first: list[Route] = []
     page.route("**/factors/tab/layer", lambda route: route.continue_() if first else first.append(route))
-    page.goto(page.url.replace("theme.css", "?run=nothing&tab=factors&factors=recorded-lora"))
     with page.expect_request("**/factors/tab/layer"):
-        page.locator(".cell").first.wait_for()
+        page.goto(page.url.replace("theme.css", "?run=nothing&tab=factors&factors=recorded-lora"))
+    page.locator(".cell").first.wait_for()
     pick(page.get_by_role("radio", name="layer 2 query"))
     expect(page.locator(".layer-name")).to_have_text("Layer 2 · query")
     expect(page.locator(".cell b", has_text="…")).to_have_count(0)

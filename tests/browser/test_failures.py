@@ -22,7 +22,7 @@ class Report:
 def test_pages_console_log_and_runs_are_kept(
     server: Server, visit: Visit, visitors: Visitors, tmp_path: Path
 ) -> None:
-    first, second = visit(), visit()
+    first, second = (visit("gradio_api/app_id", ready="body") for _ in range(2))
     second.evaluate("() => console.log('said on the page')")
     (server.folder / "weights").write_bytes(bytes(6_000_000))
     try:

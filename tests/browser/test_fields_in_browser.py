@@ -6,7 +6,7 @@ import json
 
 import pytest
 from playwright.sync_api import Page, expect
-from studio import Server, Visit, fill_in, setting, without_app
+from studio import Server, Visit, all_is_asked, fill_in, setting, without_app
 
 pytestmark = pytest.mark.browser
 
@@ -29,9 +29,7 @@ def test_a_visit_asks_for_no_event_of_what_is_as_it_was_built(visit: Visit, serv
     page.goto(page.url.replace("theme.css", ""))
     page.locator("#start:enabled").wait_for()
     page.wait_for_function("() => document.cookie.includes('cdvft-viewer=')")
-    page.wait_for_function(  # which is asked last
-        "() => performance.getEntriesByType('resource').some(({ name }) => name.endsWith('/where'))"
-    )
+    all_is_asked(page)
     asked = [server.page.fns[json.loads(body)["fn_index"]].fn.__name__ for body in bodies]
     assert {*asked} == {"visited", "answered", "held"}  # the visit, the count of the form, data of one's own
     assert len(asked) <= 4  # the form is counted again where the hub is out of reach

@@ -108,8 +108,10 @@ def of_images(server: Server, asked_here: None, monkeypatch: pytest.MonkeyPatch)
     return keep(server, [(settings, {1: end})])[0]
 
 
-def test_a_patch_is_followed_through_blocks(visit: Visit, of_images: str) -> None:
-    page = visit(f"?run=nothing&tab=factors&factors={of_images}", ready=READY)
+def test_a_patch_is_followed_through_blocks_once_a_busy_server_has_answered(
+    visit: Visit, of_images: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = asked_again_of_a_busy_server(visit, of_images, monkeypatch)
     stage = page.locator(".stage")
     expect(stage.locator(".trail li")).to_have_text(
         ["x", "a₁ ⊙ x", "FFT", "× FFT(c₂)", "IFFT", "a₃ ⊙ y", "× α", "check", "answer"]
@@ -124,6 +126,27 @@ def test_a_patch_is_followed_through_blocks(visit: Visit, of_images: str) -> Non
         expect(page.locator(".compare tbody tr").first).not_to_contain_text("unknown")
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width
         assert not axe_violations(page)
+
+
+def asked_again_of_a_busy_server(visit: Visit, run: str, monkeypatch: pytest.MonkeyPatch) -> Page:
+    def busy(_: object) -> None:
+        raise TooManyRequests("The server is busy.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(frozen, "backbone", busy)
+        page = visit(f"?run=nothing&tab=factors&factors={run}", ready=READY)
+        refusal = page.locator(".forward .choice.images .problem")
+        without_sizes = page.locator(".factors > .problem")
+        for problem in (refusal, without_sizes):
+            expect(problem).to_have_text("The server is busy. Try again")
+    expect(page.locator(".compare tbody tr").first).to_contain_text("unknown")
+    without_sizes.get_by_role("button", name="Try again").press("Enter")
+    expect(page.locator(".compare tbody tr").first).not_to_contain_text("unknown")
+    expect(without_sizes).to_be_hidden()
+    refusal.get_by_role("button", name="Try again").press("Enter")
+    expect(page.locator(".stage .trail li")).to_have_count(9)
+    expect(refusal).to_be_hidden()
+    return page
 
 
 def any_patch_ends_in_the_dense_product(page: Page, image: str) -> None:
@@ -155,25 +178,3 @@ def test_the_recorded_image_run_is_followed_without_its_model(
     page.get_by_role("radio", name="row 3, column 4").press(" ")
     expect(verdict).not_to_have_text(before)
     expect(page.locator(".forward .problem:visible")).to_have_count(0)
-
-
-def test_who_finds_the_server_busy_may_ask_again(
-    visit: Visit, of_images: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def busy(_: object) -> None:
-        raise TooManyRequests("The server is busy.")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(frozen, "backbone", busy)
-        page = visit(f"?run=nothing&tab=factors&factors={of_images}", ready=READY)
-        refusal = page.locator(".forward .choice.images .problem")
-        without_sizes = page.locator(".factors > .problem")
-        for problem in (refusal, without_sizes):
-            expect(problem).to_have_text("The server is busy. Try again")
-    expect(page.locator(".compare tbody tr").first).to_contain_text("unknown")
-    without_sizes.get_by_role("button", name="Try again").press("Enter")
-    expect(page.locator(".compare tbody tr").first).not_to_contain_text("unknown")
-    expect(without_sizes).to_be_hidden()
-    refusal.get_by_role("button", name="Try again").press("Enter")
-    expect(page.locator(".stage .trail li")).to_have_count(9)
-    expect(refusal).to_be_hidden()

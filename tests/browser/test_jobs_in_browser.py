@@ -12,7 +12,7 @@ import run_events
 from hub_stub import TOKEN, Hub, hub
 from jobs_stub import Jobs
 from playwright.sync_api import expect
-from studio import Server, Visit, axe_violations, fill_in, status
+from studio import Server, Visit, axe_violations, fill_in, judged, status
 
 from cdvft_app.hub_jobs import hardware
 from cdvft_app.hub_jobs.job import event_line
@@ -60,6 +60,7 @@ def test_a_race_is_sent_with_its_price_and_comes_home_as_a_file(
     job = page.get_by_role("link", name="a Job of the hub").first
     expect(job).to_have_attribute("href", re.compile(f"^{stub.address}/jobs/ada/[01]$"))
 
+    judged(page)
     page.locator("#run summary", has_text="Train it again").click()
     page.get_by_role("button", name="Send it to the hub as a Job").click()
     expect(page.locator("#as-job > button")).to_be_focused()  # of a form that holds the settings
@@ -113,4 +114,6 @@ def test_a_job_that_was_left_is_followed_again(
     again.click()
     expect(status(page)).to_have_text("Finished")
     expect(again).to_be_hidden()
-    assert page.locator("#run .chart").evaluate("(chart) => chart.data[1].x") == [*range(1, STEPS + 1)]
+    chart = page.locator("#run .chart")
+    chart.locator("svg").first.wait_for()  # whose library may come after the end
+    assert chart.evaluate("(chart) => chart.data[1].x") == [*range(1, STEPS + 1)]

@@ -14,19 +14,19 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 from studio import Visit, axe_violations, shortcuts_taken, two_frames
-from visitors import MOVING
+from visitors import MOVING, SIZE
 from waiting import wait_for
 
 from cdvft_app.inspection.sources import Source
 from cdvft_app.lessons.families import FAMILIES
+from cdvft_app.lessons.fitting import fitted_on_one_thread
 from cdvft_app.methods import METHODS
 from cdvft_app.ui.learn import lab as laboratory
 
 pytestmark = pytest.mark.browser
 
 STATUS, VERDICT = "#lab-view .status", "#lab-view .verdict"
-# Where the machine has much else to do, the lab's minute may be over before the last fit.
-DONE = re.compile("^(Done in|Stopped after 60 s, the limit)")
+DONE = re.compile("^Done in")
 CLEAR = re.compile("clear|remove", re.I)
 SHOWN = {"What a run changed": "#lab-run", "A drawing of mine": "#lab-pad", "A file of mine": "#lab-file"}
 
@@ -46,6 +46,17 @@ def choose(page: Page, label: str, option: str) -> None:
 def fit(page: Page, status: str | re.Pattern[str]) -> None:
     page.locator("#lab-fit").click()
     expect(page.locator(STATUS)).to_contain_text(status)
+
+
+@pytest.fixture(autouse=True)
+def no_hurry(monkeypatch: pytest.MonkeyPatch, patience: float) -> None:
+    """A fit may take as much more than its minute as the machine is busier: what it says is of all sizes."""
+    stream = laboratory.children.stream
+
+    def patiently(work: Any, *given: Any) -> Iterator[Any]:
+        return stream(work, *given, patience / 1000) if work is fitted_on_one_thread else stream(work, *given)
+
+    monkeypatch.setattr(laboratory.children, "stream", patiently)
 
 
 @pytest.fixture
@@ -170,7 +181,7 @@ def no_other_fit_begins_before_the_server_has_answered_to_the_stop(page: Page) -
     page.unroute("**/cancel")
 
 
-def test_a_file_or_a_drawing_of_ones_own_is_fitted_or_refused_with_a_sentence(
+def test_targets_break_no_rule_of_axe_and_a_file_or_a_drawing_of_ones_own_is_fitted_or_refused(
     visit: Visit, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
@@ -178,7 +189,9 @@ def test_a_file_or_a_drawing_of_ones_own_is_fitted_or_refused_with_a_sentence(
     np.save(tmp_path / "wide.npy", rng.normal(size=(4, 5)))
     Image.fromarray(rng.integers(0, 256, (20, 30)).astype(np.uint8)).save(tmp_path / "own.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    page = opened(visit, "A file of mine")
+    page = opened(visit)
+    no_target_breaks_a_rule_of_axe_and_all_fit_a_phone(page)  # the last one is a file
+    page.set_viewport_size(SIZE)
     choose(page, "Size n", "16")
     given = page.locator("#lab-file")
     for name, status, said in (
@@ -194,6 +207,19 @@ def test_a_file_or_a_drawing_of_ones_own_is_fitted_or_refused_with_a_sentence(
         given.get_by_role("button", name=CLEAR).first.click()
     a_size_that_is_not_used_cannot_be_chosen_and_says_why(page, tmp_path)
     a_drawing_by_keys_and_by_mouse_is_fitted(page)
+
+
+def no_target_breaks_a_rule_of_axe_and_all_fit_a_phone(page: Page) -> None:
+    assert not axe_violations(page)
+    for target, fields in SHOWN.items():
+        choose(page, "Target", target)
+        expect(page.locator(fields)).to_be_visible()
+        assert not axe_violations(page, f"#lab-target, #lab-size, #lab-layer, {fields}"), target
+    page.set_viewport_size({"width": 390, "height": 844})
+    for target, fields in SHOWN.items():
+        choose(page, "Target", target)
+        expect(page.locator(fields)).to_be_visible()
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, target
 
 
 def a_size_that_is_not_used_cannot_be_chosen_and_says_why(page: Page, files: Path) -> None:
@@ -236,17 +262,3 @@ def a_drawing_by_keys_and_by_mouse_is_fitted(page: Page) -> None:
         "circulant-diagonal factors come equally close, with no error"
     )
     expect(page.locator(VERDICT)).to_contain_text("This was your own drawing.")
-
-
-def test_no_target_breaks_a_rule_of_axe_and_all_fit_a_phone(visit: Visit) -> None:
-    page = opened(visit)
-    assert not axe_violations(page)
-    for target, fields in SHOWN.items():
-        choose(page, "Target", target)
-        expect(page.locator(fields)).to_be_visible()
-        assert not axe_violations(page, f"#lab-target, #lab-size, #lab-layer, {fields}"), target
-    page.set_viewport_size({"width": 390, "height": 844})
-    for target, fields in SHOWN.items():
-        choose(page, "Target", target)
-        expect(page.locator(fields)).to_be_visible()
-        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, target

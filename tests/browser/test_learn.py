@@ -380,7 +380,7 @@ def test_links_lead_to_lessons_and_back_and_with_an_answer_offer_no_look_without
     page.get_by_role("link", name=re.compile(LESSONS[3].title + " →")).click()
     expect(page.locator("#lesson-reach h2")).to_be_visible()
     expect(page.locator("#play-reach .stage canvas").first).to_be_visible()
-    assert page.url.endswith("tab=learn&lesson=reach")
+    expect(page).to_have_url(re.compile("tab=learn&lesson=reach$"))
     page.go_back()
     expect(page.locator("#lesson-fft h2")).to_be_visible()
     page.get_by_role("navigation", name="Lessons").get_by_role("link", name=LESSONS[4].title).click()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +59,7 @@ def test_links_of_the_version_before_open_what_they_name(visit: Visit, server: S
 
     page.goto(f"{server.url}?tab=compare&sweep={SWEEP}")
     expect(page.locator("#sweep .status")).to_contain_text("Sweep of 2 runs")
-    assert SWEEP in page.url
+    expect(page).to_have_url(re.compile(SWEEP))
 
     page.goto(f"{server.url}?tab=learn&lesson=4")
     lesson(page, "reach", "Why more factors")

@@ -123,7 +123,9 @@ def lora_is_given_the_rank_whose_step_takes_as_long(page: Page, go_on: threading
 
 
 @pytest.mark.usefixtures("never_ends")
-def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, tiny: str) -> None:
+def test_only_who_measures_can_cancel_others_wait_and_what_fails_is_not_called_cancelled(
+    visit: Visit, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mine, theirs, before = compare(visit), compare(visit), computing()
     for page in (mine, theirs):
         measure_of(page, tiny)
@@ -145,17 +147,14 @@ def test_only_who_measures_can_cancel_and_others_wait(visit: Visit, tiny: str) -
     wait_for(lambda: computing() <= before)
     it_can_be_asked_for_again_only_once_the_server_has_heard_of_the_cancel(mine)
     wait_for(lambda: computing() <= before)
+    what_fails_is_not_called_cancelled(mine, monkeypatch)
 
 
-def test_a_measurement_that_fails_is_not_called_cancelled(
-    visit: Visit, tiny: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def what_fails_is_not_called_cancelled(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("Nobody thought of this.")
 
     monkeypatch.setattr(measure, "measuring", broken)
-    page = compare(visit)
-    measure_of(page, tiny)
     page.get_by_role("button", name="Measure on this machine").click()
     expect(page.locator("#measure [role=status]")).to_contain_text("The measurement failed.")
     expect(page.get_by_role("button", name="Measure on this machine")).to_be_enabled()

@@ -9,7 +9,7 @@ import fake_training
 import pytest
 from playwright.sync_api import Page, expect
 from program import fill
-from studio import Visit, axe_violations, fill_in
+from studio import Visit, axe_violations, fill_in, judged
 
 from cdvft_app import prediction
 from cdvft_app.training import device
@@ -63,6 +63,7 @@ def a_run_that_ended_is_beside_its_forecast_and_teaches_the_next(page: Page) -> 
     fill_in(page.locator("#set-max_steps input"), "10")
     page.locator("#start").click()
     expect(page.locator("#run .status")).to_have_text("All 2 finished")
+    judged(page)
     page.locator("#run .predicted summary").first.click()
     table = page.locator("#run .predicted table")
     expect(table.locator("tbody")).to_have_count(2)

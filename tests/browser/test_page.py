@@ -7,11 +7,12 @@ from itertools import pairwise
 
 import gradio as gr
 import pytest
-from playwright.sync_api import APIResponse, Page, Route, expect
+from playwright.sync_api import Page, expect
 from studio import (
     Hold,
     Server,
     Visit,
+    all_is_asked,
     axe_violations,
     fill_in,
     open_fold,
@@ -24,6 +25,7 @@ from studio import (
 )
 from visitors import SIZE
 from waiting import wait_for
+from waiting_form import hold_back, let_go, nothing_of_the_form_takes_a_click_or_the_keyboard, until_held
 
 from cdvft_app import catalog
 from cdvft_app.settings import RaceRequest
@@ -71,7 +73,9 @@ def test_fits_a_phone_and_breaks_no_rule_of_axe(visit: Visit, races: dict[str, s
     linked = race in races  # it is what one wants to see first
     page = visit(races.get(race, "?run=nothing"), viewport={"width": 390, "height": 844})
     if linked:
-        page.get_by_role("button", name=re.compile("^Settings")).click()
+        settings = page.get_by_role("button", name=re.compile("^Settings"))
+        expect(settings).to_have_attribute("aria-expanded", "false")  # once the race is read
+        settings.press("Enter")  # which nothing that comes in above it can move
     else:
         the_chart_library_comes_once_a_chart_is_seen(page)
     settled(page)
@@ -145,10 +149,8 @@ def test_a_phone_folds_settings_once_a_run_is_on_and_has_stop_beside_it_for_its_
 
 
 def note_questions(page: Page) -> None:
-    """From now on the page keeps what it asks, and when; the header has asked what it asks."""
-    page.wait_for_function(
-        "() => performance.getEntriesByType('resource').some(({ name }) => name.endsWith('/where'))"
-    )
+    """From now on the page keeps what it asks, and when."""
+    all_is_asked(page)
     page.evaluate(
         """() => {
           window.asked = [];
@@ -203,6 +205,7 @@ def draws_nothing_while_nothing_moves(page: Page) -> None:
 
 
 def everything_is_reached_by_tab(page: Page) -> None:
+    expect(page.locator("#history").get_by_role("button", name="Overlay").first).to_be_visible()
     reached: list[str] = []
     for _ in range(70):
         page.keyboard.press("Tab")
@@ -222,7 +225,12 @@ def everything_is_reached_by_tab(page: Page) -> None:
 
 def asks_seldom_of_a_race_that_is_over(page: Page) -> None:
     note_questions(page)
-    page.evaluate("() => document.dispatchEvent(new Event('race-renamed'))")  # one turn at once
+    page.evaluate(  # one turn at once, in place of the one that was to come
+        """() => {
+          window.asked.length = window.polled.length = 0;
+          document.dispatchEvent(new Event("race-renamed"));
+        }"""
+    )
     page.wait_for_function("() => window.polled.length && performance.now() - window.polled[0] > 3500")
     polled = page.evaluate("() => window.polled")
     assert all(later - earlier > 9000 for earlier, later in pairwise(polled)), polled  # one that is on: 1000
@@ -276,7 +284,7 @@ def test_a_first_visit_shows_the_best_race_and_the_settings_of_what_is_chosen_wh
     page = visit()
     settled(page)
     expect(page.locator("#run .origin")).to_contain_text("The best race here")
-    assert "run=" not in page.url
+    expect(page).not_to_have_url(re.compile("run="))
     only_what_the_race_uses_is_shown(page)
     a_recipe_brings_its_own_settings(page)
     what_is_chosen_is_kept_before_the_server_has_answered(page)
@@ -307,34 +315,6 @@ def a_recipe_brings_its_own_settings(page: Page) -> None:
     expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("ViT-S"))
     reload_while_one_component_is_late(page)
     expect(page.get_by_role("radio", name="Handwritten digits (MNIST)")).to_be_checked()
-
-
-Held = list[tuple[Route, APIResponse]]
-
-
-def hold_back(page: Page, addresses: str, mark: str) -> Held:
-    """Hold back what the server answers at such addresses, if the mark is in it."""
-    held: Held = []
-
-    def hold(route: Route) -> None:
-        answer = route.fetch()
-        if mark in answer.text():
-            held.append((route, answer))
-        else:
-            route.fulfill(response=answer)
-
-    page.route(addresses, hold)
-    return held
-
-
-def until_held(page: Page, held: Held) -> None:
-    wait_for(lambda: page.wait_for_timeout(50) or held)  # Playwright answers requests while it waits itself
-
-
-def let_go(page: Page, held: Held) -> None:
-    ((route, answer),) = held
-    route.fulfill(response=answer)
-    page.unroute_all(behavior="wait")
 
 
 def reload_while_one_component_is_late(page: Page) -> None:
@@ -402,27 +382,6 @@ def test_nothing_is_done_before_the_form_is_filled_and_what_is_done_right_after_
     fill_in(setting(page, "m"), "2")
     expect(page.locator("#counts .promise b")).to_have_text("13,824")
     what_is_done_as_soon_as_the_form_can_be_used_stays(page)
-
-
-def nothing_of_the_form_takes_a_click_or_the_keyboard(page: Page) -> None:
-    chooses_a_file: list[object] = []
-    page.on("filechooser", lambda asked: chooses_a_file.append(asked.page))
-    for one in (
-        page.locator("#own-file"),
-        page.locator("label.recipe", has_text="Tiny handwritten digits"),
-        page.locator("#set-methods label", has_text="C3A"),
-        page.locator(".fold > button", has_text="Method settings"),
-    ):
-        one.scroll_into_view_if_needed()
-        box = one.bounding_box()
-        assert box
-        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    two_frames(page)
-    assert page.locator("#set-m").is_hidden()
-    for _ in range(40):
-        page.keyboard.press("Tab")
-        assert not page.evaluate("() => document.activeElement.matches('.begin *, #choose *')")
-    assert not chooses_a_file
 
 
 def no_file_can_be_dropped(page: Page) -> None:
@@ -540,22 +499,6 @@ def while_they_come_nothing_is_done_that_they_would_overwrite(page: Page) -> Non
     expect(page.locator("#set-methods input:checked")).to_have_count(2)  # LoRA, and what was done at once
     expect(page.get_by_role("checkbox", name="C3A")).to_be_checked()
     expect(steps_at_most(page)).to_have_value("23")
-
-
-def test_while_a_link_of_the_page_fills_the_form_it_waits(visit: Visit) -> None:
-    page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg")
-    values = hold_back(page, "**/run/predict*", '{"recipe":"mnist",')
-    figure = page.locator("#evidence-settings")
-    figure.locator("summary", has_text="Why").click()
-    figure.get_by_role("link", name="Open in Train with these settings").nth(1).click()
-    until_held(page, values)
-    expect(page.locator("#train")).to_have_attribute("aria-busy", "true")
-    nothing_of_the_form_takes_a_click_or_the_keyboard(page)
-    let_go(page, values)
-    expect(page.locator("#train")).to_have_attribute("aria-busy", "false")
-    expect(page.get_by_role("radio", name="Handwritten digits (MNIST)")).to_be_checked()
-    expect(page.get_by_role("checkbox", name="C3A")).not_to_be_checked()
-    expect(setting(page, "m")).to_have_value("3")
 
 
 def test_a_form_that_the_server_does_not_fill_says_so(

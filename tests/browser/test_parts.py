@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import APIResponse, Locator, Page, Route, expect
-from studio import Server, Visit, pick, status, two_frames
+from playwright.sync_api import APIResponse, Locator, Page, Response, Route, expect
+from studio import Server, Visit, judged, pick, status, two_frames
 from synthetic_runs import READY
 from waiting import wait_for
 
@@ -87,11 +87,15 @@ def test_layers_steps_and_runs_change_to_the_last_chosen_and_leave_nothing_behin
     turns = ["recorded-cdvft", runs["three"].id, "recorded-lora", "recorded-blocks"]
     factors = page.locator(".factors")
 
+    def of(run: str) -> Callable[[Response], bool]:
+        """Numbers of its layers, and not of those of a run that was left."""
+        return lambda answer: answer.url.endswith("/factors/tab/overview") and run in answer.request.post_data
+
     def change(number: int) -> None:
         """The run at every second change, else the layer; and the step."""
         run = turns[number // 2 % len(turns)]
         if number % 2 == 0:
-            with page.expect_response(re.compile("/factors/tab/overview$")):  # once its layers are there
+            with page.expect_response(of(run)):  # once its layers are there
                 page.locator("#factors-run").select_option(run)
         inputs = page.locator(".cell input")
         chosen = inputs.nth(number % inputs.count())
@@ -201,6 +205,7 @@ def test_a_race_its_history_and_its_links_are_one_page_and_an_error_stays_in_its
 ) -> None:
     server.store.create(some_runs(), "somebody", "A small sweep", sweep=True)
     page = visit(race)
+    judged(page)
     on_the_same_page(page)
     an_older_history_does_not_replace_a_newer_one(
         page, server, "runs", "Table of runs", ".history-table tbody tr"
@@ -209,7 +214,8 @@ def test_a_race_its_history_and_its_links_are_one_page_and_an_error_stays_in_its
     use_it_leads_to_the_race_and_back_again(page)
     page.go_back()
     still_the_same(page, "Train")
-    page.locator("#history .race", has_text="A small sweep").first.get_by_role("link").click()  # the newest
+    sweep = page.locator("#history .race", has_text="A small sweep").first  # the newest
+    sweep.get_by_role("link").press("Enter")  # those above it still train
     still_the_same(page, "Compare")
     expect(page.locator("#sweep .status")).to_contain_text("Sweep of 3 runs")
     page.go_back()
@@ -399,6 +405,11 @@ def test_what_is_recorded_stands_before_any_answer_and_its_race_plays_once_for_w
         "(curves) => getComputedStyle(curves).clipPath"
     )
     assert clipped == "none"
+    if moves:
+        every_tab_says_what_it_reads(page)
+
+
+def every_tab_says_what_it_reads(page: Page) -> None:
     expect(page.locator("#counts b").first).to_have_text("13,824")
     expect(page.locator("#history").get_by_text("Reading the history …")).to_be_visible()
     page.get_by_role("tab", name="Compare").click()
@@ -416,17 +427,19 @@ def test_what_is_recorded_stands_before_any_answer_and_its_race_plays_once_for_w
     expect(page.locator(".factors [role=status]:visible")).to_contain_text("Reading the runs")
 
 
-def test_a_race_that_is_still_read_is_not_said_to_be_none(visit: Visit, race: str) -> None:
+def test_a_linked_race_waits_in_its_place_and_is_not_said_to_be_none_while_it_is_read(
+    visit: Visit, server: Server, race: str
+) -> None:
     page = visit("theme.css", ready="body")
-    page.route("**/train/run_view/poll", lambda route: None)  # not answered for as long as this takes
-    page.goto(page.url.replace("theme.css", race))
-    page.locator("#train[aria-busy=false]").wait_for()
-    expect(page.locator("#run .status")).to_have_text("Reading the race …")
-    expect(page.locator("#run h2")).to_have_text("A race")
-
-
-def test_a_linked_race_waits_in_its_place(visit: Visit, server: Server, race: str) -> None:
-    page = visit("theme.css", ready="body")
-    page.route(NO_ANSWERS, lambda route: None)
+    held: list[Route] = []
+    page.route(NO_ANSWERS, lambda route: [held.append(route)])
     page.goto(server.url + race)
-    expect(page.locator("#run .status")).to_have_text("Reading the race …")
+    status_of_run = page.locator("#run .status")
+    expect(status_of_run).to_have_text("Reading the race …")
+    page.route("**/train/run_view/poll", lambda route: None)  # not answered for as long as this takes
+    page.unroute(NO_ANSWERS)
+    for route in held:
+        route.continue_()
+    page.locator("#train[aria-busy=false]").wait_for()
+    expect(status_of_run).to_have_text("Reading the race …")
+    expect(page.locator("#run h2")).to_have_text("A race")

@@ -11,6 +11,7 @@ from studio import (
     Server,
     Visit,
     fill_in,
+    judged,
     look_again,
     open_fold,
     spot,
@@ -167,6 +168,7 @@ def test_refresh_and_another_device_find_the_run_and_train_in_the_same_queue(
     look_again(other)  # at rest it asks every ten seconds only
     expect(status(other)).to_have_text("All 3 finished")
     races = page.locator("#history .race")
+    judged(page)
     races.first.get_by_role("button", name="Rename").click()
     page.get_by_label("New name").fill("Seen by all")
     page.keyboard.press("Enter")

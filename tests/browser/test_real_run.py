@@ -10,7 +10,7 @@ import made
 import pytest
 from playwright.sync_api import expect
 from program import Program, fill
-from studio import Visit
+from studio import Visit, all_is_asked
 from uploaded_data import give, learns, mine
 from waiting import wait_for
 
@@ -73,6 +73,7 @@ def test_a_race_on_own_data_and_its_results_outlive_a_kill(
     asked = page.url.partition("?")[2]
     stranger = visit("?" + asked)
     expect(stranger.locator("#run")).to_contain_text("names a run that is not kept here")
+    all_is_asked(stranger)
     assert mine(stranger) == []
     page.goto(server.url + "?" + asked.replace("tab=train", "tab=use"))
     page.locator("#use-show").get_by_text("All", exact=True).click()

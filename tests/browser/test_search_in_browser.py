@@ -7,7 +7,7 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from studio import Hold, Visit, axe_violations, fill_in, look_again
+from studio import Hold, Visit, axe_violations, fill_in, look_again, open_fold
 
 pytestmark = pytest.mark.browser
 
@@ -32,7 +32,7 @@ def test_a_search_is_stopped_goes_on_and_its_best_are_raced(visit: Visit, hold: 
     expect(view.locator(".seen").first).to_contain_text("the best of 4 trials is learning rate")
     expect(view.locator(".searched-method")).to_have_count(2)
     view.locator("figure .chart svg").nth(3).wait_for()  # two figures of each method
-    assert re.search(r"[?&]search=[0-9a-f]{32}", page.url)
+    expect(page).to_have_url(re.compile(r"[?&]search=[0-9a-f]{32}"))
     if shot := os.environ.get("CDVFT_SHOT"):
         page.screenshot(path=shot, full_page=True)
     assert axe_violations(page, "#search, #find-settings") == []
@@ -47,10 +47,21 @@ def test_a_search_is_stopped_goes_on_and_its_best_are_raced(visit: Visit, hold: 
     expect(other.locator("#search-trials")).to_be_visible()
     assert other.evaluate("document.documentElement.scrollWidth") <= 390
 
-    view.get_by_role("button", name="Race the best of each").click()
+    the_best_of_each_fill_the_form(page)
     view.get_by_role("button", name="Close").click()
     expect(view.locator("section.search")).to_be_hidden()
-    assert "search=" not in page.url
+    expect(page).not_to_have_url(re.compile("search="))
+
+
+def the_best_of_each_fill_the_form(page: Page) -> None:
+    said = page.locator("#search .searched-method .seen").all_inner_texts()
+    page.get_by_role("button", name="Race the best of each").click()
+    open_fold(page, "Learning rates")
+    for method, best in zip(("cdvft", "lora"), said, strict=True):
+        (rate,) = re.findall(r"the best of 4 trials is learning rate ([\d.e-]+):", best)
+        field = page.locator(f"#set-learning_rate-{method} input")
+        expect(field).not_to_have_value("")
+        assert float(field.input_value()) == pytest.approx(float(rate), rel=6e-3)
 
 
 def it_says_that_it_ended_once_the_server_is_back(page: Page) -> None:

@@ -48,12 +48,13 @@ def served(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def opened(browser: Browser, troubles: list[str]) -> Iterator[Callable[..., Page]]:
+def opened(browser: Browser, troubles: list[str], patience: float) -> Iterator[Callable[..., Page]]:
     """`opened(address, **context options)`; whatever it asks of another place is a trouble."""
     contexts = []
 
     def go(address: str, **options: Any) -> Page:
         contexts.append(context := browser.new_context(**options))
+        context.set_default_timeout(patience)
         page = context.new_page()
         own = ("file:", "data:", "blob:", "http://127.0.0.1:", "http://localhost:")
         page.on("pageerror", lambda error: troubles.append(f"page error: {error}"))

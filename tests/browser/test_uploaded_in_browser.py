@@ -8,7 +8,7 @@ from pathlib import Path
 import made
 import pytest
 from playwright.sync_api import Page, expect
-from studio import Hold, Visit, axe_violations, fill_in, start_race, status
+from studio import Hold, Visit, axe_violations, fill_in, judged, start_race, status
 from uploaded_data import give, learns, mine, more
 
 pytestmark = pytest.mark.browser
@@ -22,6 +22,7 @@ def test_on_a_phone_every_fault_is_named_and_prompts_with_answers_are_mapped(
     every_fault_is_named_by_file_row_and_column(page, tmp_path)
     start_race(page, steps=5)
     expect(status(page)).to_have_text("All 4 finished")
+    judged(page)
     page.get_by_role("button", name=re.compile("^Settings")).click()  # folded while a race is shown
     prompts_with_answers_are_mapped_by_a_click(page, tmp_path)
     a_model_is_found_by_its_name(page)

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 import run_events
-from gradio_client import Client
 from PIL import Image
 from playwright.sync_api import Page, expect
-from studio import Server, Visit, axe_violations, two_frames
+from studio import Server, Visit, axe_violations, client_of, fill_in, two_frames
 from visitors import Visitors
 from waiting import wait_for
 
@@ -78,14 +77,8 @@ def rgb(colour: str) -> str:
 
 
 def ask(page: Page, text: str) -> None:
-    page.locator("#use-texts textarea").fill(text)
+    fill_in(page.locator("#use-texts textarea"), text)
     page.get_by_role("button", name="Ask all methods").click()
-
-
-def test_a_run_that_is_not_there_is_said_and_another_race_is_shown(race: str, visit: Visit) -> None:
-    page = visit("?tab=use&run=nonsense", ready="#use-race input")
-    expect(page.locator("#use-race")).to_contain_text("The address names a run with nothing to use here")
-    expect(page.locator("#use-ask")).to_be_visible()
 
 
 def test_from_where_a_race_ends_one_click_leads_to_texts_that_are_asked(visit: Visit, race: str) -> None:
@@ -150,18 +143,21 @@ def what_cannot_be_answered_is_a_sentence(page: Page) -> None:
 
 def a_held_out_row_is_taken_as_an_example(page: Page) -> None:
     page.get_by_role("button", name="Take an example").click()
-    told = page.locator("#use-example-said")
+    told, texts = page.locator("#use-example-said"), page.locator("#use-texts textarea")
     expect(told).to_contain_text(re.compile(r"Row \d+ of those held out; its label: (negative|positive)"))
-    text = page.locator("#use-texts textarea").input_value()
-    assert text in held_out_texts()
+    any_of_them = "|".join(map(re.escape, held_out_texts()))
+    expect(texts).to_have_value(re.compile(f"^({any_of_them})$"))
+    text = texts.input_value()
     page.get_by_role("button", name="Ask all methods").click()
     expect(page.locator("#use-answers h3")).to_have_text(text)
 
 
-def test_held_out_rows_are_looked_through_promises_proved_and_adapters_taken_home(
+def test_a_run_that_is_not_there_is_said_and_another_race_is_looked_through_proved_and_taken_home(
     visit: Visit, race: str
 ) -> None:
-    page = visit(race, ready="#use-texts textarea")
+    page = visit("?tab=use&run=nonsense", ready="#use-race input")
+    expect(page.locator("#use-race")).to_contain_text("The address names a run with nothing to use here")
+    expect(page.locator("#use-ask")).to_be_visible()
     expect(page.get_by_role("radio", name="CDVFT")).to_be_checked()
     held_out_rows_are_counted_filtered_and_paged(page)
     an_adapter_s_promises_are_proved(page)
@@ -175,7 +171,7 @@ def test_what_was_asked_of_a_race_that_was_left_is_not_shown_and_the_last_choice
 
     def late(self: Answering, question: str, **about: object) -> object:
         begun.set()
-        assert go.wait(60)
+        wait_for(go.is_set)
         answer = ask_here(self, question, **about)
         done.set()
         return answer
@@ -221,8 +217,10 @@ def held_out_rows_are_counted_filtered_and_paged(page: Page) -> None:
         int(cell) for cell in scores.locator("table.confusion").first.locator("td[style]").all_inner_texts()
     ]
     assert (len(cells), sum(cells)) == (4, 24)
-    ours, beside = (table.bounding_box() for table in scores.locator("table.confusion").all())
-    assert ours and beside and ours["y"] == beside["y"] and ours["x"] + ours["width"] < beside["x"]
+    ours, beside = scores.locator("table.confusion").evaluate_all(  # in one look
+        "(all) => all.map((one) => one.getBoundingClientRect().toJSON())"
+    )
+    assert ours["y"] == beside["y"] and ours["right"] < beside["x"]
     page.get_by_role("radio", name="All").check()
     expect(rows).to_have_count(10)
     page.get_by_role("button", name="Further").click()
@@ -267,7 +265,7 @@ def it_is_taken_home(page: Page) -> None:
 
 
 def test_the_endpoint_sends_the_zip(server: Server, race: str, tmp_path: Path) -> None:
-    client = Client(server.url, verbose=False, download_files=tmp_path)
+    client = client_of(server, download_files=tmp_path)
     taken = client.predict(race.rpartition("=")[2].split(",")[0], api_name="/export")
     assert Path(taken).is_relative_to(tmp_path) and zipfile.is_zipfile(taken)
 
@@ -289,12 +287,13 @@ def test_the_latest_race_is_open_at_once_without_axe_violation_on_a_phone(visit:
 
 
 def test_without_a_race_it_says_where_to_start(
-    libraries: None, visitors: Visitors, troubles: list[str], tmp_path: Path
+    libraries: None, visitors: Visitors, troubles: list[str], patience: float, tmp_path: Path
 ) -> None:
     without = Server(tmp_path)
     without.start()
     try:
         page = visitors.new(without.url)
+        page.context.set_default_timeout(patience)
         page.goto(f"{without.url}?tab=use")
         expect(page.locator("#use-race")).to_contain_text(
             "No race has finished here yet: this one ran elsewhere. Start one on the Train tab"

@@ -21,6 +21,16 @@ USUAL = {
     "forced_colors": "none",
 }
 MOVING = {"reduced_motion": "no-preference"}
+# Else what a failed test keeps does not tell why a press did nothing: what it was on had moved away.
+NOTE_LOST_PRESSES = """(() => {
+  let on;
+  const named = (node) => (node?.outerHTML ?? String(node)).slice(0, 100);
+  addEventListener("pointerdown", ({ target }) => (on = target), true);
+  addEventListener("pointerup", ({ target }) => {
+    if (on && target !== on) console.debug(`pressed on ${named(on)}, let go on ${named(target)}`);
+    on = null;  // nothing is kept for its sake
+  }, true);
+})()"""
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,7 @@ class Visitors:
 
     def _open(self) -> Window:
         context = self._browser.new_context(viewport=SIZE)
+        context.add_init_script(NOTE_LOST_PRESSES)
         self._watch(context)
         page = context.new_page()
         return Window(page, context.new_cdp_session(page))

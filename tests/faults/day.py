@@ -32,7 +32,7 @@ VISITORS = {"address 192.0.2.1": "ada's", "code blue-7": "bob's", "account cyd":
 FAULTS = {"kill": 0, "kill at a write": 1, "kill within a write": 2, "EIO at a write": 3, "full disk": 4,
           "short write": 5, "EIO at a sync": 6}  # fmt: skip
 CLOCK_STEPS = (0.0, 0.0, 5.0, -5.0, 3600.0, -3600.0)
-LONGEST_LIFE = 0.6  # seconds until a server is killed at the latest
+LONGEST_LIFE = 0.6  # seconds until a server is killed at the latest, on an idle machine
 
 
 def live(root: Path, drawn: random.Random, say: Callable[..., None]) -> None:
@@ -108,9 +108,11 @@ def live(root: Path, drawn: random.Random, say: Callable[..., None]) -> None:
 
 def one_life(root: Path, drawn: random.Random) -> tuple[str, float, list[str]]:
     """A server from its start to the kill: which fault it was to meet, the clock's step, what it said."""
+    from waiting import pace  # found once this is started again
+
     fault = drawn.choice(list(FAULTS))
     after, times, step = drawn.randrange(300), drawn.choice([1, 1, 3, 40]), drawn.choice(CLOCK_STEPS)
-    lasting = drawn.uniform(0.05, LONGEST_LIFE)
+    lasting = drawn.uniform(0.05, LONGEST_LIFE) * pace()
 
     def act(tell: Callable[[str], object]) -> None:
         def say(what: str, **facts: Any) -> None:
@@ -196,7 +198,8 @@ def main() -> None:
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if "disk_faults" not in os.environ.get("LD_PRELOAD", ""):
-            preload = {"LD_PRELOAD": str(compiled(Path(folder))), "PYTHONPATH": str(HERE.parents[1])}
+            path = os.pathsep.join(map(str, (HERE.parents[1], HERE.parent)))
+            preload = {"LD_PRELOAD": str(compiled(Path(folder))), "PYTHONPATH": path}
             sys.exit(
                 subprocess.run([sys.executable, *sys.argv], env=os.environ | preload, check=False).returncode
             )

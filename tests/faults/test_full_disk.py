@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fault_trainer import FaultTrainer
 from in_process import InProcess
-from waiting import wait
+from waiting import wait, wait_for
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.doctor import examine
@@ -63,7 +63,7 @@ def test_a_run_that_fills_the_disk_fails_and_goes_on_when_there_is_room(small_di
     trainer = FaultTrainer(fills)
     with serving(small_disk, trainer) as (store, queue):
         (run_id,) = queue.submit([RunSettings(method="cdvft", max_steps=20)], "secret")
-        assert trainer.refused.wait(60)
+        wait_for(trainer.refused.is_set)
         shown = wait(store, run_id, *FINAL)  # at once, though nothing can keep it yet
         assert shown.state == "failed" and "The disk is full" in shown.reason
         assert shown.reason.count("/") == 0, "where the history lies is not for visitors"

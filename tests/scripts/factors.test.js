@@ -131,8 +131,29 @@ const COSTLY = {
     ...Object.fromEntries([0, 1].map((k) => [`circulant.${k}`, stack([1, 1, 4], irregular(12, 8 + k))])),
   },
 };
+
+/** So many of the numbers that `irregular` gave: those of a snapshot. */
+const snapshot = (values, many, at) => Array.from(values).slice(many * at, many * (at + 1));
+const byPlace = (entry) => Array.from({ length: 16 }, (_, at) => entry(at >> 2, at % 4));
+
+/** Their changes at a snapshot, by definition and unscaled. */
+const DEFINED = {
+  lora: (at) => product(snapshot(irregular(24, 2), 8, at), snapshot(irregular(24, 1), 8, at), 4, 2, 4),
+  fourierft(at) {
+    const [one, other] = snapshot(irregular(6, 3), 2, at);
+    const wave = (u, v, i, j) => Math.cos((2 * Math.PI * (u * i + v * j)) / 4);
+    return byPlace((i, j) => (one * wave(0, 2, i, j) + other * wave(1, 3, i, j)) / 16);
+  },
+  cdvft(at) {
+    const [a1, a3, a5] = [4, 5, 6].map((start) => snapshot(irregular(12, start), 4, at));
+    const [c2, c4] = [8, 9].map((start) => snapshot(irregular(12, start), 4, at));
+    const first = byPlace((i, j) => a3[i] * c2[(i - j + 4) % 4] * a1[j]),
+      second = byPlace((i, j) => a5[i] * c4[(i - j + 4) % 4]);
+    return product(second, first, 4, 4, 4);
+  },
+};
 for (const [method, vectors] of Object.entries(COSTLY))
-  test(`a costly update of ${method} is built in pieces, and is what it is at once`, () => {
+  test(`a costly update of ${method} is built in pieces, and is what it is at once and by its definition`, () => {
     const made = () =>
       new LayerData({ ...FACTS, vectors, steps: RUN.steps, bytes: 1, trained: 12, texts: [] }, FACTS, {
         ...RUN,
@@ -144,6 +165,9 @@ for (const [method, vectors] of Object.entries(COSTLY))
       while (!found.ready(t, 0)) pieces += 1;
       assert.ok(pieces > 2, `${pieces} pieces`);
       assert.deepEqual(entries(found.update(t)), entries(made().update(t)));
+      const [before, after] = [Math.floor(t), Math.ceil(t)].map(DEFINED[method]); // half way between the two
+      const expected = before.map((value, place) => (FACTS.scale * (value + after[place])) / 2);
+      assertClose(entries(found.update(t)), expected, 1e-6);
     }
   });
 

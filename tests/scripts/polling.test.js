@@ -51,7 +51,9 @@ test("what is due in the same tick is one request; slow functions and what is al
     }),
   );
   const [poll, seen] = polls;
-  await wait(1005 - (performance.now() % 1000)); // ticks are seconds: one has just begun
+  do {
+    await wait(1005 - (performance.now() % 1000));
+  } while (performance.now() % 1000 > 400); // ticks are seconds: one has just begun, also where this goes on late
   polls.forEach((one, number) => one.begin(800 + 100 * number)); // not at the same moment, but in the same tick
   await wait(1200);
   const together = posted.filter(({ address }) => address === "/cdvft");

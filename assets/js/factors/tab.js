@@ -105,15 +105,16 @@ class FactorsTab {
       { class: "layer-part" },
       h("div", { class: "layer-head" }, h("div", {}, this.heading, this.about), this.player.node),
       this.views.node,
-      this.effects.node,
-      this.ranks.node,
-      this.forward.node,
+      // Above what is asked for as it comes into view, whose answer would move it from under a pointer that presses.
       h(
         "div",
-        { class: "factors-foot" },
+        { class: "views-foot" },
         this.payloadCaption,
         saveButtons((kind) => this.layer && saveVectors(this.layer, this.player.t, kind)),
       ),
+      this.effects.node,
+      this.ranks.node,
+      this.forward.node,
     );
     /** @type {HTMLElement} */
     this.node = h(

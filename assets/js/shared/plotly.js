@@ -1,6 +1,5 @@
 // Plotly, loaded when the first chart comes into view, with colours that follow the page's light or dark.
 
-import { asked } from "./router.js";
 import { whenFirstInView } from "./shown.js";
 
 /** @import { Drawn, Figure, Library } from "./plotly_types.js" */
@@ -63,28 +62,10 @@ const CONFIG = {
  */
 const held = new WeakMap();
 
-const FIRST_TAB_SECONDS = 1; // how long a link's tab may take to come
-
 /** @type {() => void} */
 let see;
 /** @type {Promise<void>} that a chart has come into view, so that nobody fetches the library before */
 const seen = new Promise((go) => (see = go));
-
-/**
- * Until an element comes into view.
- *
- * Where a link names a tab, Gradio shows the first one until the server has answered: its charts wait a moment longer.
- * @param {HTMLElement} element
- */
-async function firstInView(element) {
-  const tab = asked("tab");
-  const inView = () =>
-    new Promise((/** @type {(value?: unknown) => void} */ go) => whenFirstInView(element, go));
-  await inView();
-  if (tab === null || element.closest(`#tab-${CSS.escape(tab)}`)) return;
-  await new Promise((go) => setTimeout(go, 1000 * FIRST_TAB_SECONDS));
-  await inView();
-}
 
 /**
  * Draw or update in place. `layout.uirevision` keeps zoom and pan while it stays the same.
@@ -99,7 +80,7 @@ export async function draw(element, figure) {
   let newest = figure;
   if (!window.Plotly) {
     held.set(element, figure);
-    void firstInView(element).then(see);
+    whenFirstInView(element, see);
     addEventListener("beforeprint", see, { once: true }); // also what nobody has scrolled to
     await seen;
     newest = held.get(element) ?? figure;
