@@ -70,7 +70,7 @@ def test_the_form_waits_for_whatever_fills_all_of_it(shared_page: Served) -> Non
     assert len(filling) == 3 and all("formAsked()" in str(call.js) for call in filling)
     for call in filling:
         after = [one for one in shared_page.page.fns.values() if one.trigger_after == call._id]
-        ends = [one for one in after if "formAnswered()" in str(one.js)]
+        ends = [one for one in after if "formAnswered(" in str(one.js)]
         assert {(one.trigger_only_on_success, one.trigger_only_on_failure) for one in ends} == {
             (False, False),
             (False, True),
