@@ -21,6 +21,8 @@ from cdvft_app.progress import Progress, ShouldStop, never, silent
 if TYPE_CHECKING:
     from torch import nn
 
+BITSANDBYTES = "bitsandbytes>=0.48"  # for weights in 4 or 8 bits
+
 
 @dataclass(frozen=True)
 class TextBackbone:
@@ -259,8 +261,7 @@ def missing_package(bits: int | None) -> str | None:
     if bits not in (4, 8) or find_spec("bitsandbytes") or (other and find_spec("torchao")):
         return None
     return (
-        f'Weights in {bits} bits need bitsandbytes: pip install "bitsandbytes>=0.48"{other}, '
-        "or leave bits empty."
+        f'Weights in {bits} bits need bitsandbytes: pip install "{BITSANDBYTES}"{other}, or leave bits empty.'
     )
 
 

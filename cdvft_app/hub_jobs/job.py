@@ -14,8 +14,6 @@ import re
 import sys
 import zipfile
 from contextlib import suppress
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +35,7 @@ from cdvft_app.events import (
 from cdvft_app.results.escaping import docstring
 from cdvft_app.results.exporters import AS_TRAINED, Export
 from cdvft_app.results.finished_run import find
+from cdvft_app.results.requirements import requirement
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord
@@ -50,7 +49,6 @@ PACKAGES = (
     "huggingface_hub", "plotly", "scikit-learn", "scipy", "onnx", "gguf", "pydantic", "pydantic-settings",
     "safetensors", "psutil", "filelock", "sacrebleu", "pip",
 )  # fmt: skip
-OF_BITS, OLDEST_OF_BITS = "bitsandbytes", "0.48"
 FOLDERS = ("cdvft", "cdvft_app")
 NOT_NEEDED = ("js", "css", "plotly", "screenshots", "recorded_runs", "recorded_factors")  # of the assets
 _TEXT = '''# /// script
@@ -101,26 +99,16 @@ def write_job(folder: Path, plan: Plan, repository: str | None = None) -> str:
 
 def script_text(settings: RunSettings, title: str, repository: str | None = None) -> str:
     """Return the script; the settings are a plan's, and so complete."""
-    names = [*PACKAGES, *([OF_BITS] if settings.bits in (4, 8) else [])]
+    names = [*PACKAGES, *(["bitsandbytes"] if settings.bits in (4, 8) else [])]
     return _TEXT.format(
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
-        dependencies="\n".join(f'#   "{_requirement(name)}",' for name in names),
+        dependencies="\n".join(f'#   "{requirement(name)}",' for name in names),
         title=docstring(title),
         script=SCRIPT,
         settings=json.loads(settings.model_dump_json(exclude_none=True)),
         repository=repository,
         code=CODE,
     )
-
-
-@cache
-def _requirement(name: str) -> str:
-    try:
-        return f"{name}=={version(name).partition('+')[0]}"
-    except PackageNotFoundError:
-        if name != OF_BITS:  # which a machine that only sends Jobs needs not have
-            raise
-        return f"{OF_BITS}>={OLDEST_OF_BITS}"
 
 
 def pack_code(file: Path) -> None:

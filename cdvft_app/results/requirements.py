@@ -9,11 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import zipfile
-from importlib.metadata import version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 import cdvft
+from cdvft_app.catalog.backbones import BITSANDBYTES
 from cdvft_app.catalog.entries import Kind
 
 FILE = "requirements.txt"
@@ -28,6 +30,22 @@ REQUIRES = ("torch>=2.6,<3", "peft>=0.21,<0.22", "wrapt>=2.1,<3")
 WHEEL = f"cdvft-{VERSION}-py3-none-any.whl"
 SUFFIXES = (".py", ".c", ".h", ".json", ".typed")
 NOT_INSTALLED = ("setup.py",)
+
+
+@cache
+def requirement(name: str) -> str:
+    """Return a package in the version that is installed here.
+
+    Raises:
+        PackageNotFoundError: it is not, and is not bitsandbytes, which a machine need not have that sends a
+            run in 4 or 8 bits elsewhere, or exports one that came home.
+    """
+    try:
+        return f"{name}=={version(name).partition('+')[0]}"
+    except PackageNotFoundError:
+        if not BITSANDBYTES.startswith(name):
+            raise
+        return BITSANDBYTES
 
 
 def write_requirements(
@@ -45,7 +63,7 @@ def write_requirements(
     """
     of_peft = ("peft",) if with_peft or with_library else ()
     names = dict.fromkeys((*PACKAGES[kind], *of_peft, *(TRAINING if training else ()), *more))
-    lines = [f"{name}=={version(name).partition('+')[0]}" for name in names]
+    lines = [requirement(name) for name in names]
     if with_library:
         write_wheel(folder / WHEEL)
         lines.append(f"./{WHEEL}")

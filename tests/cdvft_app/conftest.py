@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
 
 from cdvft_app.catalog import Plan, get_model, resolve, uploaded
 from cdvft_app.catalog.dataset_readers import Rows
+from cdvft_app.results import requirements
 from cdvft_app.settings import RunSettings, UploadedDataset
 from cdvft_app.store.runs import RunStore
 
@@ -160,3 +162,18 @@ def stub(monkeypatch):
         for patience in ("STATUS_TIMEOUT", "SEARCH_TIMEOUT"):  # a busy machine is no hub out of reach
             monkeypatch.setattr(f"cdvft_app.catalog.hub.{patience}", 120.0)
         yield one
+
+
+@pytest.fixture
+def without_bitsandbytes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine that has no package for weights in 4 or 8 bits."""
+
+    def of_others(name: str) -> str:
+        if name == "bitsandbytes":
+            raise PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(requirements, "version", of_others)
+    requirements.requirement.cache_clear()
+    yield
+    requirements.requirement.cache_clear()

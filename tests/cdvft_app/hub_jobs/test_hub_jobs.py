@@ -9,7 +9,6 @@ import sys
 import zipfile
 from dataclasses import replace
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -129,11 +128,11 @@ def test_the_scripts_head_pins_what_is_installed_here():
     assert constants["REPOSITORY"] == "ada/films"
 
 
-def test_a_job_in_4_bits_is_written_where_their_package_is_not():
+def test_a_job_in_4_bits_is_written_where_their_package_is_not(without_bitsandbytes):
     settings = catalog.resolve(RunSettings(recipe="alpaca_llama_8b", method="cdvft")).settings
     assert settings.bits == 4
     (found,) = (one for one in pinned(script_text(settings, "A")) if one.startswith("bitsandbytes"))
-    assert find_spec("bitsandbytes") or found == "bitsandbytes>=0.48"
+    assert found == "bitsandbytes>=0.48"
 
 
 def test_the_code_of_a_job_is_whole_and_small(tmp_path):

@@ -46,6 +46,12 @@ def test_requirements_pin_what_is_installed_and_bring_the_library(tmp_path):
     assert all(re.fullmatch(r"[\w-]+==\d+(\.\d+)+", line) for line in lines[:-1])
 
 
+def test_a_run_in_4_bits_is_exported_where_their_package_is_not(without_bitsandbytes, tmp_path):
+    """It may have trained elsewhere, and come home."""
+    write_requirements("text", tmp_path, with_peft=True, with_library=False, more=("bitsandbytes",))
+    assert (tmp_path / "requirements.txt").read_text().splitlines()[-1] == "bitsandbytes>=0.48"
+
+
 @pytest.mark.parametrize("with_peft", [True, False])
 def test_what_needs_no_cdvft_gets_none_and_what_needs_no_peft_neither(tmp_path, with_peft):
     write_requirements("image", tmp_path, with_peft=with_peft, with_library=False)
