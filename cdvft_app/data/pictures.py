@@ -161,9 +161,10 @@ def _labels_of_table(
         DataRefused, NoLabels: there are several tables, or it is damaged or has other columns.
     """
     if len(tables) > 1:
-        names = ", ".join(short(one.filename) for one in tables[:5])
+        names = ", ".join(short(one.filename) for one in tables[:5]) + (", …" if tables[5:] else "")
         raise DataRefused(
-            f"The zip has {len(tables)} tables ({names}); give one, with the columns file and label."
+            f"{len(tables)} tables are beside the pictures ({names}). Give one, with the columns file and "
+            "label."
         )
     try:
         data = bytes_of(archive, tables[0], MAX_TABLE)

@@ -17,7 +17,7 @@ from PIL import Image
 from cdvft_app.data.imported_table import import_file, thumbnails
 from cdvft_app.data.pictures import as_png_in_child
 from cdvft_app.data.source import DataRefused, Limits
-from cdvft_app.data.zip_file import packed_files
+from cdvft_app.data.zip_file import packed, packed_files
 
 
 def test_folders_are_classes_and_what_cannot_be_read_is_named(tmp_path):
@@ -169,6 +169,20 @@ def test_a_table_of_labels_that_is_no_csv_is_refused_in_a_sentence(tmp_path):
     files = {"a.png": made.picture(1), "b.png": made.picture(2), "labels.csv": table}
     with pytest.raises(DataRefused, match=r"“labels\.csv” cannot be read as a CSV \(field larger than"):
         import_file(made.zipped(tmp_path, files))
+
+
+def test_several_tables_are_refused_of_a_folder_as_of_a_zip(loose, tmp_path):
+    tables = {f"{place}.csv": b"file,label\n" for place in range(6)}
+    pictures = {file.name: file.read_bytes() for file in loose("a.png", "b.png")}
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name, data in (tables | pictures).items():
+        (folder / name).write_bytes(data)
+    said = r"6 tables are beside the pictures \(“0\.csv”.*“4\.csv”, …\)\. Give one"
+    with packed(folder, Limits()) as whole:
+        for given in (made.zipped(tmp_path, tables | pictures), whole):
+            with pytest.raises(DataRefused, match=said):
+                import_file(given)
 
 
 def test_folders_of_the_split_are_no_classes_in_capitals_either(tmp_path):
