@@ -629,7 +629,7 @@ def _by_quality(rows: Sequence[Row], known: Known) -> Recommendation:
     if len(raced) == len(rows):
         because = f"none is shown to be better {where}, so the smaller file decides"
     else:
-        because = f"of those raced none is shown to be better {where}, so their smallest file decides"
+        because = f"of those raced none is shown better {where}; their smallest file decides"
     return Recommendation(cheap, because, f"{doubt}{lost}{_losers(cheap['method'], found)}")
 
 

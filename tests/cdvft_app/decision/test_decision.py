@@ -48,7 +48,7 @@ def test_a_method_that_was_not_raced_may_have_a_smaller_file_than_the_one_that_i
     made = decided(device="t4", methods=["cdvft", "lora", "fourierft", "c3a"], aim="quality")
     assert made.sentence.startswith(
         "FourierFT n\u00a0=\u00a01,000 for roberta-base on a T4 with 16 GB in float32: of those raced none "
-        "is shown to be better in the recorded race like it, so their smallest file decides, and all 4 fit."
+        "is shown better in the recorded race like it; their smallest file decides, and all 4 fit."
     )
     files = next(one for one in made.answers if one["title"] == "Adapter file")
     assert files["best"] == [False, False, False, True]  # C3A's
