@@ -107,7 +107,7 @@ def impossible_choices_are_explained(page: Page) -> None:
 def a_chosen_layer_is_removed_by_name(page: Page) -> None:
     page.get_by_role("button", name="Model and data").click()
     layers = page.locator("#set-target_modules")
-    layers.get_by_role("button", name="Remove query").click()
+    layers.get_by_role("button", name="Remove query").press("Enter")  # what the fold brings still moves it
     expect(layers.locator(".token")).to_have_count(1)
     expect(layers.get_by_role("button", name="Remove value")).to_be_visible()
 
