@@ -11,7 +11,7 @@ import html
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -303,14 +303,15 @@ def clean(
     """
     done = []
     kept_apart = list(spared) if spared is not None else [False] * rows.num_rows
-    for step in steps:
+    for place, step in enumerate(steps):
         kind, argument = _kind_of(step)
         before = _labels(rows, columns)
         changed = 0
         if kind.labels:
             rows, changed = _with_labels(rows, columns, kind.labels(argument, Counter(filter(None, before))))
         if kind.texts and columns.kind != "image":
-            rows, changed = _with_texts(rows, columns, kind.texts(argument, sorted({*filter(None, before)})))
+            names = sorted({*filter(None, before), *_named_by(steps[place + 1 :])})
+            rows, changed = _with_texts(rows, columns, kind.texts(argument, names))
         count = rows.num_rows
         if kind.kept:
             fits = kind.kept(argument, _input_numbers(rows, columns), before)
@@ -326,10 +327,20 @@ def clean(
 def mend_texts(texts: Sequence[str], steps: Sequence[str], classes: Sequence[str]) -> list[str]:
     """Return texts of new rows after the steps that change texts."""
     found = list(texts)
-    for kind, argument in map(_kind_of, steps):
-        if kind.texts:
-            found = [_in_messages(one, kind.texts(argument, classes)) for one in found]
+    for map_text in _text_maps(steps, classes):
+        found = [_in_messages(one, map_text) for one in found]
     return found
+
+
+def _text_maps(steps: Sequence[str], classes: Sequence[str]) -> Iterator[MapText]:
+    """Yield what the steps do to texts of new rows.
+
+    A class that is renamed or dropped only after a step had still its own name in the rows to train on.
+    """
+    for place, step in enumerate(steps):
+        kind, argument = _kind_of(step)
+        if kind.texts:
+            yield kind.texts(argument, [*classes, *_named_by(steps[place + 1 :])])
 
 
 def mend_label(label: str, steps: Sequence[str], classes: Sequence[str]) -> str:
@@ -360,11 +371,14 @@ def _followed(label: str, steps: Sequence[str], classes: Sequence[str]) -> tuple
 
 
 def _named_by(steps: Sequence[str]) -> list[str]:
-    """Return the classes that these steps rename or drop, and which are there before them."""
+    """Return the classes that these steps rename, drop, or join others into, and their new names."""
     found = []
     for kind, argument in map(_kind_of, steps):
+        old, _, new = argument.partition("=")
         if kind is STEPS["rename"]:
-            found.append(argument.partition("=")[0].strip())
+            found += [old.strip(), new.strip()]
+        elif kind is STEPS["join-rare"]:
+            found.append(new.strip() or JOINED)
         elif kind.drops_class:
             found.append(argument)
     return found
@@ -378,9 +392,8 @@ def _is_class(label: str, later: Sequence[str], classes: Sequence[str]) -> bool:
 
 def mend(rows: pa.Table, columns: CleanedColumns, steps: Sequence[str], classes: Sequence[str]) -> pa.Table:
     """Return new rows, of a file to evaluate on, after the steps that change values; none is left out."""
-    for kind, argument in map(_kind_of, steps):
-        if kind.texts and columns.kind != "image":
-            rows, _ = _with_texts(rows, columns, kind.texts(argument, classes))
+    for map_text in _text_maps(steps, classes) if columns.kind != "image" else ():
+        rows, _ = _with_texts(rows, columns, map_text)
     known = {one: mend_label(one, steps, classes) for one in {*filter(None, _labels(rows, columns))}}
     return _with_labels(rows, columns, known)[0]
 

@@ -128,6 +128,20 @@ def test_names_of_all_classes_go_out_of_the_texts_each_as_a_whole(rows, wanted):
     assert [text for text, _ in after(rows, "hide-labels")] == wanted
 
 
+@pytest.mark.parametrize(
+    "later", ["rename:bad=poor", "rename:bad=good", "rename:good=bad", "drop:bad", "join-rare:5=poor"]
+)
+def test_new_rows_lose_the_names_that_rows_to_train_on_lost_before_a_later_step(later):
+    """`rare` is joined with others; nothing tells new rows of such a class."""
+    steps, text = ("hide-labels", later), "a good one, nothing bad or poor in it"
+    rows = [(text, "good")] * 8 + [("it was bad", "bad")] * 8 + [("odd", "rare")] * 2
+    trained = after(rows, *steps)
+    classes = sorted({label for _, label in trained})
+    assert mend_texts([text], steps, classes) == [trained[0][0]] != [text]
+    found = mend(table((text, "good")), COLUMNS, steps, classes)
+    assert found.column("text").to_pylist() == [trained[0][0]]
+
+
 def test_a_thousand_names_take_no_time():
     names = [f"class {place}" for place in range(1000)]
     (found,) = mend_texts(["word " * 50_000], ("hide-labels",), names)
