@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from itertools import chain, islice
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from cdvft_app.catalog.conversations import is_conversation
-from cdvft_app.data.lines import NAMES, Lines, as_utf8, encoding_of
+from cdvft_app.data.lines import NAMED, NAMES, Lines, as_utf8, encoding_of
 from cdvft_app.data.records import object_of
 from cdvft_app.data.row_errors import RowErrors
 from cdvft_app.data.source import (
@@ -61,7 +61,7 @@ def read_json_lines(path: Path, limits: Limits, progress: Progress) -> Source:
         raise DataRefused(f"It has {len(columns):,} names; at most {limits.columns} are taken. Drop some.")
 
     def read() -> Iterator[pa.RecordBatch]:
-        rows = _rows(source, tuple(columns), chain(looked_at, given))
+        rows = _rows(source, columns.keys(), chain(looked_at, given))
         yield from row_batches(source, short_values(source, rows, limits), limits)
         source.notes[:0] = lines.notes()
 
@@ -76,15 +76,26 @@ def read_json_lines(path: Path, limits: Limits, progress: Progress) -> Source:
     return source
 
 
-def _rows(source: Source, keys: Sequence[str], lines: Iterable[tuple[int, str]]) -> Iterator[NumberedRow]:
+def _rows(source: Source, keys: Set[str], lines: Iterable[tuple[int, str]]) -> Iterator[NumberedRow]:
+    late: dict[str, None] = {}
     for number, line in lines:
         if not line.strip():
             continue
         found = object_of(line)
         if isinstance(found, dict):
+            if len(late) <= NAMED:
+                late.update(dict.fromkeys(name for name in found if name not in keys))
             yield number, [_text(found.get(key)) for key in keys], found
         else:
             source.faults.add(number, *found)
+    if late:
+        names = ", ".join(f"“{name[:80]}”" for name in islice(late, NAMED))
+        more = ", …" if len(late) > NAMED else ""
+        source.notes.insert(
+            0,
+            f"What none of the first {LOOKED_AT} objects names is not read: {names}{more}. Name it in the "
+            "first one, as null.",
+        )
 
 
 def _is_one_object(first: str, objects: Sequence[dict[str, Any]]) -> bool:

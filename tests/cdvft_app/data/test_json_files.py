@@ -104,3 +104,17 @@ def test_a_line_that_is_too_long_is_counted_once(tmp_path):
     assert kept.rows == 2 and kept.row_errors.sentences() == [
         "Row 2: it is longer than 800 bytes. Shorten it."
     ]
+
+
+def test_columns_that_begin_after_the_first_hundred_rows_are_said_not_to_be_read(tmp_path):
+    rows = [{"text": f"a {place}", "label": place % 2} for place in range(120)]
+    rows[105] |= {"late": 1}
+    rows[110] |= {"late": 2, "later": 3}
+    for name, text in (("rows.jsonl", "\n".join(map(json.dumps, rows))), ("rows.json", json.dumps(rows))):
+        kept = import_file(made.written(tmp_path, text, name))
+        assert kept.columns == ("text", "label") and kept.rows == 120
+        (said,) = kept.notes
+        assert "“late”, “later”. Name it in the first one, as null." in said
+    rows[0] |= {"late": None, "later": None}
+    kept = import_file(made.written(tmp_path, "\n".join(map(json.dumps, rows)), "mended.jsonl"))
+    assert kept.columns == ("text", "label", "late", "later") and not kept.notes
