@@ -133,13 +133,14 @@ def begin(
             _study(storage, request, index)
         search = load(store, group_id)
         assert search is not None
-        trial = _ask(search, 0)
-        settings = resolve(request.propose(0, trial)).settings
-        (run,) = store.create(
-            [settings], token, title, process, [forecast], sweep=True, group_id=group_id, visitor=visitor,
-            private=request.base.data is not None,
-        )  # fmt: skip
-        trial.set_user_attr(RUN, run.id)
+        with FileLock(f"{file}{LOCK}"):  # another program that finds the run finds its trial, too
+            trial = _ask(search, 0)
+            settings = resolve(request.propose(0, trial)).settings
+            (run,) = store.create(
+                [settings], token, title, process, [forecast], sweep=True, group_id=group_id, visitor=visitor,
+                private=request.base.data is not None,
+            )  # fmt: skip
+            trial.set_user_attr(RUN, run.id)
     except OSError as error:
         raise StoreError(f"The search cannot be kept: {error.strerror or error}.") from error
     return run

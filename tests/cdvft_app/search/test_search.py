@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import suppress
 
 import pytest
 import run_events
+from filelock import FileLock, Timeout
 from in_process import InProcess
 from searching import BEST_RATE, DIVERGES, Trainer, loss_at
 from waiting import wait_for
@@ -195,6 +197,24 @@ def test_a_search_goes_on_in_the_next_program(begin, store, trainer):
     queue.start()
     ended(store, group_id, 4)
     assert len(trainer.trained) == 4
+
+
+def test_another_program_that_looks_while_a_search_begins_proposes_no_other_run(begin, store, monkeypatch):
+    """It comes between the run and the note of its trial."""
+    create = store.create
+
+    def created(*args, **more):
+        made = create(*args, **more)
+        with suppress(Timeout):
+            study.advance(store, made[0].group_id)
+        return made
+
+    monkeypatch.setattr(store, "create", created)
+    monkeypatch.setattr(study, "FileLock", lambda path: FileLock(path, timeout=0))
+    _, group_id = begin(start=False)
+    (trial,) = study.load(store, group_id).trials(0)
+    assert not trial.state.is_finished()
+    assert [run.id for run in store.group(group_id)] == [trial.user_attrs["run"]]
 
 
 def test_a_start_reads_no_journal_of_a_search_that_has_ended(begin, store, trainer, caplog):
