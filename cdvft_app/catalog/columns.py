@@ -154,12 +154,21 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+# All that str.strip takes away; DuckDB's trim leaves tabs, for one.
+_SPACES = r"[\s\v\p{Z}\x{1c}-\x{1f}\x{85}]+"
+
+
+def trimmed(name: str) -> str:
+    """Return SQL for the text in a column of the table r, without white space around it."""
+    return f"regexp_replace(r.{quoted(name)}::VARCHAR, '^{_SPACES}|{_SPACES}$', '', 'g')"
+
+
 def input_values(names: Sequence[str], kind: str) -> list[str]:
     """Return SQL for what a row of the table r has in each column of inputs: the bytes of a picture, or the
     text without spaces around it, empty where there is none."""
     if kind == "image":
         return [f"r.{quoted(name)}.bytes" for name in names]
-    return [f"coalesce(trim(r.{quoted(name)}), '')" for name in names]
+    return [f"coalesce({trimmed(name)}, '')" for name in names]
 
 
 def lacks_input(names: Sequence[str], kind: str) -> str:
@@ -209,7 +218,7 @@ def columns_of(rows: pa.Table, names: Iterable[str], pictures: str | None = None
             exact = "count(DISTINCT hash(v)) FILTER (v IS NOT NULL)"
             different = exact if rows.num_rows <= EXACT_ROWS else "approx_count_distinct(v)"
             counts = ", ".join(f"count(*) FILTER ({condition})" for _, condition in _TYPES)
-            column = f"(SELECT nullif(trim(r.{quoted(name)}::VARCHAR), '') AS v FROM r)"
+            column = f"(SELECT nullif({trimmed(name)}, '') AS v FROM r)"
             query = (
                 f"SELECT count(*) - count(v), {different}, count(v), coalesce(avg(length(v)), 0),"
                 f" coalesce(avg(1 + length(v) - length(replace(v, ' ', ''))), 0), {counts} FROM {column}"
@@ -265,7 +274,7 @@ def _written(connection: duckdb.DuckDBPyConnection, name: str) -> WrittenNumbers
     plain = "try_cast(v AS DOUBLE) IS NOT NULL"
     odd = f"NOT ({_BY_COMMA} OR {_BY_POINT} OR {_NO_NUMBER} OR {plain})"
     query = f"""
-        WITH every AS (SELECT nullif(trim(r.{quoted(name)}::VARCHAR), '') AS v FROM r), kinds AS (
+        WITH every AS (SELECT nullif({trimmed(name)}, '') AS v FROM r), kinds AS (
             SELECT v, {_BY_COMMA} AS comma, {_BY_POINT} AS point, {plain} AS plain, {odd} AS odd
             FROM every WHERE v IS NOT NULL)
         SELECT count(*), count(*) FILTER (odd), count(DISTINCT v) FILTER (odd), count(DISTINCT v),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdvft_app.catalog import cleaning
-from cdvft_app.catalog.columns import connect, input_values, lacks_input, quoted
+from cdvft_app.catalog.columns import connect, input_values, lacks_input, trimmed
 from cdvft_app.catalog.entries import MIN_VALIDATION, DatasetEntry, Recipe, wanted_validation
 from cdvft_app.settings import UploadedDataset
 from cdvft_app.settings.environment import data_folder
@@ -258,13 +258,13 @@ def _columns(uploaded: UploadedDataset, sha256: str) -> tuple[np.ndarray, np.nda
     require_columns(uploaded, rows)
     inputs = input_values(uploaded.inputs, uploaded.kind)
     blank = lacks_input(uploaded.inputs, uploaded.kind)
-    label = f"trim(r.{quoted(uploaded.label)})"
+    label = trimmed(uploaded.label)
     value = f"try_cast({label} AS DOUBLE)"
     if uploaded.labels:
         value = f"nullif(list_position($labels, {label}), 0) - 1"
     elif uploaded.kind == "generation":
         value = f"CASE WHEN {label} <> '' THEN 0 END"
-    side = f"lower(trim(r.{quoted(uploaded.split)})) IN $names" if uploaded.split else "false"
+    side = f"lower({trimmed(uploaded.split)}) IN $names" if uploaded.split else "false"
     query = (
         f"SELECT hash({', '.join(inputs)}) AS h, CASE WHEN {blank} THEN NULL ELSE {value} END::DOUBLE AS y,"
         f" coalesce({side}, false) AS side FROM r"

@@ -28,6 +28,7 @@ from cdvft_app.catalog.columns import (
     input_values,
     lacks_input,
     quoted,
+    trimmed,
     written_numbers,
 )
 from cdvft_app.catalog.columns import (
@@ -291,7 +292,7 @@ def _among_numbers(rows: pa.Table, column: Column) -> list[tuple[str, int]]:
     """Return the few values that are no numbers, and how often each is there; none where they are not few."""
     if column.type != "text":
         return []
-    label = f"trim(r.{quoted(column.name)})"
+    label = trimmed(column.name)
     number = f"regexp_full_match({label}, '[+-]?[0-9]+([.,][0-9]+)?')"
     query = (
         f"SELECT {label}, count(*) FROM r WHERE {label} <> '' AND NOT {number} GROUP BY 1 ORDER BY 2 DESC"
@@ -450,7 +451,7 @@ def task_of(
             f"{', or let it be written as an answer' if column.type == 'text' else ''}.",
         )
     with connect(r=rows) as connection:
-        label = f"trim(r.{quoted(column.name)})"
+        label = trimmed(column.name)
         query = f"SELECT DISTINCT {label} FROM r WHERE {label} <> ''"
         values = [row[0] for row in connection.execute(query).fetchall()]
     if any(len(value) > 200 for value in values):
@@ -493,7 +494,7 @@ def choose_metric(rows: pa.Table, roles: Roles, columns: Sequence[Column]) -> tu
     with connect(r=rows) as connection:
         query = (
             f"SELECT quantile_disc(length(a), 0.95), avg(contains(a, chr(10))::INT) FROM"
-            f" (SELECT trim(r.{quoted(column.name)}) AS a FROM r) WHERE a <> ''"
+            f" (SELECT {trimmed(column.name)} AS a FROM r) WHERE a <> ''"
         )
         found = connection.execute(query).fetchone()
     usual, lines = found if found and found[0] is not None else (0, 0.0)
@@ -730,7 +731,7 @@ def _alike(data: UploadedDataset) -> Iterator[Finding]:
 
 def _thousands(data: UploadedDataset) -> Iterator[Finding]:
     """Yield a warning where numbers such as 1.234, read as they are, may have been meant as thousands."""
-    label = f"trim(r.{quoted(data.label)})"
+    label = trimmed(data.label)
     query = (
         f"SELECT bool_and(regexp_full_match({label}, '[+-]?[1-9][0-9]{{0,2}}([.][0-9]{{3}})*')),"
         f" max({label}) FILTER (contains({label}, '.')) FROM r WHERE {label} <> ''"
@@ -777,7 +778,7 @@ def _leak(data: UploadedDataset) -> Iterator[Finding]:
     if not data.labels:
         return
     text = " || ' ' || ".join(f"lower(coalesce(r.{quoted(name)}, ''))" for name in data.inputs)
-    label = f"lower(trim(r.{quoted(data.label)}))"
+    label = f"lower({trimmed(data.label)})"
     query = (
         "SELECT avg((length(l) >= 3 AND contains(t, l))::INT), avg((length(l) >= 3 AND contains(t, o))::INT)"
         " FROM (SELECT t, l, $labels[1 + list_position($labels, l) % len($labels)] AS o"
@@ -837,7 +838,7 @@ def _other_language(data: UploadedDataset) -> Iterator[Finding]:
 
 def _contradictions(data: UploadedDataset) -> Iterator[Finding]:
     """Equal inputs with different labels, among rows that are not left out for an empty input or label."""
-    label = f"trim(r.{quoted(data.label)})"
+    label = trimmed(data.label)
     inputs = ", ".join(input_values(data.inputs, data.kind))
     query = (
         f"SELECT count(*) FROM (SELECT h FROM (SELECT hash({inputs}) AS h, {label} AS l FROM r"

@@ -258,6 +258,14 @@ def test_a_table_is_not_read_into_memory(tmp_path):
     assert rows.num_rows == 5_000 and pa.total_allocated_bytes() - before < 10_000
 
 
+@pytest.mark.parametrize("space", [" ", "\t", "\r\n", " \u00a0\t", "\u2028"])
+def test_white_space_around_a_label_makes_no_class_of_its_own(tmp_path, space):
+    labels = "bad", f"good{space}", f"{space}good"
+    rows = (json.dumps({"text": f"row {place}", "label": labels[place % 3]}) for place in range(60))
+    data = looked(made.written(tmp_path, "\n".join(rows), "rows.jsonl")).data
+    assert data.labels == ("bad", "good") and data.train_rows + data.evaluation_rows == 60
+
+
 def test_amounts_between_whole_numbers_are_numbers(tmp_path):
     file = table_of(tmp_path, "text,a,b", [f"row {i},{i},{i * 0.37:.2f}" for i in range(30)])
     assert [one.type for one in columns_of(import_file(file))] == ["text", "whole numbers", "numbers"]
