@@ -255,6 +255,7 @@ def build(app: AppState) -> OnVisit:
             prepare(run, _progress_to(progress))
             asked = {"run_id": run_id, "to": kind, "rank": int(of_rank or 0)}
             name = file_name(run, exporter(kind).key)
+            progress(None, desc="Preparing the zip")
             made = files.export(name, lambda out: answering.ask("export", **asked, out=str(out)))
         except UserError as error:
             return [problem(str(error)), gr.update(visible=False)]

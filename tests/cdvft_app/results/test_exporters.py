@@ -46,6 +46,18 @@ def test_the_page_offers_every_format_and_says_where_an_adapter_comes_with_its_b
     assert opened.fn(runs("text", "lora"), visit)[place]["info"] == ""
 
 
+def test_while_a_zip_is_prepared_the_page_says_so(store, runs, monkeypatch):
+    run, heard = runs("text", "lora"), []
+    monkeypatch.setattr(tab, "find", lambda *_: run)
+    monkeypatch.setattr(tab, "prepare", lambda *_: None)  # all that it would fetch is here
+    monkeypatch.setattr(Answering, "ask", lambda self, question, **about: heard.append(question))
+    with gr.Blocks() as page:
+        tab.build(AppState.make(store, RunQueue(store)))
+    (take_home,) = [one.fn for one in page.fns.values() if one.name == "take_home"]
+    take_home(run.record.id, "adapter", None, lambda share, desc: heard.append((share, desc)))
+    assert heard == [(None, "Preparing the zip"), "export"]
+
+
 def test_the_endpoint_takes_every_format(store):
     with gr.Blocks() as page:
         endpoints.register(AppState.make(store, RunQueue(store)), Answering(store), Answering(store))
