@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 MIN_LETTERS, MIN_TEXTS = 20, 8  # of a text that is looked at, and how many of them
 MAX_TEXTS, MAX_CHARACTERS = 200, 500
 AGREE = 0.6  # share of the texts that must be in the language, or in the languages, that are named
 OFTEN = 0.2  # share of them that is in a language, from which it is one of several
+SURE = 0.5  # confidence in a text from which it counts for that; short ones are often misjudged
 SEVERAL = "mul"  # of ISO 639-2
 _LETTER = re.compile(r"[^\W\d_]")
 NAMES = {
@@ -38,13 +41,22 @@ def language_of(texts: Iterable[str]) -> str | None:
     if len(long_enough) < MIN_TEXTS:
         return None
     long_enough = long_enough[:: math.ceil(len(long_enough) / MAX_TEXTS)]
-    from py3langid import classify
-
-    counts = Counter(str(classify(text)[0]) for text in long_enough)
-    often = [one for one, count in counts.most_common() if count >= OFTEN * len(long_enough)]
-    if sum(counts[one] for one in often) < AGREE * len(long_enough):
+    found = [_identifier().classify(text) for text in long_enough]
+    counts = Counter(str(language) for language, _ in found)
+    sure = Counter(str(language) for language, confidence in found if confidence >= SURE)
+    often = [one for one, count in sure.items() if count >= OFTEN * len(found)]
+    if len(often) < 2:
+        often = [counts.most_common(1)[0][0]]
+    if sum(counts[one] for one in often) < AGREE * len(found):
         return None
     return SEVERAL if len(often) > 1 else often[0]
+
+
+@functools.cache
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)  # unlike py3langid.classify
 
 
 def named(language: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from given_tables import looked, table_of
 
@@ -42,6 +44,21 @@ def test_texts_in_several_languages_are_said_to_be():
     assert language_of([ENGLISH] * 19 + [GERMAN]) == "en"  # one in twenty makes no mixture
     assert language_of([ENGLISH, GERMAN, FRENCH] * 10) == "mul"
     assert language_of([ENGLISH] * 3) is None  # too few say nothing
+
+
+ANIMALS = "cat", "dog", "bird", "fish", "horse", "mouse", "lion", "tiger"
+
+
+@pytest.mark.parametrize(
+    ("texts", "language"),
+    [
+        ([f"sample {place} class {('alpha', 'beta', 'gamma')[place % 3]} item" for place in range(80)], None),
+        ([" ".join(random.Random(place).choices(ANIMALS, k=6)) for place in range(80)], "en"),
+    ],
+)
+def test_short_texts_of_few_words_are_not_taken_for_several_languages(texts, language):
+    """Of many of them another language is the likeliest by a little."""
+    assert language_of(texts) == language
 
 
 def test_a_model_of_many_languages_is_chosen_where_texts_are_in_several(tmp_path):
