@@ -33,7 +33,10 @@ _MODEL_ASSUMPTIONS = (
     "0.94 to 1.02 of what torch's profiler counted, in 8 bits 0.81 to 0.89.",
     "A classification head is trained by every method, and counted by none but head only.",
 )
-_CHECKPOINTED = "With checkpointing the forward pass runs twice; no FLOPs here count the second time."
+_CHECKPOINTED = (
+    "With checkpointing the blocks' forward pass runs twice: the whole step's FLOPs count the second time, "
+    "those that a method adds do not."
+)
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,9 @@ class CostRow:
     """One method's cost for one training step, all but `method` and `model` None where it is `unavailable`.
 
     FLOPs without further name are what the method adds; `frozen_...` is the model's own part as far as the
-    method needs it: head-only training needs no backward pass through the model. `adapter_bytes` are the
-    file's. `frozen_bytes` to `logit_bytes` are a step's in the request's precision, see
-    `costs.memory.StepMemory`, and `step_bytes` their sum.
+    method needs it: head-only training needs no backward pass through the model. `recomputed_...` is what
+    checkpointing computes again of both. `adapter_bytes` are the file's. `frozen_bytes` to `logit_bytes` are
+    a step's in the request's precision, see `costs.memory.StepMemory`, and `step_bytes` their sum.
     `head_parameters` are trained besides by every method, and are in no other number but head's own. Where
     `setting` has None, each layer takes its default.
     """
@@ -71,6 +74,7 @@ class CostRow:
     flops_per_step: int | None = None
     frozen_forward_flops_per_step: int | None = None
     frozen_backward_flops_per_step: int | None = None
+    recomputed_flops_per_step: int | None = None
     total_flops_per_step: int | None = None
     precision: str | None = None
     gradient_checkpointing: bool | None = None
@@ -141,9 +145,10 @@ class _Table:
             return CostRow(method.key, self.shapes.name, unavailable=str(reason))
         adapted = self.shapes.select(self.targets) if method.adapter else ()
         forward, backward = self._frozen_flops(method, adapted)
+        again = self._recomputed_flops(found, adapted)
         shared = [field.name for field in fields(CostRow) if hasattr(found, field.name)]
         assumptions = [*found.assumptions, *_MODEL_ASSUMPTIONS]
-        if self.request.gradient_checkpointing and method.key != "head":
+        if again:
             assumptions.append(_CHECKPOINTED)
         row = CostRow(
             **{**{name: getattr(found, name) for name in shared}, "assumptions": assumptions},
@@ -156,7 +161,8 @@ class _Table:
             head_parameters=sum(shape.weights + shape.d_out for shape in self._head()),
             frozen_forward_flops_per_step=forward,
             frozen_backward_flops_per_step=backward,
-            total_flops_per_step=forward + backward + found.flops_per_step,
+            recomputed_flops_per_step=again,
+            total_flops_per_step=forward + backward + again + found.flops_per_step,
             frozen_parameters=self.shapes.total_parameters,
             precision=self.request.precision,
             gradient_checkpointing=self.request.gradient_checkpointing,
@@ -219,6 +225,13 @@ class _Table:
         if method.key == "head":
             return forward, 0
         return forward, round(tokens * self.shapes.backward_flops_per_token(self.sequence, adapted or None))
+
+    def _recomputed_flops(self, found: cost.Cost, adapted: tuple[Shape, ...]) -> int:
+        """Return the FLOPs of checkpointing's second forward pass, the model's and the method's own."""
+        if not self.request.gradient_checkpointing or found.method == "head":
+            return 0
+        of_a_token = self.shapes.recomputed_flops_per_token(self.sequence, adapted or None)
+        return round(self.request.batch * self.sequence * of_a_token) + found.forward_flops_per_step
 
     def _head(self) -> tuple[Shape, ...]:
         if self.shapes.kind == "generation":

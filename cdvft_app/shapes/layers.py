@@ -144,6 +144,17 @@ class ModelShapes:
         passed = self._attention_layers_above(first) / self.attention_layers
         return above + 2.5 * passed * self._attention(sequence)
 
+    def recomputed_flops_per_token(self, sequence: int, adapted: tuple[Shape, ...] | None) -> float:
+        """Return the FLOPs per token of the second forward pass that checkpointing makes.
+
+        It is that of whole blocks, from the first adapted layer's on; with None everything trains. At the end
+        of a block torch leaves out what no gradient needs, such as its last layer where that is frozen.
+        """
+        names = [shape.name for shape in self.layers]
+        again = blocks(self.layers[names.index(adapted[0].name) :] if adapted else self.layers)
+        products = sum(2.0 * shape.weights for shape in self.layers if _block(shape.name) in again)
+        return products + self._attention(sequence) * len(again) / (len(blocks(self.layers)) or 1)
+
     def _attention(self, sequence: int) -> float:
         return 4.0 * sequence * self.attention_width * self.attention_layers
 

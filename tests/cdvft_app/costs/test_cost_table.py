@@ -71,11 +71,18 @@ def test_a_matched_rank_is_that_of_every_layer():
         assert row["trainable_parameters"] == alone["trainable_parameters"]
 
 
-def test_what_checkpointing_computes_again_is_said_not_to_be_counted():
+def test_what_checkpointing_computes_again_is_counted_in_the_whole_step():
+    once, tokens = rows(), 16 * 128
+    weights = 12 * (4 * 768 * 768 + 2 * 768 * 3072)
+    blocks = tokens * (2 * weights + 12 * 4 * 128 * 768)  # products, and attention to 128 tokens
     for method, row in rows(gradient_checkpointing=True).items():
-        again = any("With checkpointing the forward pass runs twice" in said for said in row["assumptions"])
-        assert again == (method != "head")
-    assert not any("runs twice" in said for said in rows()["lora"]["assumptions"])
+        again = row["total_flops_per_step"] - once[method]["total_flops_per_step"]
+        expected = 0 if method == "head" else blocks + once[method]["forward_flops_per_step"]
+        assert again == row["recomputed_flops_per_step"] == expected
+        assert row["flops_per_step"] == once[method]["flops_per_step"]
+        said = any("forward pass runs twice" in one for one in row["assumptions"])
+        assert said == (method != "head")
+    assert not any("runs twice" in said for said in once["lora"]["assumptions"])
 
 
 def test_a_row_says_what_it_counted_and_goes_into_json():

@@ -111,6 +111,14 @@ def test_the_last_evaluation_of_a_model_that_writes_counts_as_three() -> None:
     assert found.final_evaluation_flops == pytest.approx(3 * others / 4)
 
 
+def test_checkpointing_lengthens_steps_and_no_evaluation() -> None:
+    asked = {"method": "lora", "recipe": "addresses"}
+    once, twice = counted(**asked), counted(**asked, gradient_checkpointing=True)
+    assert 1.25 < twice.step_flops / once.step_flops < 1.5  # a half, but for the output layer
+    assert twice.evaluation_flops == once.evaluation_flops
+    assert twice.step_bytes < once.step_bytes
+
+
 def test_a_head_whose_classes_are_unknown_is_left_out() -> None:
     assert counted(recipe="sst2").head_in_file and not counted(recipe="cifar10").head_in_file
 

@@ -207,6 +207,29 @@ def test_a_whole_step_runs_what_the_formulas_say(small, method):
     assert frozen + own.flops_per_step == pytest.approx(counted, rel=0.01)
 
 
+@pytest.mark.parametrize("small", ["llama"], indirect=True)
+@pytest.mark.parametrize("method", ["cdvft", "lora"])
+def test_checkpointing_runs_the_blocks_again_and_no_output_layer(small, method):
+    shapes, model, batch = small
+    adapted = shapes.select((ALL_LINEAR,))
+    model = adapt(model, configuration(method, shapes, tuple(shape.name for shape in adapted))).train()
+    model.enable_input_require_grads()  # as checkpointing does
+    once = count_flops(lambda: model(**batch)[0].sum().backward())
+    model.gradient_checkpointing_enable({"use_reentrant": False})
+    twice = count_flops(lambda: model(**batch)[0].sum().backward())
+    own = cost.estimate(method, adapted, batch=2, sequence=64).forward_flops_per_step
+    again = 2 * 64 * shapes.recomputed_flops_per_token(64, adapted) + own
+    assert again == pytest.approx(twice - once, rel=0.01)
+
+
+def test_blocks_below_the_first_adapted_layer_do_not_run_again():
+    shapes = model_shapes("roberta-base")
+    whole = shapes.recomputed_flops_per_token(128, shapes.select(("query",)))
+    assert whole == shapes.recomputed_flops_per_token(128, None) == shapes.forward_flops_per_token(128)
+    last = shapes.select(("layer.11.output.dense",))
+    assert shapes.recomputed_flops_per_token(128, last) == pytest.approx(whole / 12)
+
+
 @pytest.mark.parametrize("small", SMALL, indirect=True)
 def test_layers_said_to_share_an_input_read_the_same_tensor(small):
     shapes, model, batch = small
