@@ -67,7 +67,7 @@ def remedy(request: CostRequest, method: Method, device: Device) -> Remedy | Non
     texts, which lose what is cut, last. What surely fits is taken before what barely does.
     """
     barely = None
-    for variant in _variants(request, method):
+    for variant in _variants(request, method, device):
         if _word(variant, 1, method, device) == "no":
             continue
         for batch in _halved(request.batch):
@@ -104,20 +104,23 @@ def _word(request: CostRequest, batch: int, method: Method, device: Device) -> s
     return "no" if row["unavailable"] else fit(row, device).word
 
 
-def _variants(request: CostRequest, method: Method) -> Iterator[CostRequest]:
+def _variants(request: CostRequest, method: Method, device: Device) -> Iterator[CostRequest]:
     """Yield the request in ways that need less memory, the one that costs least first; batches are left
     alone.
 
-    Checkpointing comes before fewer bits, and both before shorter texts.
+    Checkpointing comes before fewer bits, and both before shorter texts. A device without bfloat16 is
+    offered none.
     """
     keys = [*PRECISIONS]
+    fewer = keys[keys.index(request.precision) + 1 :]
+    keys = [request.precision, *(key for key in fewer if device.bfloat16 or key != "bfloat16")]
     lengths = [request.sequence]
     if model_shapes(request.model, request.image_size).tokens is None:
         length = cost_row(request, method)["sequence"]
         while (length := length // 2) >= MIN_LENGTH:
             lengths.append(length)
     for length in lengths:
-        for precision in keys[keys.index(request.precision) :]:
+        for precision in keys:
             for checkpointing in (False, True):
                 if checkpointing >= request.gradient_checkpointing:
                     held = {"precision": precision, "gradient_checkpointing": checkpointing}

@@ -9,9 +9,10 @@ import pytest
 
 from benchmarks.equal_numbers import race_at_searched_rates
 from benchmarks.record_evidence import FILE as EVIDENCE
-from cdvft_app.costs.request import DEVICE_KEYS, GPUS, PRECISIONS, parse_cost
+from cdvft_app.costs.request import DEVICE_KEYS, GPUS, PRECISIONS, device, parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.decision.decide import _behind, decide, quality, race_verdicts
+from cdvft_app.decision.fit import remedy
 from cdvft_app.judging.judge import Verdict
 from cdvft_app.judging.verdict_text import result
 from cdvft_app.prediction.observations import Estimate
@@ -287,6 +288,15 @@ def test_what_changes_least_is_changed_first(memory, changed):
     made = decide(parse_cost(asked), round(memory * 10**9))
     differs = {name: value for name, value in made.request if value != getattr(parse_cost(asked), name)}
     assert differs == changed
+
+
+def test_a_device_without_bfloat16_is_offered_fewer_bits_instead():
+    asked = parse_cost({"model": LLAMA, "methods": ["lora"], "batch": 8, "sequence": 256, "device": "t4"})
+    found = {
+        has: remedy(asked, asked.methods[0], replace(device("t4"), bytes=26 * 10**9, bfloat16=has))
+        for has in (False, True)
+    }
+    assert [one and one.request.precision for one in found.values()] == ["8bit", "bfloat16"]
 
 
 def test_where_nothing_helps_a_smaller_model_is_named():
