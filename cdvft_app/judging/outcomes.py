@@ -32,7 +32,7 @@ from cdvft_app.judging.more_rows import whole_and_fewer
 from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.methods import ORDER, Method
 from cdvft_app.metrics import METRICS, get_metric
-from cdvft_app.settings import InvalidChoice
+from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 
@@ -66,7 +66,6 @@ AXES = (
 def conditions(run: ComparedRun) -> tuple[object, ...]:
     """Return what two runs must have in common to be compared: data, model, budget, precision and device."""
     settings = run.settings
-    recipe = catalog.RECIPES.get(settings.recipe)
     budget = (
         settings.train_examples,
         run.steps,
@@ -75,8 +74,6 @@ def conditions(run: ComparedRun) -> tuple[object, ...]:
         settings.image_size,
         settings.keep,
     )
-    # Full fine-tuning, whose weights cannot be rounded, has no bits in a race whose recipe has 4.
-    arithmetic = (settings.bits or (recipe and recipe.bits) or 32, settings.precision)
     costs = (
         settings.gradient_checkpointing,
         settings.gradient_accumulation or 1,
@@ -89,10 +86,17 @@ def conditions(run: ComparedRun) -> tuple[object, ...]:
         run.metric_name,
         run.rows,
         *budget,
-        *arithmetic,
+        *_arithmetic(settings),
         *costs,
         run.device,
     )
+
+
+def _arithmetic(settings: RunSettings) -> tuple[int, str]:
+    """Return the bits of a frozen weight, and the precision of products."""
+    recipe = catalog.RECIPES.get(settings.recipe)
+    # Full fine-tuning, whose weights cannot be rounded, has no bits in a race whose recipe has 4.
+    return settings.bits or (recipe and recipe.bits) or 32, settings.precision
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        """The data, the model and the budget, in one line."""
+        """The data, the model, the budget and what precision is not the usual one, in one line."""
         first = self.runs[0]
         settings = first.settings
         dataset, model = (
@@ -119,7 +123,9 @@ class Comparison:
         examples = f"{settings.train_examples:,} examples, " if settings.train_examples else ""
         count = counted(len(self.runs), "run")
         start = "Recorded: " if first.recorded else ""
-        return f"{start}{text} · {examples}{first.steps:,} steps · {count}"
+        bits, precision = _arithmetic(settings)
+        unusual = (f", {bits} bit" if bits != 32 else "") + (f", {precision}" if precision != "auto" else "")
+        return f"{start}{text} · {examples}{first.steps:,} steps{unusual} · {count}"
 
 
 def comparisons(runs: Iterable[ComparedRun]) -> list[Comparison]:

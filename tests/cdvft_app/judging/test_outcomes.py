@@ -85,6 +85,15 @@ def test_runs_in_another_precision_or_with_other_costs_are_no_seeds_of_one_setti
     assert len(found) == (1 if same_as_unsaid else 2)
 
 
+def test_a_title_tells_which_precision_is_not_the_usual_one():
+    runs = [ran("lora", 0.8, 9, **own) for own in ({}, {"precision": "bfloat16"}, {"bits": 4})]
+    both = ran("lora", 0.8, 9, bits=8, precision="bfloat16")
+    start = "Rotten Tomatoes with MiniLM (6 layers) · 2,048 examples, 128 steps"
+    assert [one.title for one in comparisons([*runs, both])] == [
+        f"{start}{arithmetic} · 1 run" for arithmetic in ("", ", bfloat16", ", 4 bit", ", 8 bit, bfloat16")
+    ]
+
+
 def test_full_fine_tuning_stays_in_a_race_whose_recipe_rounds_the_weights_of_the_others():
     own = [resolve(RunSettings(recipe="alpaca_llama_8b", method=one)).settings for one in ("lora", "full")]
     assert [one.bits for one in own] == [4, None]
