@@ -57,12 +57,21 @@ _STRICT = ConfigDict(extra="forbid")  # a misspelled field of an entry is an err
 
 @dataclass(frozen=True)
 class LinearGroup:
-    """`count` linear layers of one shape, d_out x d_in, whose module names end in `name`."""
+    """`count` linear layers of one shape, d_out x d_in, whose module names end in `name`.
+
+    `full_names` are those in the backbone, or in what writes.
+    """
 
     name: str
     d_out: int
     d_in: int
     count: int
+    full_names: tuple[str, ...] = ()
+
+    @property
+    def layers(self) -> tuple[LinearGroup, ...]:
+        """The same layers one by one."""
+        return tuple(LinearGroup(name, self.d_out, self.d_in, 1, (name,)) for name in self.full_names)
 
     def matches(self, target: str) -> bool:
         """Return whether PEFT's suffix rule puts an adapter on this group for `target`."""
@@ -267,7 +276,15 @@ _TIMM_VIT = {
     "mlp.fc1": ("inner", "hidden"),
     "mlp.fc2": ("hidden", "inner"),
 }
-_BLOCKS = {"bert": _BERT, "roberta": _BERT, "llama": _LLAMA, "qwen2": _LLAMA, "mistral": _LLAMA}
+# What stands before a block's number, and its layers.
+_BERT_BLOCKS, _LLAMA_BLOCKS = ("encoder.layer", _BERT), ("model.layers", _LLAMA)
+_BLOCKS = {
+    "bert": _BERT_BLOCKS,
+    "roberta": _BERT_BLOCKS,
+    "llama": _LLAMA_BLOCKS,
+    "qwen2": _LLAMA_BLOCKS,
+    "mistral": _LLAMA_BLOCKS,
+}
 
 
 def linear_layers(configuration: Mapping[str, Any]) -> tuple[LinearGroup, ...]:
@@ -281,8 +298,14 @@ def linear_layers(configuration: Mapping[str, Any]) -> tuple[LinearGroup, ...]:
         "key_value": hidden * configuration.get("num_key_value_heads", heads) // heads,
         "query_key_value": 3 * hidden,
     }
-    block = _BLOCKS[configuration["model_type"]] if "model_type" in configuration else _TIMM_VIT
-    return tuple(LinearGroup(name, sizes[d_out], sizes[d_in], depth) for name, (d_out, d_in) in block.items())
+    kind = configuration.get("model_type")
+    blocks, layers = _BLOCKS[kind] if kind else ("blocks", _TIMM_VIT)
+    return tuple(
+        LinearGroup(
+            name, sizes[d_out], sizes[d_in], depth, tuple(f"{blocks}.{i}.{name}" for i in range(depth))
+        )
+        for name, (d_out, d_in) in layers.items()
+    )
 
 
 Entry = TypeVar("Entry", ModelEntry, DatasetEntry, Recipe)

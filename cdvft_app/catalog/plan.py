@@ -132,6 +132,8 @@ def resolve(settings: RunSettings) -> Plan:
     own_model = model.key == recipe.model
     targets = settings.target_modules or (recipe.targets if own_model else model.default_targets)
     groups = _groups(model, targets)
+    if "rank_pattern" in settings.method.sizes():  # which may name a layer by its block's number
+        groups = tuple(layer for group in groups for layer in group.layers)
     train_examples = settings.train_examples or recipe.train_examples
     evaluation_examples = settings.evaluation_examples or recipe.evaluation_examples
     usual: dict[str, float | int] = {}

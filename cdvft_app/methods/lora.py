@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cdvft.cost import Cost, Shape
 
 LARGEST_RANK = 512
+_NUMBER = re.compile(r"\.\d+\.")  # of a block
 _OF_LAYER = re.compile(r"([A-Za-z0-9_.]+)=([1-9][0-9]{0,2})")
 
 
@@ -112,7 +113,7 @@ class Lora(Method):
     def require_fitting(self, layers: Sequence[Layer]) -> None:
         for name in self.ranks:
             if layers and not any(matches(layer.name, name) for layer in layers):
-                adapted = ", ".join(layer.name for layer in layers)
+                adapted = ", ".join(dict.fromkeys(_NUMBER.split(layer.name)[-1] for layer in layers))
                 raise invalid_setting(
                     self, "rank_pattern", f"there is no layer {name} among those with an adapter: {adapted}."
                 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -183,8 +182,10 @@ def _in_block(name: str) -> str:
 
 def grouped(layers: Iterable[tuple[str, int, int]]) -> tuple[LinearGroup, ...]:
     """Return layers, (name, d_out, d_in), grouped by name within their blocks and by shape."""
-    counted = Counter((_in_block(name), d_out, d_in) for name, d_out, d_in in layers)
-    return tuple(LinearGroup(*group, count) for group, count in counted.items())
+    found: dict[tuple[str, int, int], list[str]] = {}
+    for name, d_out, d_in in layers:
+        found.setdefault((_in_block(name), d_out, d_in), []).append(name)
+    return tuple(LinearGroup(*group, len(names), tuple(names)) for group, names in found.items())
 
 
 def _reads_same_tensor(one: Shape, other: Shape) -> bool:

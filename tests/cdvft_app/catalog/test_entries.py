@@ -81,6 +81,11 @@ def test_layers_and_parameters_are_those_of_the_architecture(key: str) -> None:
         if isinstance(layer, nn.Linear) and name != "lm_head"
     )
     assert found == {(group.name, group.d_out, group.d_in): group.count for group in entry.layers}
+    modules = dict(model.named_modules())
+    for group in entry.layers:
+        alone = [modules[one.name] for one in group.layers]
+        assert len(alone) == group.count
+        assert {(one.out_features, one.in_features) for one in alone} == {(group.d_out, group.d_in)}
     assert entry.parameters == sum(parameter.numel() for parameter in model.parameters())
     assert entry.hidden_size == (model.num_features if key in TIMM else model.config.hidden_size)
 

@@ -15,6 +15,8 @@ from transformers import AutoConfig, AutoModel
 
 from cdvft.mean_pooled import MeanPooledForSequenceClassification
 from cdvft_app import catalog
+from cdvft_app.costs.request import parse_cost
+from cdvft_app.costs.table import cost_table
 from cdvft_app.methods import METHODS
 from cdvft_app.prediction import count
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -59,6 +61,43 @@ def test_numbers_and_file_of_the_offline_recipes(recipe: str, method: str, tmp_p
         assert promised.adapter_bytes < kept < 1.001 * promised.adapter_bytes
     else:
         assert promised.adapter_bytes == kept
+
+
+def compared(method: str, ranks: str) -> dict[str, Any]:
+    """The method's row on the Compare tab."""
+    asked = {"model": "minilm", "methods": [method], f"{method}_rank_pattern": ranks}
+    return cost_table(parse_cost(asked))[0]
+
+
+@pytest.mark.parametrize("method", ["lora", "dora"])
+@pytest.mark.parametrize(
+    "ranks",
+    [
+        "query=16",
+        "layer.0.attention.self.query=16",
+        "encoder.layer.5.attention.self.value=4 query=2",
+    ],
+)
+def test_ranks_of_layers_are_those_that_compare_counts_and_peft_trains(method: str, ranks: str) -> None:
+    plan = catalog.resolve(RunSettings(method=method, **{f"{method}_rank_pattern": ranks}))
+    base, head = backbone("sentiment")
+    with torch.random.fork_rng():
+        model = trainable.build(plan.settings, base, head)
+    trained, _, _ = trainable.count_parameters(model, head)
+    model.unload()
+    assert plan.trainable_parameters() == compared(method, ranks)["trainable_parameters"] == trained
+
+
+@pytest.mark.parametrize("name", ["key", "layer.6.attention.self.query", "layers.0.attention.self.query"])
+def test_a_layer_without_an_adapter_is_refused_in_train_as_in_compare(name: str) -> None:
+    with pytest.raises(InvalidChoice) as here:
+        catalog.resolve(RunSettings(method="lora", lora_rank_pattern=f"{name}=16"))
+    with pytest.raises(InvalidChoice) as there:
+        compared("lora", f"{name}=16")
+    assert str(here.value) == str(there.value)
+    assert f"no layer {name} among those with an adapter: attention.self.query, attention.self.value." in str(
+        here.value
+    )
 
 
 @pytest.mark.parametrize(
