@@ -16,6 +16,7 @@ from cdvft_app.metrics import get_metric
 from cdvft_app.results import picture_rows, table_rows, table_score
 from cdvft_app.results.card import Exported, loading_lines
 from cdvft_app.results.escaping import docstring
+from cdvft_app.tasks import shared_prefix, writing
 
 APPLY = "apply.py"
 ABOUT = """{title}: each row of a file, given back with its answer.
@@ -72,12 +73,13 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
         modules += [picture_rows, picture_labels]
         constants["SPLITS"] = [*TRAINING_NAMES, *EVALUATION_NAMES]
     if task.task == "text-generation":
-        modules.append(conversations)
+        modules += [conversations, shared_prefix, writing]
         constants |= {"INSTRUCTION": task.instruction, **answer_format(dataset)}
         imports = [
             *imports,
             "from conversations import asked_in, is_conversation, joined, messages_of",
             "from jinja2 import TemplateError",
+            "from writing import tokens",
         ]
     if steps:
         modules += [cleaning, written_numbers, *([] if conversations in modules else [conversations])]
@@ -120,7 +122,9 @@ def write_apply(exported: Exported, folder: Path, moved: Mapping[str, str] | Non
         IMPORTS.replace("IMPORTS", "\n    ".join(dict.fromkeys(imports))),
         "" if of_pictures else QUIET,
         MODEL.replace("MODEL", "\n    ".join(model)),
-        body.replace("MENDED_LABEL", expected).replace("LOGITS", logits),
+        body.replace("MENDED_LABEL", expected)
+        .replace("LOGITS", logits)
+        .replace("ADAPTED", "base" if exported.weights == "adapter" else "model"),
         answers.replace("MENDED_LABEL", expected)
         .replace("UNNAMED", "None" if uploaded else NUMBERED)
         .replace("SCALED", "value * DEVIATION + MEAN" if task.is_scaled else "value"),
@@ -141,7 +145,7 @@ def write_modules(modules: Iterable[ModuleType], folder: Path) -> None:
     for file in Path(metrics.__path__[0]).glob("*.py"):
         files[folder / "metrics" / file.name] = file.read_text(encoding="utf-8")
     for file, source in files.items():
-        alone = source
+        alone = source.replace("from cdvft_app.tasks import", "import")
         for package in ("cdvft_app.catalog.", "cdvft_app.data.", "cdvft_app.results.", "cdvft_app."):
             alone = alone.replace(f"from {package}", "from ")
         file.write_text(alone, encoding="utf-8")
@@ -378,20 +382,15 @@ def prepare(row):  # the tokens of a prompt, if there is room for an answer
     return ids
 
 
-@torch.no_grad()
 def answers(prompts):
     end = tokenizer.eos_token_id
     for start in range(0, len(prompts), 16):
         given = tokenizer.pad({"input_ids": prompts[start : start + 16]}, return_tensors="pt")
-        room = MAX_LENGTH - int(given["attention_mask"].sum(1).min())
-        written = model.generate(
-            **given,
-            max_new_tokens=room,
-            do_sample=False,
-            eos_token_id=end,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-        for ids in written[:, given["input_ids"].shape[1] :].tolist():
+        mask = given["attention_mask"]
+        given["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
+        room = MAX_LENGTH - int(mask.sum(1).min())
+        written = [token for token, _ in tokens(ADAPTED, given, eos_token_id=end, max_new_tokens=room)]
+        for ids in torch.stack(written, dim=1).tolist():
             text = tokenizer.decode(ids, skip_special_tokens=True)
             yield {"answer": text if end in ids else text + "…"}  # it would have gone on
 

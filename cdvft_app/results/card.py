@@ -416,7 +416,7 @@ def _generation(record: TaskRecord, weights: Weights) -> tuple[list[str], list[s
         "prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)",
         'inputs = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")',
         "with torch.no_grad():",
-        f"    written = model.generate(**inputs, max_new_tokens={record.max_length}, do_sample=False)",
+        f"    written = model.generate(**inputs, max_length={record.max_length}, do_sample=False)",
         'answer = written[0, inputs["input_ids"].shape[1]:]',
     ]
     return imports, [*model, 'tokenizer = AutoTokenizer.from_pretrained(".")'], predict

@@ -4,8 +4,8 @@ It makes the same calls in the same order as the app's trainer, so that head, ad
 the same, and with them the loss of every step on the same machine. The rows lie beside it as Parquet files.
 
 What the script of a model that writes does as the app does it, it imports: attention, conversations,
-shared_prefix and the metrics need no other module of the app, and lie beside it as they are. Words in
-capitals in the parts are replaced.
+shared_prefix, writing and the metrics need no other module of the app, and lie beside it as they are. Words
+in capitals in the parts are replaced.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from cdvft_app.results.escaping import docstring, literal, markdown
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.results.requirements import write_requirements
 from cdvft_app.results.weights import BASE, write_base
-from cdvft_app.tasks import attention, saved, shared_prefix
+from cdvft_app.tasks import attention, saved, shared_prefix, writing
 from cdvft_app.tasks.generation import PLAIN_TEMPLATE
 from cdvft_app.training import schedule
 from cdvft_app.training.loop import head_learning_rate
@@ -92,7 +92,7 @@ def write_script(
     sized = task is None or task.is_sized
     text = script_text(run, rows, base or BASE, revision, sized)
     if plan.model.pooling == "none":
-        write_modules([attention, conversations, shared_prefix], folder)
+        write_modules([attention, conversations, shared_prefix, writing], folder)
     write_requirements(
         plan.model.kind, folder, with_peft=True, with_library=True, training=True, more=_packages(plan)
     )
@@ -639,6 +639,7 @@ def _writer_imports(method: str, bits: int | None) -> str:
         "from torch.nn import functional as F",
         f"from transformers import {', '.join(sorted(names))}",
         "from types import SimpleNamespace",
+        "from writing import tokens",
     ]
     if config == "CDVFTConfig":
         froms += ["from cdvft import CDVFTConfig", "from peft import get_peft_model"]
@@ -803,26 +804,18 @@ print("first losses:", losses[:10])
 
 _WRITER_ANSWERS = """
 # %% Answers to the evaluation rows, written token by token
-model.eval()
 model.config.use_cache = True
 args, half = trainer.args, torch.bfloat16 if bf16 else torch.float16
 order = sorted(range(len(data["evaluation"])), key=lambda place: len(data["evaluation"][place]["prompt"]))
 written = {}
 for start in range(0, len(order), 16):
     places = order[start : start + 16]
-    prompts = [data["evaluation"][place]["prompt"] for place in places]
-    ids = padded(prompts, PADDING).to(model.device)
-    mask = padded([[1] * len(one) for one in prompts], 0).to(model.device)
-    with torch.no_grad(), torch.autocast(model.device.type, half, enabled=args.bf16 or args.fp16):
-        tokens = model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            max_new_tokens=MAX_LENGTH - min(map(len, prompts)),
-            do_sample=False,
-            pad_token_id=END,
-            eos_token_id=END,
-        )[:, ids.shape[1] :]
-    written |= dict(zip(places, tokenizer.batch_decode(tokens, skip_special_tokens=True)))
+    batch = collate([{"prompt": data["evaluation"][place]["prompt"], "answer": []} for place in places])
+    room = MAX_LENGTH - int(batch["attention_mask"].sum(1).min())
+    with torch.autocast(model.device.type, half, enabled=args.bf16 or args.fp16):
+        steps = [one for one, _ in tokens(language_model, batch, eos_token_id=END, max_new_tokens=room)]
+    texts = tokenizer.batch_decode(torch.stack(steps, dim=1), skip_special_tokens=True)
+    written |= dict(zip(places, texts))
 answers = [written[place] for place in range(len(order))]
 form = SimpleNamespace(metric=METRIC, fields=FIELDS, answer_mark=ANSWER_MARK)
 metric = METRICS[METRIC].compute(answers, data["evaluation"]["labels"], form)
