@@ -29,6 +29,7 @@ class StartedProgram:
         self.environment = {
             **inherited,
             "RUNS_DIR": str(runs),
+            "GRADIO_TEMP_DIR": str(runs.with_name("gradio")),  # a server that ends empties it
             "GRADIO_SERVER_NAME": "127.0.0.1",
             "GRADIO_SERVER_PORT": str(self.port),
             "HF_HUB_OFFLINE": "1",

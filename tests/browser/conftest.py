@@ -25,18 +25,20 @@ from cdvft_app.ui.factors import tab as factors
 
 SECONDS = 60  # a page's patience on an idle machine: the first answers of a new server load torch
 TRAIN = "#train[aria-busy=false]"  # the Train tab, once its form is filled
-MOST = 300  # on any: pytest ends a test after 600, and then nothing of its pages is kept
+LONGEST = 0.5  # share of a test's time, whose end keeps nothing of its pages
 LOOP = pytest.StashKey[asyncio.AbstractEventLoop | None]()
 expect.set_options(timeout=1000 * SECONDS)
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> float:
+def patience(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> float:
     """Milliseconds that every wait of the test has; more on a busy machine, as much as that is slower now."""
     slower_by = pace()
     # Whose first question lets torch be imported, for which the others wait.
     monkeypatch.setattr(factors, "PATIENCE", factors.PATIENCE * slower_by)
-    allowed = 1000 * min(SECONDS * slower_by, MOST)
+    marker = request.node.get_closest_marker("timeout")
+    test_seconds = marker.args[0] if marker else float(request.config.getini("timeout"))
+    allowed = 1000 * min(SECONDS * slower_by, LONGEST * test_seconds)
     expect.set_options(timeout=allowed)
     return allowed
 
@@ -60,6 +62,8 @@ def server(libraries: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     running = Server(tmp_path_factory.mktemp("runs"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RUNS_DIR", str(running.folder))  # data of one's own lies there
+        # A server that ends empties it: in one that all share, also of a file that another was just given.
+        patch.setenv("GRADIO_TEMP_DIR", str(running.folder.with_name("gradio")))
         running.start()
         yield running
         running.stop()
