@@ -189,8 +189,7 @@ _NO_NUMBER = "regexp_full_match(v, '[+-]?(inf|infinity|nan)', 'i')"
 _UNIT = "nullif(lower(regexp_replace(v, '[0-9.,+−–''’ \u00a0\u2009\u202f-]', '', 'g')), '')"
 _DATE = r"[0-9]{1,2}[./-][0-9]{1,2}[./-]([0-9]{4}|[0-9]{2})([ T].*)?"  # besides those that DuckDB reads
 _TYPES = (
-    # pandas writes 1 as 1.0 where another row of the column has no value.
-    ("whole numbers", "regexp_full_match(v, '[+-]?[0-9]+([.]0)?')"),
+    ("whole numbers", "regexp_full_match(v, '[+-]?[0-9]+')"),
     ("numbers", "try_cast(v AS DOUBLE) IS NOT NULL"),
     (WRITTEN, f"{_BY_COMMA} OR {_BY_POINT} OR {_NO_NUMBER}"),
     (

@@ -271,18 +271,6 @@ def test_amounts_between_whole_numbers_are_numbers(tmp_path):
     assert [one.type for one in columns_of(import_file(file))] == ["text", "whole numbers", "numbers"]
 
 
-@pytest.mark.parametrize("ending", ["csv", "jsonl"])
-def test_whole_numbers_written_with_a_decimal_zero_are_classes_in_every_format(tmp_path, ending):
-    rows = [(f"row {place}", float(place % 2)) for place in range(60)]
-    if ending == "csv":
-        file = table_of(tmp_path, "text,label", rows)
-    else:
-        lines = (json.dumps(dict(zip(("text", "label"), row, strict=True))) for row in rows)
-        file = made.written(tmp_path, "\n".join(lines), "rows.jsonl")
-    found = looked(file)
-    assert found.task == "classification" and [*map(float, found.data.labels)] == [0, 1]
-
-
 def test_few_different_values_are_counted_exactly_however_many_rows_there_are():
     counts = [2, 5, 20, 50, 1_000]
     places = np.arange(EXACT_ROWS + 1)

@@ -33,7 +33,7 @@ def start(queue_of, monkeypatch):
 @pytest.fixture
 def impatient(monkeypatch):
     assert Child(int).poll(90)  # the fork server has imported what it has to
-    monkeypatch.setattr(executors, "patience", lambda forecast: 2.0)
+    monkeypatch.setattr(executors, "patience", lambda forecast: 2.0 * pace())
 
 
 @pytest.fixture
