@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import psutil
 import pytest
 from queued_runs import steps, wait, wait_for
+from waiting import pace
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
