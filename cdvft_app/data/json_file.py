@@ -93,8 +93,8 @@ def _rows(source: Source, keys: Set[str], lines: Iterable[tuple[int, str]]) -> I
         more = ", …" if len(late) > NAMED else ""
         source.notes.insert(
             0,
-            f"What none of the first {LOOKED_AT} objects names is not read: {names}{more}. Name it in the "
-            "first one, as null.",
+            f"Columns that none of the first {LOOKED_AT} objects has are not read: {names}{more}. Give the "
+            "first object all columns, with null where it has no value.",
         )
 
 

@@ -114,7 +114,7 @@ def test_columns_that_begin_after_the_first_hundred_rows_are_said_not_to_be_read
         kept = import_file(made.written(tmp_path, text, name))
         assert kept.columns == ("text", "label") and kept.rows == 120
         (said,) = kept.notes
-        assert "“late”, “later”. Name it in the first one, as null." in said
+        assert "“late”, “later”. Give the first object all columns, with null" in said
     rows[0] |= {"late": None, "later": None}
     kept = import_file(made.written(tmp_path, "\n".join(map(json.dumps, rows)), "mended.jsonl"))
     assert kept.columns == ("text", "label", "late", "later") and not kept.notes
