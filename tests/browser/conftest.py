@@ -77,7 +77,8 @@ def runs(server: Server) -> dict[str, Source]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    found = filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser")))
+    chromium = os.environ.get("CHROMIUM") or next(found, None)
     assert chromium, "The browser tests need Chromium: `make chromium`, or CHROMIUM=/path/to/it."
     with sync_playwright() as playwright:
         with_flags = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
