@@ -10,9 +10,8 @@ from itertools import product
 import pytest
 
 from cdvft_app.commands import cost as command
-from cdvft_app.costs.quantities import added_memory
 from cdvft_app.costs.request import PRECISIONS, parse_cost
-from cdvft_app.decision.comparison import compare, grown
+from cdvft_app.decision.comparison import compare
 from cdvft_app.decision.decide import decide
 from cdvft_app.format import amount
 from cdvft_app.methods import METHODS
@@ -65,14 +64,6 @@ def test_the_sentence_that_nothing_fits_names_that_number(precision, checkpointi
     (need,) = (row["step_bytes"] for row in made.asked_rows)
     assert made.sentence.startswith("As asked nothing fits: Meta-Llama-3-8B in ")
     assert f" needs {amount('bytes', need)}, and a T4 with 16 GB is smaller." in made.sentence
-
-
-def test_the_growth_of_memory_passes_through_the_table_with_checkpointing_too():
-    request = parse_cost(asked("lora", "4bit", True))
-    (row,) = decide(request).as_json()["rows"]
-    axis = grown(request)["growth"][0]
-    (line,) = axis["series"]
-    assert line["costs"]["memory"][axis["x"].index(axis["at"])] == added_memory(row)
 
 
 def test_what_cannot_be_measured_is_told_of_the_step_that_is_asked():
