@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from matrices import built, random
 from torch import Tensor
 
 from benchmarks.fitter import KINDS, member
@@ -16,8 +17,7 @@ NOISY = [kind for kind in KINDS if "noise" in kind]
 
 
 def relative_error(target: Tensor, vectors: Tensor) -> float:
-    dense = cd_product([vectors[0], vectors[2]], [vectors[1]])
-    return float((target - dense).norm() / target.norm())
+    return float((target - built(vectors)).norm() / target.norm())
 
 
 def alternated(target: Tensor, vectors: Tensor, rounds: int = 60) -> float:
@@ -56,10 +56,9 @@ def test_a_noisy_product_is_fitted_as_well_as_from_the_truth() -> None:
 
 
 def test_no_round_raises_an_error_and_each_error_is_the_products() -> None:
-    generator = torch.Generator().manual_seed(0)
-    target = torch.randn(7, 7, generator=generator, dtype=torch.float64)
+    target = random(7, 7)
     target /= target.norm()
-    starts = torch.randn(5, 3, 7, generator=generator, dtype=torch.float64)
+    starts = random(5, 3, 7, seed=1)
     before = torch.full((5,), torch.inf)
     walk = alternate(target, starts)
     for _ in range(20):
@@ -77,7 +76,7 @@ def test_the_last_diagonal_is_found_in_one_round_from_the_others() -> None:
 
 
 def test_a_round_ends_with_the_circulant_that_least_squares_gives() -> None:
-    target = torch.randn(5, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    target = random(5, 5, seed=1)
     target /= target.norm()
     vectors, _ = next(alternate(target, member("random", 5, 2)[1][None]))
     b, c, a = vectors[0]
