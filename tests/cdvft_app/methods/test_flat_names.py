@@ -17,13 +17,6 @@ def test_every_setting_has_a_flat_name_of_its_own():
     assert len(flat.FLAT) == sum(len(kind.settings()) for kind in METHODS.values())
 
 
-def test_a_method_takes_of_flat_values_what_is_its_own():
-    values = {"lora_r": 4, "m": 3, "block_size": 64, "seed": 1}
-    assert flat.nested("lora", values) == {"method": "lora", "r": 4}
-    assert flat.nested("cdvft", values) == {"method": "cdvft", "m": 3, "block_size": 64}
-    assert flat.nested("c3a", values) == {"method": "c3a"}
-
-
 @pytest.mark.parametrize(
     ("given", "read"),
     [
