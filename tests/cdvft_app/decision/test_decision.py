@@ -23,6 +23,12 @@ LARGE = {"model": LLAMA, "device": "h100", "precision": "bfloat16", "batch": 1}
 CDVFT, LORA = "CDVFT m\u00a0=\u00a02", "LoRA r\u00a0=\u00a08"
 
 
+def taking(seconds):
+    """What was measured of a step of so many seconds."""
+    spread = {"low": 0.9 * seconds, "high": 1.1 * seconds}
+    return {"seconds": seconds, "device": "a CPU", "time": 0, "others": 0, **spread}
+
+
 def decided(step=lambda row: None, here=16 * 10**9, lookup=lambda row: None, **asked):
     asked = {"model": "roberta-base", "methods": ["cdvft", "lora"], **asked}
     return decide(parse_cost(asked), here, lookup, step)
@@ -83,18 +89,19 @@ def test_dense_updates_are_not_for_many_adapters_at_once():
 
 
 def test_time_is_said_where_it_was_measured_or_learned_and_nowhere_else():
-    def measured(row):
-        seconds = {"cdvft": 0.25, "lora": 0.2}[row["method"]]
-        return {"seconds": seconds, "device": "a CPU", "low": 0, "high": 1, "time": 0, "others": 0}
+    measured = {"cdvft": taking(0.25), "lora": taking(0.2)}
 
-    made = decided(lookup=measured, aim="time")
+    def lookup(row):
+        return measured[row["method"]]
+
+    made = decided(lookup=lookup, aim="time")
     assert made.sentence.startswith(f"{LORA} for") and "the shortest that was measured here" in made.sentence
     assert made.answers[4]["texts"] == ["250 ms", "200 ms"] and made.answers[4]["best"] == [False, True]
     learned = decided(step=lambda row: Estimate(0.3, 0.1, 0.9, "as one run here"))
     assert "and its step takes about 300 ms here." in learned.sentence
     assert learned.answers[4]["best"] == [False, False]
     for elsewhere in ({"device": "t4"}, {"precision": "bfloat16"}):
-        assert len(decided(lookup=measured, **elsewhere).answers) == 4
+        assert len(decided(lookup=lookup, **elsewhere).answers) == 4
     too_long = decided(step=lambda row: Estimate(4000.0, 1, 9e9, "so"))  # nobody trains that here
     assert len(too_long.answers) == 4
 
@@ -299,12 +306,17 @@ def test_a_device_without_bfloat16_is_offered_fewer_bits_instead():
     assert [one and one.request.precision for one in found.values()] == ["8bit", "bfloat16"]
 
 
-def test_where_nothing_helps_a_smaller_model_is_named():
-    said = decide(parse_cost({"model": LLAMA, "methods": ["lora"]}), 4 * 10**9).sentence
-    assert said.endswith(
-        "Nor does it in 4 bit with checkpointing, one short text at a time: take a smaller model, such as "
-        "meta-llama/Llama-3.2-1B, which fits in 4 bit with checkpointing, one at a time."
-    )
+@pytest.mark.parametrize(
+    ("model", "memory", "advice"),
+    [
+        (LLAMA, 4 * 10**9, "one short text at a time: take a smaller model, such as meta-llama/Llama-3.2-1B, "
+         "which fits in 4 bit with checkpointing, one at a time."),
+        ("vit_base_patch16_224", 10**6, "one image at a time: take a smaller model, or another device."),
+    ],
+)  # fmt: skip
+def test_where_nothing_helps_a_smaller_model_is_named_if_there_is_one(model, memory, advice):
+    said = decide(parse_cost({"model": model, "methods": ["lora"]}), memory).sentence
+    assert said.endswith(f"Nor does it in 4 bit with checkpointing, {advice}")
 
 
 def test_the_example_of_the_docs_ends_in_an_answer():
@@ -336,15 +348,9 @@ def test_where_one_adapter_fits_the_model_it_is_the_only_one():
     assert said == f"{where}: it is the only adapter to choose from, and it fits."
 
 
-def one_second(row):
-    ends = {"low": 0.9, "high": 1.1, "device": "a CPU", "time": 0, "others": 0}
-    return {"seconds": 1.0, **ends}
-
-
 def test_sizes_of_equal_time_are_not_looked_for_where_their_step_does_not_fit():
-    made = decided(
-        model=LLAMA, methods=["lora"], match="seconds_per_step", device="t4", lookup=one_second, aim="quality"
-    )
+    asked = {"model": LLAMA, "methods": ["lora"], "match": "seconds_per_step", "device": "t4"}
+    made = decided(lookup=lambda row: taking(1.0), aim="quality", **asked)
     assert made.request.batch == 16
     assert made.sentence.endswith(
         "and a T4 with 16 GB is smaller. Sizes of equal time were measured for this step alone. Match by "
@@ -355,14 +361,6 @@ def test_sizes_of_equal_time_are_not_looked_for_where_their_step_does_not_fit():
 def test_a_step_that_was_measured_here_is_not_said_not_to_be():
     said = "its step is not measured here"
     assert said in decided(device="t4", aim="file").sentence
-    assert said not in decided(device="t4", aim="file", lookup=one_second).sentence
-    slow = decided(aim="file", lookup=lambda row: one_second(row) | {"seconds": 70.0})
+    assert said not in decided(device="t4", aim="file", lookup=lambda row: taking(1.0)).sentence
+    slow = decided(aim="file", lookup=lambda row: taking(70.0))
     assert said not in slow.sentence and len(slow.answers) == 4
-
-
-def test_where_nothing_helps_an_image_model_is_told_of_its_images():
-    said = decide(parse_cost({"model": "vit_base_patch16_224", "methods": ["lora"]}), 10**6).sentence
-    assert said.endswith(
-        "Nor does it in 4 bit with checkpointing, one image at a time: take a smaller model, or another "
-        "device."
-    )
