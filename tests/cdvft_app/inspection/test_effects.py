@@ -15,6 +15,7 @@ import tiny_models
 import torch
 from listening import finished
 
+from cdvft_app.format import percent
 from cdvft_app.inspection import effects, layers, sources
 from cdvft_app.inspection.background import questions
 from cdvft_app.inspection.sources import Unavailable
@@ -26,12 +27,6 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.training import trainable
 from cdvft_app.ui.factors.tab import Questions
 from cdvft_app.ui.shared.server_functions import refusing
-
-
-def percent(part: float) -> str:
-    """Two digits, but no fewer than whole percents."""
-    return f"{100 * part:.2g} %" if part < 0.995 else f"{100 * part:,.0f} %"
-
 
 QUERY = "encoder.layer.1.attention.self.query"
 
