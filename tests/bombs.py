@@ -17,21 +17,12 @@ RUN = "0123456789abcdef0123456789abcdef"
 
 def facts(**changed: object) -> str:
     """`run.json` of an honest run, with what is `changed`."""
-    return json.dumps(
-        {
-            "id": RUN,
-            "group_id": "group",
-            "position": 0,
-            "name": "Films",
-            "settings": RunSettings(method="lora").model_dump_json(),
-            "method": "lora",
-            "state": "interrupted",
-            "created": 1.7e9,
-            "queued": 1.7e9,
-            "result": "{}",
-            **changed,
-        }
-    )
+    settings = RunSettings(method="lora").model_dump_json()
+    usual = {
+        "id": RUN, "group_id": "group", "position": 0, "name": "Films", "settings": settings,
+        "method": "lora", "state": "interrupted", "created": 1.7e9, "queued": 1.7e9, "result": "{}",
+    }  # fmt: skip
+    return json.dumps(usual | changed)
 
 
 def row(kind: str, step: object = None, **data: object) -> str:

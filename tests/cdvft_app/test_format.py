@@ -39,14 +39,7 @@ def test_nothing_left_is_no_time() -> None:
 
 
 def test_shares_have_two_digits_and_ratios_three() -> None:
-    shares = {
-        0.00045: "0.045 %",
-        0.0087: "0.87 %",
-        0.011: "1.1 %",
-        0.24: "24 %",
-        1.0: "100 %",
-        15.2: "1,520 %",
-    }
+    shares = {0.00045: "0.045 %", 0.0087: "0.87 %", 0.011: "1.1 %", 0.24: "24 %", 1: "100 %", 15.2: "1,520 %"}
     assert [percent(share) for share in shares] == [*shares.values()]
     ratios = {16 / 3: "5.33", 0.72: "0.720", 29.04: "29.0", 11_670.4: "11,670", 2: "2"}
     assert [times(ratio) for ratio in ratios] == [*ratios.values()]

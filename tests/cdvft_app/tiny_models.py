@@ -13,31 +13,13 @@ from transformers import BertConfig, BertModel, BertTokenizerFast, RobertaConfig
 
 from cdvft_app.catalog.dataset_readers import Split
 
-WORDS = [
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "good",
-    "bad",
-    "fine",
-    "awful",
-    "film",
-    "plot",
-    "the",
-    "a",
-    "very",
-]
+MARKS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+WORDS = [*MARKS, "good", "bad", "fine", "awful", "film", "plot", "the", "a", "very"]
 SIZES = {
-    "vocab_size": len(WORDS),
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "max_position_embeddings": 40,
-    "hidden_dropout_prob": 0.1,
+    "vocab_size": len(WORDS), "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "intermediate_size": 64, "max_position_embeddings": 40, "hidden_dropout_prob": 0.1,
     "attention_probs_dropout_prob": 0.0,
-}
+}  # fmt: skip
 
 
 def _text_folder(folder: Path, model: torch.nn.Module) -> Path:
@@ -84,10 +66,8 @@ def greys(count: int, seed: int) -> Split:
     """Noise whose label is its brightness."""
     random = np.random.default_rng(seed)
     labels = random.integers(0, 3, count)
-    images = random.integers(0, 60, (count, 12, 12)).astype(np.uint8) + (60 * labels[:, None, None]).astype(
-        np.uint8
-    )
-    return Split(images, labels)
+    images = random.integers(0, 60, (count, 12, 12)) + 60 * labels[:, None, None]
+    return Split(images.astype(np.uint8), labels)
 
 
 def causal(folder: Path, kind: str = "llama", template: bool = True, hidden: int = 32) -> Path:
@@ -108,13 +88,8 @@ def causal(folder: Path, kind: str = "llama", template: bool = True, hidden: int
         )
     fast.save_pretrained(folder)
     torch.manual_seed(0)
-    sizes = {"hidden_size": hidden, "num_hidden_layers": 2, "num_attention_heads": 4}
-    sizes |= {
-        "num_key_value_heads": 2,
-        "intermediate_size": 64,
-        "max_position_embeddings": 256,
-        "vocab_size": len(words) + 6,
-    }
+    sizes = {"hidden_size": hidden, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    sizes |= {"num_key_value_heads": 2, "max_position_embeddings": 256, "vocab_size": len(words) + 6}
     sizes |= {"eos_token_id": 0, "bos_token_id": 1, "initializer_range": 0.1}
     AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind](**sizes)).save_pretrained(folder)
     return folder
