@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -24,52 +25,45 @@ def store(tmp_path: Path) -> Iterator[RunStore]:
 
 
 @pytest.fixture(scope="session")
-def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny() -> ModuleType:
     import tiny_models
 
-    return tiny_models.bert(tmp_path_factory.mktemp("bert"))
+    return tiny_models
 
 
 @pytest.fixture(scope="session")
-def roberta_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import tiny_models
-
-    return tiny_models.roberta(tmp_path_factory.mktemp("roberta"))
+def bert_folder(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.bert(tmp_path_factory.mktemp("bert"))
 
 
 @pytest.fixture(scope="session")
-def vit_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import tiny_models
-
-    return tiny_models.vit(tmp_path_factory.mktemp("vit"))
+def roberta_folder(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.roberta(tmp_path_factory.mktemp("roberta"))
 
 
 @pytest.fixture(scope="session")
-def text_rows() -> Rows:
-    from tiny_models import reviews
-
-    return Rows(reviews(60, seed=1), reviews(24, seed=2), ("negative", "positive"), None)
+def vit_folder(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.vit(tmp_path_factory.mktemp("vit"))
 
 
 @pytest.fixture(scope="session")
-def image_rows() -> Rows:
-    from tiny_models import greys
-
-    return Rows(greys(24, seed=1), greys(12, seed=2), ("dark", "grey", "bright"), None)
+def text_rows(tiny: ModuleType) -> Rows:
+    return Rows(tiny.reviews(60, seed=1), tiny.reviews(24, seed=2), ("negative", "positive"), None)
 
 
 @pytest.fixture(scope="session")
-def llama_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import tiny_models
-
-    return tiny_models.causal(tmp_path_factory.mktemp("llama"))
+def image_rows(tiny: ModuleType) -> Rows:
+    return Rows(tiny.greys(24, seed=1), tiny.greys(12, seed=2), ("dark", "grey", "bright"), None)
 
 
 @pytest.fixture(scope="session")
-def answer_rows() -> Rows:
-    from tiny_models import numbers
+def llama_folder(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.causal(tmp_path_factory.mktemp("llama"))
 
-    return Rows(numbers(40, seed=1), numbers(12, seed=2), (), None)
+
+@pytest.fixture(scope="session")
+def answer_rows(tiny: ModuleType) -> Rows:
+    return Rows(tiny.numbers(40, seed=1), tiny.numbers(12, seed=2), (), None)
 
 
 @pytest.fixture(scope="session")
