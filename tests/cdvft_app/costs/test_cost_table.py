@@ -154,18 +154,9 @@ def test_a_method_that_does_not_fit_is_a_row_with_its_reason(choices, method, se
         ({"methods": ["lora", "lora"]}, "it names LoRA r\u00a0=\u00a08 twice"),
         ({"convention": "big_o"}, "convention: got 'big_o'"),
         ({"block_size": 1000}, "block_size: got 1000; encoder.layer.0.attention.self.query is 768 x 768, so"),
-        (
-            {"c3a_block_size": 100},
-            "c3a_block_size: got 100; it must divide the sizes of all layers, and so 768",
-        ),
-        ({"fourierft_n": 589_825}, "fourierft_n: got 589825"),
-        ({"targets": ["q_proj"]}, "no linear layer 'q_proj'. It has attention.self.query"),
         ({"targets": []}, "targets: got"),
         ({"sequence": 513}, "at most 512 tokens"),
-        ({"image_size": 64}, "takes no images"),
         ({"model": "vit_base_patch16_224", "sequence": 64}, "has 197 tokens at this size"),
-        ({"model": "vit_base_patch16_224", "image_size": 100}, "takes multiples of 16"),
-        ({"model": "no such thing"}, "neither a known model"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(values, sentence):
