@@ -75,6 +75,11 @@ def interval(one: Verdict) -> str:
     return f"({POINTS.format_difference(one.low or 0.0)} to {POINTS.format_difference(one.high or 0.0)})"
 
 
+def more_or_less(one: Verdict) -> tuple[str, str, str]:
+    """By how much it is "more" or "less", with its interval."""
+    return (size(one), "more", interval(one)) if one.size >= 0 else (size(one), "less", interval(one.turned))
+
+
 def shown(recipe: str) -> dict[tuple[str, str], Verdict]:
     """The verdicts that one method is ahead of another, from the winner's side."""
     return {
@@ -474,12 +479,9 @@ def found_rate(recipe: str) -> str:
     (best,) = FOUND[recipe]["search"]["race"]
     assert trials(recipe)[1]["settings"] == f"learning rate {best['learning_rate']}"
     assert len(trials(recipe)) == 12 and [given_up(one) for one in trials(recipe)] == [False] * 3 + [True] * 9
-    usual, against = catalog.RECIPES[recipe].learning_rates["cdvft"], searched(recipe)
-    more = against.size > 0
-    return (
-        f"on `{recipe}` {best['learning_rate']} (recorded: {usual}) has {size(against)} points "
-        f"{'more' if more else 'less'} {interval(against if more else against.turned)}"
-    )
+    usual = catalog.RECIPES[recipe].learning_rates["cdvft"]
+    points, more, stated = more_or_less(searched(recipe))
+    return f"on `{recipe}` {best['learning_rate']} (recorded: {usual}) has {points} points {more} {stated}"
 
 
 def found_for_a_file() -> str:
@@ -1024,10 +1026,8 @@ def tried_row(name: str) -> str:
         if verdict is None:
             return "as usual"
         choice, _ = training_choices.finalists(family, runs[recipe])[0]
-        more = "more" if verdict.size >= 0 else "less"
-        one = verdict if verdict.size >= 0 else verdict.turned
         shown = "" if verdict.word in ("ahead", "behind") else ", not shown"
-        return f"{choice}: {size(one)} {more} {interval(one)}{shown}"
+        return f"{choice}: {' '.join(more_or_less(verdict))}{shown}"
 
     return f"| {' | '.join([FAMILIES[name], *map(cell, training_choices.RECIPES)])} |"
 
@@ -1045,8 +1045,8 @@ def judged_choices() -> dict[tuple[str, str], tuple[Verdict, str]]:
 def beside_usual(recipe: str, one: Verdict) -> str:
     """Of one that is not shown, since its size and interval alone are told."""
     assert one.word == "not shown"
-    more, stated = ("more", one) if one.size >= 0 else ("less", one.turned)
-    return f"{size(one)} {more} on `{recipe}` {interval(stated)}"
+    points, more, stated = more_or_less(one)
+    return f"{points} {more} on `{recipe}` {stated}"
 
 
 def what_is_shown_to_help() -> str:
