@@ -13,6 +13,7 @@ KEYS = ("cdvft", "lora", "fourierft", "c3a", "dora", "vera", "head", "full")
 Cdvft, Lora, FourierFT, C3A, Dora, Vera, Head, Full = (METHODS[key] for key in KEYS)
 NARROW, WIDE = cost.Shape("narrow", 8, 12), cost.Shape("wide", 12, 16)  # d_out, d_in
 SQUARE = cost.Shape("square", 768, 768)
+POWERS = [2**n for n in range(14)]
 
 
 @pytest.mark.parametrize(("m", "rate"), [(2, 0.01), (3, 0.01), (4, 0.003), (16, 0.003)])
@@ -110,7 +111,7 @@ def test_values_for_an_equal_time_go_from_the_quickest_step_to_the_slowest(kind,
     [
         (Lora, [NARROW, WIDE], {"r": [1, 2, 4, 8]}),
         (Lora, [cost.Shape("x", 7, 10)], {"r": [1, 2, 4]}),
-        (Lora, [cost.Shape("x", 2048, 4096)], {"r": [2**power for power in range(10)]}),
+        (Lora, [cost.Shape("x", 2048, 4096)], {"r": POWERS[:10]}),
         (FourierFT, [cost.Shape("x", 100, 10)], {"n": [10, 30, 100, 300, 1000]}),
         (
             FourierFT,
@@ -119,6 +120,9 @@ def test_values_for_an_equal_time_go_from_the_quickest_step_to_the_slowest(kind,
         ),
         (Cdvft, [SQUARE], {"m": range(2, 9), "block_size": [16, 32, 64, 128, 256, 512, 768]}),
         (Cdvft, [cost.Shape("x", 96, 64)], {"m": range(2, 9), "block_size": [16, 32, 64]}),
+        # In blocks of 16 it would have 32,768, twice as many as are drawn, and the next 16,384, just as many.
+        (Cdvft, [cost.Shape("x", 4096, 2048)], {"m": range(2, 9), "block_size": POWERS[5:13]}),
+        (Cdvft, [cost.Shape("x", 2048, 2048)], {"m": range(2, 9), "block_size": POWERS[4:12]}),
         (C3A, [SQUARE], {}),
         (Full, [SQUARE], {}),
     ],
@@ -128,14 +132,6 @@ def test_along_what_costs_are_drawn(kind, shapes, growths):
     assert {name: list(values) for name, values in drawn.items()} == {
         name: list(values) for name, values in growths.items()
     }
-
-
-def test_blocks_so_small_that_there_are_too_many_are_not_drawn():
-    large = cost.Shape("x", 4096, 2048)  # of 16 x 16: 256 * 128 = 32,768 blocks, twice as many as allowed
-    (_, blocks) = Cdvft.growth_axes([large])
-    assert list(blocks.values) == [32, 64, 128, 256, 512, 1024, 2048, 4096]
-    (_, blocks) = Cdvft.growth_axes([cost.Shape("x", 2048, 2048)])  # 16,384 blocks, just as many
-    assert list(blocks.values) == [16, 32, 64, 128, 256, 512, 1024, 2048]
 
 
 @pytest.mark.parametrize("method", [Head(), Full()])
