@@ -26,6 +26,7 @@ def test_sentences_also_speak_against_cdvft():
     said = sentences(rows)
     assert said["seconds"] == []  # nothing is measured
     (parameters,), (flops, fixed), (memory,) = (said[key] for key in ("parameters", "flops", "memory"))
+    assert "LoRA r\u00a0=\u00a08 trains 5.33 times that" in parameters
     assert "C3A b\u00a0=\u00a0768 0.333 times that" in parameters
     assert "LoRA r\u00a0=\u00a08 adds 0.571 times that" in flops
     assert "below 33 tokens a step" in fixed and "about as much" in memory
