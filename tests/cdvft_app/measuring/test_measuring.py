@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from contextlib import closing
 
 import psutil
 import pytest
 from fake_measures import RESULT
+from waiting import wait_for
 
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.measuring import background as module
@@ -18,7 +18,6 @@ from cdvft_app.settings import InvalidChoice
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 REQUEST = parse_cost({"model": "roberta-base"})
-SLOW = 60.0  # seconds that a process may take to be gone
 
 
 @pytest.fixture(autouse=True)
@@ -41,13 +40,10 @@ def lines(name, *arguments, **options):
 
 
 def gone(pid):
-    """Whether the process has ended, after waiting for it."""
-    end = time.monotonic() + SLOW
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
+    """Waits for the end of the process."""
+    return wait_for(
+        lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    )
 
 
 def test_what_is_told_arrives_from_another_process():
