@@ -35,14 +35,9 @@ def run(folder: Path, reason: str, **environment: str) -> subprocess.CompletedPr
     (folder / "test_it.py").write_text(TESTS.format(reason=reason))
     (folder / "conftest.py").write_text(HOOKS)
     kept = {name: value for name, value in os.environ.items() if name not in ("CI", "PYTEST_ADDOPTS")}
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "--rootdir", str(folder)],
-        cwd=folder,
-        env={**kept, "PYTHONPATH": f"{ROOT}/tests", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "pytest", "--rootdir", str(folder)]
+    told = {**kept, "PYTHONPATH": f"{ROOT}/tests", **environment}
+    return subprocess.run(command, cwd=folder, env=told, capture_output=True, text=True, check=False)
 
 
 def test_skips_are_counted_by_their_reasons_and_times_kept(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pytest
@@ -229,15 +230,12 @@ def sweep(score, m=(2, 3), rates=(0.3, 1, 3), seeds=(0, 1, 2)):
     """Runs of mnist; row n of a run is right where n < ROWS x score(m, rate, seed), mixed once."""
     order = np.random.default_rng(0).permutation(ROWS)
     made = []
-    for value in m:
-        for rate in rates:
-            for seed in seeds:
-                share = score(value, rate, seed)
-                answers = of_scores(order < ROWS * share)
-                method = {"method": "cdvft", "m": value, "learning_rate": RATE * rate}
-                settings = RunSettings(**OF_SWEEP, seed=seed, method=method)
-                ended = {"state": "finished", "metric": share, "rows": ROWS, "answers": answers}
-                made.append(ComparedRun(settings=settings, **ended))
+    for value, rate, seed in product(m, rates, seeds):
+        share = score(value, rate, seed)
+        method = {"method": "cdvft", "m": value, "learning_rate": RATE * rate}
+        settings = RunSettings(**OF_SWEEP, seed=seed, method=method)
+        ended = {"metric": share, "rows": ROWS, "answers": of_scores(order < ROWS * share)}
+        made.append(ComparedRun(settings=settings, state="finished", **ended))
     return made
 
 
