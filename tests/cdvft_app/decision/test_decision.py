@@ -212,14 +212,6 @@ def test_who_is_behind_at_searched_rates_alone_is_told_where_no_race_shows_it(mo
     ) in made.sentence
 
 
-def test_where_the_file_matters_most_it_is_said_what_that_loses():
-    said = decided(methods=["lora", "fourierft"], aim="file", **LARGE).sentence
-    assert said.startswith("FourierFT")
-    assert said.endswith(
-        " But FourierFT is behind LoRA by 10.6 points (2.0 to 19.1) over 2 races, depending on the runs."
-    )
-
-
 def test_where_none_is_shown_to_be_better_the_doubt_and_the_safe_choice_are_named():
     said = decided(model="vit_base_patch16_224", methods=["cdvft", "lora"], aim="quality").sentence
     assert said.startswith(f"{CDVFT} for") and "none is shown to be better" in said
