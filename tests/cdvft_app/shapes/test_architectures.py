@@ -51,11 +51,6 @@ def test_no_weights_are_made(name, kind):
     assert getattr(found.model, "pooler", None) is None
 
 
-def test_a_folder_needs_only_its_configuration(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps(TINY_BERT))
-    assert build(str(tmp_path)).configuration.hidden_size == 32
-
-
 def test_a_hub_id_is_looked_up_by_its_configuration_alone(stub):
     has(stub, TINY_BERT)
     assert build(HUB_ID).configuration.hidden_size == 32
