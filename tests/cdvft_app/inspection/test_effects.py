@@ -71,15 +71,6 @@ def test_a_change_of_zeros_does_nothing() -> None:
     assert found.quartiles == (0, 0, 0) and found.common == found.used == 0
 
 
-def test_what_every_token_gets_alike_is_common_and_what_inputs_never_have_is_unused() -> None:
-    x = torch.cat([torch.ones(30, 1), drawn(30, 5), torch.zeros(30, 2)], dim=1)
-    shift, blind = torch.zeros(3, 8), torch.zeros(3, 8)
-    shift[:, 0], blind[:, 7] = 2.0, 5.0
-    assert effects.on_inputs(shift, drawn(3, 8, seed=4), x).common == pytest.approx(1)
-    unused = effects.on_inputs(blind, drawn(3, 8, seed=4), x)
-    assert unused.used == pytest.approx(0, abs=1e-6) and unused.quartiles == (0, 0, 0)
-
-
 def test_directions_are_perpendicular_and_tell_runs_apart() -> None:
     one, other = torch.zeros(50, 6), torch.zeros(50, 6)
     one[:, 0], one[:, 1] = 3 * drawn(50, seed=5), drawn(50, seed=6)
