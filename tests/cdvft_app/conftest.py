@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,17 @@ def store(tmp_path: Path) -> Iterator[RunStore]:
     made = RunStore(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def model_of(tmp_path: Path) -> Callable[[object], str]:
+    """`model_of(configuration)`: a model that has nothing else, by its name, which is a folder's."""
+
+    def write(configuration: object) -> str:
+        (tmp_path / "config.json").write_text(json.dumps(configuration))
+        return str(tmp_path)
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -93,10 +93,9 @@ def test_a_table_that_only_counts_refuses_seconds():
         cost_table(parse_cost(MATCHED))
 
 
-def test_a_ladder_of_one_value_is_matched_or_not(tmp_path):
+def test_a_ladder_of_one_value_is_matched_or_not(model_of):
     narrow = {"model_type": "bert", "hidden_size": 17, "intermediate_size": 34, "num_hidden_layers": 2,
               "num_attention_heads": 1, "vocab_size": 100}  # fmt: skip
-    (tmp_path / "config.json").write_text(json.dumps(narrow))
-    asked = {**MATCHED, "model": str(tmp_path), "methods": ["cdvft", "c3a"], "sequence": 8}
+    asked = {**MATCHED, "model": model_of(narrow), "methods": ["cdvft", "c3a"], "sequence": 8}
     (said,) = shown(asked, cdvft=1.0, c3a={17: 2.0})["matched"]
     assert "even C3A b\u00a0=\u00a017 takes 2 times CDVFT's step" in said

@@ -21,18 +21,6 @@ VIT = {**BERT, "model_type": "vit", "image_size": 32, "patch_size": 16}
 LLAMA = {**BERT, "model_type": "llama", "architectures": ["LlamaForCausalLM"], "num_key_value_heads": 2}
 
 
-@pytest.fixture
-def model(tmp_path):
-    """Writes a configuration into a folder, which is a model of any name here."""
-
-    def write(configuration):
-        (tmp_path / "config.json").write_text(json.dumps(configuration))
-        model_shapes.cache_clear()
-        return str(tmp_path)
-
-    return write
-
-
 def told(values):
     found = []
     measure(parse_cost({"batch": 2, "fourierft_n": 20, "lora_r": 2, **values}), found.append, seconds=0.01)
@@ -43,8 +31,8 @@ def told(values):
     ("configuration", "step", "lacking"),
     [(BERT, {"sequence": 8}, set()), (VIT, {}, set()), (LLAMA, {"sequence": 8}, {"head"})],
 )
-def test_every_method_is_measured(model, configuration, step, lacking):
-    found = told({"model": model(configuration), **step})
+def test_every_method_is_measured(model_of, configuration, step, lacking):
+    found = told({"model": model_of(configuration), **step})
     results = {line["method"]: line for line in found if line["kind"] == "result"}
     assert results.keys() == set(METHODS) - lacking
     assert {line["method"] for line in found if line["kind"] == "refused"} == lacking
@@ -62,8 +50,8 @@ def test_every_method_is_measured(model, configuration, step, lacking):
     assert json.loads(json.dumps(found)) == found
 
 
-def test_flops_are_kept_as_they_run_whatever_was_asked(model):
-    asked = {"model": model(BERT), "methods": ["lora", "cdvft", "full"], "sequence": 8}
+def test_flops_are_kept_as_they_run_whatever_was_asked(model_of):
+    asked = {"model": model_of(BERT), "methods": ["lora", "cdvft", "full"], "sequence": 8}
     flops = [
         [line["step_flops"] for line in told({**asked, "convention": count}) if line["kind"] == "result"]
         for count in ("real_fft", "asymptotic")
@@ -71,7 +59,7 @@ def test_flops_are_kept_as_they_run_whatever_was_asked(model):
     assert flops[0] == flops[1]
 
 
-def test_seconds_are_matched_by_trying_values(model, monkeypatch):
+def test_seconds_are_matched_by_trying_values(model_of, monkeypatch):
     """With a clock of our own: CDVFT takes 1 s, LoRA 0.3 s and 0.1 s for each rank, FourierFT always 2 s."""
 
     def step_time(row, *_, **__):
@@ -81,7 +69,7 @@ def test_seconds_are_matched_by_trying_values(model, monkeypatch):
 
     monkeypatch.setattr("cdvft_app.measuring.measure.step_time", step_time)
     wanted = {"match": "seconds_per_step", "methods": ["lora", "fourierft", "head"], "sequence": 8}
-    found = told({"model": model(BERT), **wanted})
+    found = told({"model": model_of(BERT), **wanted})
     tried = [(line["method"], line["setting"]) for line in found if line["kind"] == "result"]
     ranks = [{"r": r} for r in (1, 32, 4, 8)]
     assert tried == [("cdvft", {"m": 2, "block_size": None}), *(("lora", setting) for setting in ranks),
@@ -90,9 +78,9 @@ def test_seconds_are_matched_by_trying_values(model, monkeypatch):
     assert more == sorted(more, reverse=True) and more[-1] == 0
 
 
-def test_what_does_not_fit_is_refused_in_a_sentence(model, monkeypatch):
+def test_what_does_not_fit_is_refused_in_a_sentence(model_of, monkeypatch):
     monkeypatch.setattr(background, "free_bytes", lambda kind: 1000)
-    (line,) = told({"model": model(BERT), "methods": ["cdvft"], "sequence": 8})
+    (line,) = told({"model": model_of(BERT), "methods": ["cdvft"], "sequence": 8})
     assert line["kind"] == "refused" and "Measure a smaller model or batch" in line["why"]
 
 

@@ -156,12 +156,12 @@ def test_names_that_lead_nowhere(name, sentence):
 
 @pytest.mark.parametrize("public", [("SPACE_ID", "owner/space"), ("GRADIO_SERVER_NAME", "0.0.0.0")])
 @pytest.mark.parametrize("name", [HUB_ID, "{folder}"])
-def test_a_public_server_reads_neither_the_hub_nor_its_own_disk(stub, monkeypatch, tmp_path, name, public):
+def test_a_public_server_reads_neither_the_hub_nor_its_own_disk(stub, monkeypatch, model_of, name, public):
     has(stub, TINY_BERT)
-    (tmp_path / "config.json").write_text(json.dumps(TINY_BERT))
+    folder = model_of(TINY_BERT)
     monkeypatch.setenv(*public)
     with pytest.raises(InvalidChoice, match="is not known here"):
-        build(name.format(folder=tmp_path))
+        build(name.format(folder=folder))
     assert not stub.tokens, "it asked"
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -94,11 +93,9 @@ def test_a_target_that_matches_nothing_is_refused_with_what_there_is():
         model_shapes("roberta-base").select(())
 
 
-def test_layers_used_more_than_once_are_refused(tmp_path):
-    albert = {"model_type": "albert", "hidden_size": 64, "num_attention_heads": 2}
-    (tmp_path / "config.json").write_text(json.dumps(albert))
+def test_layers_used_more_than_once_are_refused(model_of):
     with pytest.raises(InvalidChoice, match="share their weights"):
-        model_shapes(str(tmp_path))
+        model_shapes(model_of({"model_type": "albert", "hidden_size": 64, "num_attention_heads": 2}))
 
 
 def configuration(method: cost.Method, shapes: ModelShapes, targets: tuple[str, ...]) -> PeftConfig:
@@ -166,12 +163,11 @@ SMALL: dict[str, dict[str, object]] = {
 
 @pytest.fixture
 def small(
-    request: pytest.FixtureRequest, tmp_path: Path
+    request: pytest.FixtureRequest, model_of: Callable[[object], str]
 ) -> tuple[ModelShapes, nn.Module, dict[str, torch.Tensor]]:
     """A small model by name: its shapes, itself with weights, and a batch of two."""
-    (tmp_path / "config.json").write_text(json.dumps(SMALL[request.param]))
-    shapes = model_shapes(str(tmp_path))
-    config = AutoConfig.from_pretrained(tmp_path)
+    name = model_of(SMALL[request.param])
+    shapes, config = model_shapes(name), AutoConfig.from_pretrained(name)
     kind = AutoModelForCausalLM if shapes.kind == "generation" else AutoModel
     model = kind.from_config(config).eval()  # dropout's masks are not counted, and would unfuse attention
     if getattr(model, "pooler", None) is not None:
@@ -266,11 +262,11 @@ def test_the_gradient_stops_at_the_first_adapted_layer(target, passed):
         ("roberta-prelayernorm", "RobertaPreLayerNormModel", 18),
     ],
 )
-def test_a_text_may_have_as_many_tokens_as_the_model_has_positions_for(kind, architecture, longest, tmp_path):
+def test_a_text_may_have_as_many_tokens_as_the_model_has_positions_for(kind, architecture, longest, model_of):
     sizes = {"vocab_size": 100, "max_position_embeddings": 20, "pad_token_id": 1}
-    (tmp_path / "config.json").write_text(json.dumps(_small(kind, architecture, **sizes)))
-    assert model_shapes(str(tmp_path)).max_length == longest
-    model = AutoModel.from_config(AutoConfig.from_pretrained(tmp_path)).eval()
+    name = model_of(_small(kind, architecture, **sizes))
+    assert model_shapes(name).max_length == longest
+    model = AutoModel.from_config(AutoConfig.from_pretrained(name)).eval()
     model(torch.full((1, longest), 5))
     with pytest.raises((IndexError, RuntimeError)):
         model(torch.full((1, longest + 1), 5))
@@ -281,17 +277,15 @@ def test_a_text_may_have_as_many_tokens_as_the_model_has_positions_for(kind, arc
     [("vit", "ViTModel"), ("deit", "DeiTModel"), ("beit", "BeitModel"), ("ijepa", "IJepaModel"),
      ("dinov2_with_registers", "Dinov2WithRegistersModel")],
 )  # fmt: skip
-def test_an_image_has_as_many_tokens_as_the_model_sees(kind, architecture, tmp_path):
-    sizes = {"image_size": 64, "patch_size": 8}
-    (tmp_path / "config.json").write_text(json.dumps(_small(kind, architecture, **sizes)))
-    model = AutoModel.from_config(AutoConfig.from_pretrained(tmp_path)).eval()
+def test_an_image_has_as_many_tokens_as_the_model_sees(kind, architecture, model_of):
+    name = model_of(_small(kind, architecture, image_size=64, patch_size=8))
+    model = AutoModel.from_config(AutoConfig.from_pretrained(name)).eval()
     seen = model(pixel_values=torch.randn(1, 3, 64, 64))[0].shape[1]
-    assert model_shapes(str(tmp_path)).tokens == seen
+    assert model_shapes(name).tokens == seen
 
 
-def test_query_key_and_value_of_mpnet_read_the_same_tensor(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps(_small("mpnet", "MPNetModel", vocab_size=100)))
-    shapes = model_shapes(str(tmp_path))
+def test_query_key_and_value_of_mpnet_read_the_same_tensor(model_of):
+    shapes = model_shapes(model_of(_small("mpnet", "MPNetModel", vocab_size=100)))
     sources = {shape.source for shape in shapes.layers if shape.name.split(".")[-1] in ("q", "k", "v")}
     assert len(sources) == 3 and "" not in sources  # one a block
     adapted = shapes.select(("q", "k", "v"))
@@ -300,8 +294,7 @@ def test_query_key_and_value_of_mpnet_read_the_same_tensor(tmp_path):
     assert [shape.input_gradient for shape in adapted] == [False] * 3 + [True] * 6
 
 
-def test_query_key_and_value_in_one_layer_are_known_by_name_without_the_tuners_defaults(tmp_path):
+def test_query_key_and_value_in_one_layer_are_known_by_name_without_the_tuners_defaults(model_of):
     sizes = {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 100}
     config = {"model_type": "openai-gpt", "architectures": ["OpenAIGPTLMHeadModel"], **sizes}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    assert model_shapes(str(tmp_path)).default_targets == ("c_attn",)
+    assert model_shapes(model_of(config)).default_targets == ("c_attn",)
