@@ -36,6 +36,7 @@ METHODS = {"cdvft": "CDVFT m = 2", "lora": "LoRA r = 8", "fourierft": "FourierFT
 POINTS = METRICS["accuracy"]
 
 
+@cache
 def record(name: str) -> Any:
     return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8"))
 
@@ -1100,6 +1101,11 @@ def said(file: str) -> str:
     return " ".join((ROOT / file).read_text(encoding="utf-8").split())
 
 
+@cache
+def made(claim: Callable[[], str]) -> str:
+    return " ".join(claim().split())
+
+
 @pytest.mark.parametrize(
     ("file", "claim"),
     [
@@ -1115,19 +1121,19 @@ def said(file: str) -> str:
     ],
 )
 def test_a_claim_is_what_the_record_gives(file: str, claim: Callable[[], str]) -> None:
-    assert " ".join(claim().split()) in said(file)
+    assert made(claim) in said(file)
 
 
 def test_the_readme_states_no_result_that_no_record_gives() -> None:
     _, _, section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Results")
     section = " ".join(section.partition("\n## ")[0].split())
-    for claim in [*(" ".join(one().split()) for one in README), *CONDITIONS]:
+    for claim in [*map(made, README), *CONDITIONS]:
         section = section.replace(claim, "")
     assert not re.findall(r"\d[\d.,]*", section), section
 
 
 def test_no_row_of_a_table_of_results_is_left_out() -> None:
-    claimed = "\n".join(claim() for claim in RESULTS)
+    claimed = "\n".join(map(made, RESULTS))
     rows = [*_rows((ROOT / "docs" / "results.md").read_text(encoding="utf-8"))]
     assert len(rows) > 15 and [row for row in rows if row not in claimed] == []
 
