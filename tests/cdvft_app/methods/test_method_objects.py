@@ -159,11 +159,7 @@ def test_a_method_that_is_named_twice_is_not_answered_by_an_object_of_python():
 
 def test_a_race_is_a_list_of_methods_with_settings():
     race = parse_race({"methods": ["cdvft", {"method": "lora", "r": 8}, {"method": "lora", "r": 16}], "m": 3})
-    assert [plain(run.method.label()) for run in race.runs()] == [
-        "CDVFT m = 3",
-        "LoRA r = 8",
-        "LoRA r = 16",
-    ]
+    assert [plain(run.method.label()) for run in race.runs()] == ["CDVFT m = 3", "LoRA r = 8", "LoRA r = 16"]
     assert RaceRequest.model_validate_json(race.model_dump_json()) == race
 
 

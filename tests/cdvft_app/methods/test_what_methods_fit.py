@@ -12,7 +12,7 @@ from cdvft_app.methods import METHODS, InvalidChoice
 KEYS = ("cdvft", "lora", "fourierft", "c3a", "dora", "vera", "head", "full")
 Cdvft, Lora, FourierFT, C3A, Dora, Vera, Head, Full = (METHODS[key] for key in KEYS)
 NARROW, WIDE = cost.Shape("narrow", 8, 12), cost.Shape("wide", 12, 16)  # d_out, d_in
-SQUARE = cost.Shape("square", 768, 768)
+SQUARE, LARGE = (cost.Shape("square", size, size) for size in (768, 4096))
 POWERS = [2**n for n in range(14)]
 
 
@@ -113,11 +113,7 @@ def test_values_for_an_equal_time_go_from_the_quickest_step_to_the_slowest(kind,
         (Lora, [cost.Shape("x", 7, 10)], {"r": [1, 2, 4]}),
         (Lora, [cost.Shape("x", 2048, 4096)], {"r": POWERS[:10]}),
         (FourierFT, [cost.Shape("x", 100, 10)], {"n": [10, 30, 100, 300, 1000]}),
-        (
-            FourierFT,
-            [cost.Shape("x", 4096, 4096), SQUARE],
-            {"n": [10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000]},
-        ),
+        (FourierFT, [LARGE, SQUARE], {"n": [n * 10**k for k in range(1, 6) for n in (1, 3)]}),
         (Cdvft, [SQUARE], {"m": range(2, 9), "block_size": [16, 32, 64, 128, 256, 512, 768]}),
         (Cdvft, [cost.Shape("x", 96, 64)], {"m": range(2, 9), "block_size": [16, 32, 64]}),
         # In blocks of 16 it would have 32,768, twice as many as are drawn, and the next 16,384, just as many.

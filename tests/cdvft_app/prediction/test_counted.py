@@ -71,12 +71,7 @@ def compared(method: str, ranks: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("method", ["lora", "dora"])
 @pytest.mark.parametrize(
-    "ranks",
-    [
-        "query=16",
-        "layer.0.attention.self.query=16",
-        "encoder.layer.5.attention.self.value=4 query=2",
-    ],
+    "ranks", ["query=16", "layer.0.attention.self.query=16", "encoder.layer.5.attention.self.value=4 query=2"]
 )
 def test_ranks_of_layers_are_those_that_compare_counts_and_peft_trains(method: str, ranks: str) -> None:
     plan = catalog.resolve(RunSettings(method=method, **{f"{method}_rank_pattern": ranks}))
