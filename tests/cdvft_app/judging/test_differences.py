@@ -250,6 +250,14 @@ def half_width(interval):
     return (interval[1] - interval[0]) / 2
 
 
+def test_the_band_of_a_share_is_that_of_a_binomial():
+    """Agresti and Coull's error of 800 right of 1,000, times the 97.5 % quantile of t with 999 degrees."""
+    near = 802 / 1004
+    expected = stats.t(999).ppf(0.975) * sqrt(near * (1 - near) / 1004)
+    low, high = band(contestant(0.8, rows=1000), "accuracy")
+    assert (low, high) == pytest.approx((0.8 - expected, 0.8 + expected))
+
+
 def test_the_band_of_answers_is_that_of_their_rows_with_a_formula_or_without():
     answers = of_scores([True] * 800 + [False] * 200)
     low, high = band(contestant(0.8, rows=1000, answers=answers), "accuracy")
