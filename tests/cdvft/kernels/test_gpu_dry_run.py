@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -90,34 +91,24 @@ def test_steps_are_captured_on_cuda_where_a_method_can_be(monkeypatch: pytest.Mo
     assert gpu.Part(torch.device("cpu"), seconds=0)._captured(steps) == {}
 
 
-def test_one_recipe_is_raced_with_compiled_steps_too(record: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-    def raced(recipe: str, method: str, seed: int, torch_compile: bool) -> dict:
-        numbers = dict.fromkeys(("metric_name", "metric", "seconds", "examples_per_second"), seed)
-        settings = {"torch_compile": torch_compile}
-        return {"recipe": recipe, "method": method, "settings": settings, **numbers}
-
-    monkeypatch.setattr(gpu, "race", raced)
-    runs = gpu.Part(torch.device("cuda"), seconds=0).race()
-    told = [(run["recipe"], run["settings"]["torch_compile"]) for run in runs if run["method"] == "c3a"]
-    assert told == [("sentiment", False), ("addresses", False), ("sentiment", True)]
-    said = markdown({**record, "race": runs})
-    assert "| sentiment | c3a | 0 | 0 | 0 | 0 | True |" in said
-    assert gpu.Part(torch.device("cpu"), seconds=0).race() == []
-
-
-def test_only_what_can_be_trained_is_raced_and_what_fails_is_told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+def test_what_can_be_trained_is_raced_one_recipe_with_compiled_steps_too_and_what_fails_is_told(
+    record: dict, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     def raced(recipe: str, method: str, seed: int, torch_compile: bool) -> dict:
         resolve(RunSettings(recipe=recipe, method=method, seed=seed, torch_compile=torch_compile))
         if method == "c3a":
             raise RuntimeError("out of memory")
-        return {"recipe": recipe, "method": method}
+        numbers = dict.fromkeys(("metric_name", "metric", "seconds", "examples_per_second"), seed)
+        return {"recipe": recipe, "method": method, "settings": {"torch_compile": torch_compile}, **numbers}
 
     monkeypatch.setattr(gpu, "race", raced)
     runs = gpu.Part(torch.device("cuda"), seconds=0).race()
+    told = [(run["recipe"], run["settings"]["torch_compile"]) for run in runs if run["method"] == "lora"]
+    assert told == [("sentiment", False), ("addresses", False), ("sentiment", True)]
     assert [run["method"] for run in runs if run["recipe"] == "addresses"] == ["cdvft", "lora", "fourierft"]
     assert capsys.readouterr().out.count("c3a on addresses has failed: out of memory") == 1
+    assert "| sentiment | lora | 0 | 0 | 0 | 0 | True |" in markdown({**record, "race": runs})
+    assert gpu.Part(torch.device("cpu"), seconds=0).race() == []
 
 
 def test_a_part_that_fails_costs_no_other_part(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,25 +123,13 @@ def test_a_part_that_fails_costs_no_other_part(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_launches_are_counted_on_the_device_not_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Profile:
-        def __init__(self, **_: object) -> None: ...
-        def __enter__(self) -> Profile:
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-        def events(self) -> list[SimpleNamespace]:
-            told = [
-                ("cudaLaunchKernel", DeviceType.CPU),
-                ("sgemm", DeviceType.CUDA),
-                ("cuLaunchKernel", DeviceType.CPU),
-                ("product_kernel", DeviceType.CUDA),
-                ("Memset (Device)", DeviceType.CUDA),
-                ("cudaDeviceSynchronize", DeviceType.CPU),
-            ]
-            return [SimpleNamespace(name=name, device_type=where) for name, where in told]
-
-    monkeypatch.setattr(torch.profiler, "profile", Profile)
+    told = [
+        *((name, DeviceType.CPU) for name in ("cudaLaunchKernel", "cuLaunchKernel", "cudaDeviceSynchronize")),
+        *((name, DeviceType.CUDA) for name in ("sgemm", "product_kernel", "Memset (Device)")),
+    ]
+    events = [SimpleNamespace(name=name, device_type=where) for name, where in told]
+    profile = nullcontext(SimpleNamespace(events=lambda: events))
+    monkeypatch.setattr(torch.profiler, "profile", lambda **_: profile)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda _: None)
     assert device_clock.launches(lambda: None, torch.device("cuda")) == 2
 
@@ -169,13 +148,13 @@ def test_every_call_of_a_decoder_is_one_token_after_the_same_prompt() -> None:
     assert seen == [(1, decoding.PROMPT)] * 40
 
 
-def test_a_device_is_recorded_as_verified_only_after_its_tests(
+def test_every_kind_of_device_has_its_own_record_and_is_verified_only_after_its_tests(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     verified: list[str] = []
     monkeypatch.setattr(allowed_engines, "record_verified", verified.append)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "A card")
-    monkeypatch.setattr(gpu, "measure", lambda *_: {"device": {"name": "A card"}})
+    monkeypatch.setattr(gpu, "measure", lambda *_: {"device": {"name": "NVIDIA H100 80GB HBM3"}})
     monkeypatch.setattr(gpu, "markdown", lambda _: "")
     asked = ["gpu", "--device", "cuda", "--to", str(tmp_path)]
     monkeypatch.setattr("sys.argv", asked)
@@ -184,10 +163,7 @@ def test_a_device_is_recorded_as_verified_only_after_its_tests(
     monkeypatch.setattr("sys.argv", [*asked, "--tested"])
     gpu.main()
     assert verified == ["A card"]
-
-
-def test_every_kind_of_device_keeps_a_record_of_its_own() -> None:
-    assert gpu.slug("NVIDIA H100 80GB HBM3") == "nvidia_h100_80gb_hbm3"
+    assert {file.stem for file in tmp_path.iterdir()} == {"gpu_nvidia_h100_80gb_hbm3"}
 
 
 def test_the_page_gets_what_a_device_was_measured_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -198,9 +174,7 @@ def test_the_page_gets_what_a_device_was_measured_on(monkeypatch: pytest.MonkeyP
         "cdvft, fused, merged": 50e-6,
     }
     layer = {"d_in": 768, "d_out": 768, "tokens": 2048, "dtype": "torch.bfloat16", "seconds": seconds}
-    record = {
-        "device": {"name": "NVIDIA H100 PCIe"}, "dry_run": False, "layers": [{**layer, "title": "768"}]
-    }  # fmt: skip
+    record = {"device": {"name": "NVIDIA H100 PCIe"}, "layers": [{**layer, "title": "768"}]}
     page = tmp_path / "gpu.json"
     page.write_text(json.dumps(gpu.for_the_page(record)))
     monkeypatch.setattr(roofline, "FILE", page)
@@ -208,11 +182,10 @@ def test_the_page_gets_what_a_device_was_measured_on(monkeypatch: pytest.MonkeyP
     shown = roofline.roofline(parse_cost(asked))
     assert [engine["measured"] for engine in shown["engines"]] == [30e-6, 60e-6, 50e-6]
     assert shown["measured_on"].startswith("Measured on: NVIDIA H100 PCIe, 20")
-    elsewhere = roofline.roofline(
-        parse_cost({**asked, "device": "l4"})
-    )  # whose limit is no limit of an H100's times
-    assert [engine["measured"] for engine in elsewhere["engines"]] == [None] * 3
-    assert elsewhere["unmeasured"] == "NVIDIA H100 PCIe was measured, and no L4 (24 GB)."
-    other = roofline.roofline(parse_cost({**asked, "sequence": 1}))
-    assert [engine["measured"] for engine in other["engines"]] == [None] * 3
-    assert other["unmeasured"] == "NVIDIA H100 PCIe was measured, but not on 768 → 768 with 16 tokens."
+    for change, said in (
+        ({"device": "l4"}, "and no L4 (24 GB)."),  # whose limit is no limit of an H100's times
+        ({"sequence": 1}, "but not on 768 → 768 with 16 tokens."),
+    ):
+        other = roofline.roofline(parse_cost(asked | change))
+        assert [engine["measured"] for engine in other["engines"]] == [None] * 3
+        assert other["unmeasured"] == f"NVIDIA H100 PCIe was measured, {said}"
