@@ -121,25 +121,26 @@ def test_any_shape(sizes: tuple[int, int], m: int, share: float, tokens: int, wa
 @pytest.mark.parametrize(
     "view",
     [
-        pytest.param(lambda x: x.transpose(0, 1), id="transposed"),
-        pytest.param(lambda x: x[:, :1].expand(-1, 5, -1), id="expanded"),
-        pytest.param(lambda x: x[:1, :1].expand(7, 5, -1), id="expanded-twice"),
-        pytest.param(lambda x: x.flip(-1)[::2, 1:], id="strided"),
-        pytest.param(lambda x: x.mT.contiguous().mT, id="columns"),
-        pytest.param(lambda x: x[0, 0], id="no-batch"),
-        pytest.param(lambda x: x[:0], id="none"),
-        pytest.param(lambda x: x[:, :0], id="none-of-each"),
+        lambda x: x.transpose(0, 1),
+        lambda x: x[:, :1].expand(-1, 5, -1),
+        lambda x: x[:1, :1].expand(7, 5, -1),
+        lambda x: x.flip(-1)[::2, 1:],
+        lambda x: x[0].mT.contiguous().mT,
+        torch._neg_view,
+        lambda x: x[0, 0],
+        lambda x: x[:0],
+        lambda x: x[:, :0],
     ],
+    ids=["transposed", "expanded", "twice", "strided", "columns", "negated", "no batch", "none", "0 of each"],
 )
-def test_views_of_inputs_and_of_gradients(view: Any, way: Any) -> None:
-    problem = Problem(48, 36, 2, 12, 7, 5)
+@pytest.mark.parametrize("alone", [True, False])
+def test_views_of_inputs_and_of_gradients(view: Any, alone: bool, way: Any) -> None:
+    problem = Problem(48, 36, 2, 12, 7, 5, alone=alone)
     ours, exact = problem.ours.copy(), problem.exact.copy()
     ours[0], exact[0] = view(ours[0]), view(exact[0])
     out, truth = problem.run(way, ours), problem.truth(exact)
-    for reduce in (
-        Tensor.sum,
-        lambda y: (y.mT if y.dim() > 1 else y).square().sum(),
-    ):  # gradients expanded, transposed
+    for reduce in (Tensor.sum, lambda y: (y.mT if y.dim() > 1 else y).square().sum()):
+        # of gradients that are expanded, and transposed
         found = torch.autograd.grad(reduce(out), problem.ours, retain_graph=True)
         expected = torch.autograd.grad(reduce(truth), problem.exact, retain_graph=True)
         for a, b in zip(found, expected, strict=True):
