@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
+from types import MethodType
 
 import pytest
 import torch
@@ -43,36 +43,25 @@ def test_every_backend_gives_the_same(backend: str, base: Callable[[], nn.Module
 
 class Doubled(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
-        return 2 * super().forward(x)
-
-
-def hooked(base: nn.Linear) -> None:
-    base.register_forward_hook(lambda module, args, out: 2 * out)
-
-
-def prehooked(base: nn.Linear) -> None:
-    base.register_forward_pre_hook(lambda module, args: (args[0] * 2,))
-
-
-def patched(base: nn.Linear) -> None:
-    forward = base.forward
-    base.forward = lambda x: 2 * forward(x)  # type: ignore[method-assign]
+        return 2 * nn.Linear.forward(self, x)
 
 
 @pytest.mark.parametrize(
-    "change", [hooked, prehooked, patched, None], ids=["hook", "pre-hook", "patch", "class"]
+    "change",
+    [
+        lambda base: base.register_forward_hook(lambda module, args, out: 2 * out),
+        lambda base: base.register_forward_pre_hook(lambda module, args: (args[0] * 2,)),
+        lambda base: setattr(base, "forward", MethodType(Doubled.forward, base)),
+        lambda base: setattr(base, "__class__", Doubled),
+    ],
+    ids=["hook", "pre-hook", "patch", "class"],
 )
-def test_whatever_else_calling_the_base_does_is_done(change: Callable[[nn.Linear], None] | None) -> None:
-    base = (nn.Linear if change else Doubled)(12, 12, bias=False)
-    model, layer = adapted(base)
+def test_whatever_else_calling_the_base_does_is_done(change: Callable[[nn.Linear], object]) -> None:
+    model, layer = adapted(nn.Linear(12, 12, bias=False))
     x = torch.randn(5, 12)
     before = model(x)
-    if change:
-        change(layer.base_layer)
-        torch.testing.assert_close(model(x) - before, x @ layer.base_layer.weight.T)
-    else:
-        update = x @ layer.get_delta_weight("default").T
-        torch.testing.assert_close(before, 2 * x @ base.weight.T + update)
+    change(layer.base_layer)
+    torch.testing.assert_close(model(x) - before, x @ layer.base_layer.weight.T)
 
 
 def test_autocast_reaches_the_base_but_not_the_update() -> None:
@@ -97,13 +86,3 @@ def test_shapes_pass_through_on_the_meta_device(backend: str, dtype: torch.dtype
     assert out.shape == (300, 48) and out.is_meta
     model.merge_adapter()
     model.unmerge_adapter()
-
-
-def test_an_adapter_is_loaded_with_low_cpu_mem_usage(tmp_path) -> None:
-    base = nn.Sequential(nn.Linear(24, 48))
-    model, _ = adapted(copy.deepcopy(base[0]))
-    model.save_pretrained(tmp_path)
-    again = PeftModel.from_pretrained(base, tmp_path, low_cpu_mem_usage=True)
-    x = torch.randn(5, 24)
-    torch.testing.assert_close(again(x), model(x))
-    assert not any(p.is_meta for p in again.parameters())
