@@ -89,8 +89,3 @@ def gpt2() -> Tiny:
 @pytest.fixture
 def llama() -> Tiny:
     return TINY["llama"]
-
-
-@pytest.fixture
-def timm_vit() -> Tiny:
-    return TINY["timm_vit"]

@@ -17,16 +17,10 @@ from cdvft.cost import tensors
 
 SIZES = [(64, 64), (128, 64), (64, 192), (96, 160)]  # d_out, d_in
 SETTINGS: list[tuple[cost.Method, dict[str, int | None]]] = [
-    ("cdvft", {}),
-    ("cdvft", {"m": 3}),
-    ("cdvft", {"block_size": 16}),
+    *[("cdvft", {}), ("cdvft", {"m": 3}), ("cdvft", {"block_size": 16})],
     ("cdvft", {"m": 4, "block_size": 20}),  # divides none of the sizes: padding
-    ("lora", {"r": 1}),
-    ("lora", {"r": 8}),
-    ("fourierft", {"n": 50}),
-    ("c3a", {"block_size": 32}),
-    ("dora", {"r": 8}),
-    ("vera", {"r": 5}),
+    *[("lora", {"r": 1}), ("lora", {"r": 8}), ("fourierft", {"n": 50}), ("c3a", {"block_size": 32})],
+    *[("dora", {"r": 8}), ("vera", {"r": 5})],
 ]
 ROBERTA_BASE = [cost.Shape("query", 768, 768, 12, source="x"), cost.Shape("value", 768, 768, 12, source="x")]
 

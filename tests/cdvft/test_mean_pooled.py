@@ -98,18 +98,16 @@ def test_an_adapter_is_loaded_onto_it_as_onto_any_model(encoder, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "targets"),
     [
-        pytest.param({"num_labels": 3}, torch.tensor([2, 0]), id="classes"),
-        pytest.param({"num_labels": 1}, torch.tensor([0.5, -1.0]), id="numbers"),
-        pytest.param({"num_labels": 1}, torch.tensor([[0.5], [-1.0]]), id="numbers in a column"),
-        pytest.param({"num_labels": 1}, torch.tensor([3, -1]), id="whole numbers"),
-        pytest.param(
-            {"num_labels": 3, "problem_type": "multi_label_classification"},
-            torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]),
-            id="several labels each",
-        ),
+        ({"num_labels": 3}, [2, 0]),
+        ({"num_labels": 1}, [0.5, -1.0]),
+        ({"num_labels": 1}, [[0.5], [-1.0]]),
+        ({"num_labels": 1}, [3, -1]),
+        ({"num_labels": 3, "problem_type": "multi_label_classification"}, [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]),
     ],
+    ids=["classes", "numbers", "numbers in a column", "whole numbers", "several labels each"],
 )
 def test_the_loss_is_that_of_transformers_own_classifiers(encoder, settings, targets):
+    targets = torch.tensor(targets)
     model = MeanPooledForSequenceClassification.on(encoder, **settings)
     theirs = BertForSequenceClassification(BertConfig(**SIZES, **settings)).eval()
     found = model(TOKENS, MASK, labels=targets)

@@ -95,23 +95,13 @@ REFUSED = [
     (["b", "c"], [1.0], "sum", "Got 2 adapters and 1 weights"),
     ([], [], "sum", "Got 0 adapters and 0 weights"),
     *((["b", "c"], [weight, 1.0], "sum", NO_NUMBER) for weight in (math.nan, math.inf, "x", 10**400)),
-    (
-        ["b", "x"],
-        [1.0, 1.0],
-        "sum",
-        r"There is no adapter 'x'\. Name any of \['a', 'b', 'c', 'head'",
-    ),
+    (["b", "x"], [1.0, 1.0], "sum", r"There is no adapter 'x'\. Name any of \['a', 'b', 'c', 'head'"),
     ([["a"]], [1.0], "sum", r"There is no adapter \['a'\]"),
     (["b", "head"], [1.0, 1.0], "sum", r"'head' trains more than its vectors \(modules_to_save\)"),
     (["b"], [1.0], "c", "There is an adapter 'c' already"),
     *((["a"], [1.0], name, f"adapter_name is {name!r}, {NO_NAME}") for name in ("__base__", "", 7, None)),
     (["a", "b"], [1.0, 1e39], "sum", r"weight of 'b' times its alpha is 5e\+38, but.* 3\.4e\+38.*small"),
-    (
-        ["a", "late"],
-        [1.0, 1e39],
-        "sum",
-        r"weight of 'late' times its alpha",
-    ),  # of later layers
+    (["a", "late"], [1.0, 1e39], "sum", r"weight of 'late' times its alpha"),  # of later layers
 ]
 
 
@@ -143,8 +133,9 @@ def test_a_saved_sum_is_loaded_after_its_terms(bert, three, tmp_path) -> None:
     three.set_adapter("sum")
     expected = bert.outputs(three)
     again = PeftModel.from_pretrained(bert.model(), tmp_path / "a", "a")
-    sentence = r"'sum' is a sum .*: it adds b, which the model does not have\. Load"
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(
+        ValueError, match=r"'sum' is a sum .*: it adds b, which the model does not have\. Load"
+    ):
         again.load_adapter(tmp_path / "sum", "sum")
     assert set(again.peft_config) == {"a"}
     again.load_adapter(tmp_path / "b", "b")
@@ -221,10 +212,10 @@ class Experts(nn.Module):
 def test_a_second_name_of_a_target_is_one_and_of_another_layer_is_not() -> None:
     base, config = Experts(), CDVFTConfig(target_modules=["q_proj", "again"])
     base.again = base.q_proj
-    sentence = r"\['again'\] are second names.*a call by a second name goes past"
-    with pytest.warns(RuntimeWarning, match=sentence):
+    second = r"\['again'\] are second names"
+    with pytest.warns(RuntimeWarning, match=rf"{second}.*a call by a second name goes past"):
         model = get_peft_model(base, config)
-    with pytest.warns(RuntimeWarning, match=r"\['again'\] are second names"):
+    with pytest.warns(RuntimeWarning, match=second):
         model.add_adapter("second", config)
     assert set(layers(model)) == {"base_model.model.q_proj"}
     base = Experts()

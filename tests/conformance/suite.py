@@ -76,16 +76,9 @@ T5 = transformers.T5Config(
     vocab_size=100, d_model=32, d_kv=8, d_ff=40, num_layers=2, num_heads=4, decoder_start_token_id=0
 )
 BART = transformers.BartConfig(
-    vocab_size=100,
-    d_model=32,
-    encoder_layers=2,
-    decoder_layers=2,
-    encoder_attention_heads=4,
-    decoder_attention_heads=4,
-    encoder_ffn_dim=40,
-    decoder_ffn_dim=40,
-    max_position_embeddings=64,
-)
+    vocab_size=100, d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
+    decoder_attention_heads=4, encoder_ffn_dim=40, decoder_ffn_dim=40, max_position_embeddings=64,
+)  # fmt: skip
 
 
 def toy(name: str, model: str, **settings: Any) -> tuple:

@@ -18,29 +18,12 @@ from cdvft.circulant import Factors, cd_product
 from cdvft.kernels import adapted_linear, cd_linear, native
 
 # d_out, d_in, m, block size: square, blocked, padded on either side, p = 1, odd lengths, every radix, a prime
-SMALL = [
-    (8, 8, 2, None),
-    (8, 8, 2, 1),
-    (12, 8, 2, 4),
-    (7, 5, 2, 3),
-    (5, 7, 2, 7),
-    (1, 6, 2, None),
-    (1, 1, 2, None),
-    (6, 9, 3, 4),
-    (9, 6, 4, None),
-    (11, 11, 3, None),
-]
+SMALL = [(8, 8, 2, None), (8, 8, 2, 1), (12, 8, 2, 4), (7, 5, 2, 3), (5, 7, 2, 7), (1, 6, 2, None)]
+SMALL += [(1, 1, 2, None), (6, 9, 3, 4), (9, 6, 4, None), (11, 11, 3, None)]
 LARGE = [
-    (768, 768, 2, None),
-    (384, 1536, 2, None),
-    (1536, 384, 2, None),
+    *[(768, 768, 2, None), (384, 1536, 2, None), (1536, 384, 2, None), (250, 243, 2, 125), (768, 768, 2, 64)],
+    *[(128, 64, 2, 8), (128, 130, 2, 2), (256, 192, 3, 64), (192, 192, 5, None)],
     (840, 840, 2, None),  # 8 * 3 * 5 * 7
-    (250, 243, 2, 125),
-    (768, 768, 2, 64),
-    (128, 64, 2, 8),
-    (128, 130, 2, 2),
-    (256, 192, 3, 64),
-    (192, 192, 5, None),
     (60, 96, 2, 3),  # many small blocks
     (136, 304, 2, 8),  # 17 x 38 of them, which fill neither the lanes nor the rows taken together
     (304, 136, 2, 8),

@@ -28,19 +28,8 @@ pytestmark = [
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 # whole, in several strips and pieces; wide, tall, blocks both ways; padded one way and the other; tiny blocks
-SHAPES = [
-    (64, 64, 64),
-    (200, 200, 200),
-    (40, 150, 150),
-    (96, 32, 32),
-    (32, 192, 32),
-    (48, 144, 48),
-    (50, 70, 32),
-    (70, 50, 70),
-    (45, 37, 20),
-    (9, 11, 3),
-    (7, 5, 1),
-]
+SHAPES = [(64, 64, 64), (200, 200, 200), (40, 150, 150), (96, 32, 32), (32, 192, 32), (48, 144, 48)]
+SHAPES += [(50, 70, 32), (70, 50, 70), (45, 37, 20), (9, 11, 3), (7, 5, 1)]
 
 
 def drawn(d_out: int, d_in: int, p: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Factors]:
@@ -203,14 +192,12 @@ def test_they_are_launched_on_the_device_of_the_vectors(
         assert any(tensor is vector for vector in factors.diagonals)
         launches.append("here")
         yield
-        launches.append("elsewhere again")
+        launches.append("elsewhere")
 
     monkeypatch.setattr(torch.cuda, "device_of", device_of)
     dense.merged_weight(weight, factors, torch.float32)
     dense.gradients(grad, factors)
-    assert launches == [
-        "here", *FORWARD, "elsewhere again", "here", *GRADIENTS, "elsewhere again"
-    ]  # fmt: skip
+    assert launches == ["here", *FORWARD, "elsewhere", "here", *GRADIENTS, "elsewhere"]
 
 
 def test_small_blocks_go_through_them_with_few_tokens_too(
@@ -246,10 +233,9 @@ def test_they_serve_one_circulant_of_float32_on_a_device_that_triton_compiles_fo
     assert not dense.supports(on_cuda(), torch.float64)
     assert not dense.supports(on_cuda(torch.float64), torch.float32)
     assert not dense.supports(on_cuda(count=2), torch.float32)
-    for lacking in ({"AVAILABLE": False}, {"has_tensor_cores": lambda _: False}):
+    for lacking, value in (("AVAILABLE", False), ("has_tensor_cores", lambda _: False)):
         with monkeypatch.context() as patch:
-            for name, value in lacking.items():
-                patch.setattr(fused, name, value)
+            patch.setattr(fused, lacking, value)
             assert not dense.supports(on_cuda(), torch.float32)
 
 

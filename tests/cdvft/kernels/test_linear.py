@@ -21,14 +21,8 @@ def test_half_inputs_are_computed_in_float32_and_get_half_gradients(dtype: torch
 @pytest.mark.parametrize(
     ("diagonals", "circulants"),
     [
-        ([64] * 3, [(1, 1, 64)]),
-        ([64] * 2, [(1, 1, 64)] * 2),
-        ([64] * 2, [(1, 1, 16)]),
-        ([64] * 2, [(4, 4, 8)]),
-        ([64] * 2, [(64,)]),
-        ([64] * 2, [(1, 1, 0)]),
-        ([64, 32], [(1, 1, 16)]),
-        ([64], []),
+        *[([64] * 2, [shape]) for shape in ((1, 1, 16), (4, 4, 8), (64,), (1, 1, 0))],
+        *[([64] * 3, [(1, 1, 64)]), ([64] * 2, [(1, 1, 64)] * 2), ([64, 32], [(1, 1, 16)]), ([64], [])],
     ],
 )
 def test_circulants_that_do_not_fit_between_the_diagonals_are_refused(
