@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cdvft.blocks import partitions
+from cdvft.blocks import vector_shapes
 from cdvft.circulant import Factors, cd_product
 from cdvft.kernels import adapted_linear, cd_linear, cd_linear_reference
 
@@ -36,9 +36,9 @@ class Problem:
             return (drawn * scale).to(of).double()
 
         wide = dtype if dtype == torch.float64 else torch.float32
-        diagonals = [random(d_in, of=wide), *(random(d_out, of=wide) for _ in range(m - 1))]
-        parts = partitions(d_out, d_in, m, p)
-        circulants = [random(b.q1, b.q2, b.p, scale=(b.q2 * b.p) ** -0.5, of=wide) for b in parts]
+        of_diagonals, of_circulants = vector_shapes(d_out, d_in, m, p)
+        diagonals = [random(*shape, of=wide) for shape in of_diagonals]
+        circulants = [random(*b, scale=(b[1] * b[2]) ** -0.5, of=wide) for b in of_circulants]
         self.exact = [t.requires_grad_() for t in (random(*batch, d_in, scale=size), *diagonals, *circulants)]
         first, *vectors = (t.detach() for t in self.exact)
         self.ours = [t.requires_grad_() for t in (first.to(dtype), *(v.to(wide) for v in vectors))]

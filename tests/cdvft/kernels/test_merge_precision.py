@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -134,11 +135,7 @@ def test_an_update_that_changes_between_two_answers_is_measured_again(measured: 
 
 @pytest.mark.parametrize(
     "optimizer",
-    [
-        lambda vectors: torch.optim.AdamW(vectors, lr=1e-4),
-        lambda vectors: torch.optim.AdamW(vectors, lr=1e-4, fused=True),
-        lambda vectors: torch.optim.SGD(vectors, lr=1e-4),
-    ],
+    [torch.optim.AdamW, partial(torch.optim.AdamW, fused=True), torch.optim.SGD],
     ids=["AdamW", "fused AdamW", "SGD"],
 )
 def test_training_measures_now_and_then_but_a_loaded_checkpoint_at_once(
@@ -146,7 +143,7 @@ def test_training_measures_now_and_then_but_a_loaded_checkpoint_at_once(
 ) -> None:
     monkeypatch.setattr(merge_precision, "MEASURE_INTERVAL", 8)
     layer = Layer(0.1)
-    steps = optimizer(layer.parameters())
+    steps = optimizer(layer.parameters(), lr=1e-4)
     x = torch.randn(8, WIDTH).bfloat16()
     small = {name: t if name == "weight" else 0.1 * t for name, t in layer.state_dict().items()}
 
