@@ -28,9 +28,9 @@ def layer(d_in: int = 48, d_out: int = 48, bias: bool = True, **settings: object
     return get_peft_model(nn.Sequential(base), config).eval().base_model.model[0]
 
 
-def truth(adapted: CDVFTLinear, x: Tensor) -> Tensor:
-    with torch.no_grad():
-        return adapted.base_layer(x) + cd_linear_reference(x, *adapted.factors("default"))
+@torch.no_grad()
+def truth(adapted: CDVFTLinear, x: Tensor, adapter: str = "default") -> Tensor:
+    return adapted.base_layer(x) + cd_linear_reference(x, *adapted.factors(adapter))
 
 
 def check(adapted: CDVFTLinear, x: Tensor) -> None:
@@ -45,8 +45,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     forward = FastPath.forward
 
     def spy(way: FastPath, adapted: CDVFTLinear, x: Tensor) -> Tensor | None:
-        y = forward(way, adapted, x)
-        if y is not None:
+        if (y := forward(way, adapted, x)) is not None:
             seen.append(x.shape[:-1].numel())
         return y
 
@@ -120,21 +119,8 @@ def other_adapter(one: CDVFTLinear) -> None:
     one.update_layer("other", CDVFTConfig(init_weights=False))
 
 
-def with_both(one: CDVFTLinear) -> None:
-    other_adapter(one)
-    one.set_adapter(["default", "other"])
-
-
-def with_dropout(one: CDVFTLinear) -> None:
-    one.train()
-    one.cdvft_dropout["default"] = 0.5
-
-
-def patched(one: CDVFTLinear) -> None:
-    def twice(base: nn.Linear, x: Tensor) -> Tensor:
-        return 2 * nn.Linear.forward(base, x)
-
-    one.base_layer.forward = MethodType(twice, one.base_layer)
+def twice(base: nn.Linear, x: Tensor) -> Tensor:
+    return 2 * nn.Linear.forward(base, x)
 
 
 @pytest.fixture
@@ -146,9 +132,9 @@ def no_global_hooks() -> Iterator[None]:
 GOES_THE_GENERAL_WAY: dict[str, Callable[[CDVFTLinear], object]] = {
     "disabled": lambda one: one.enable_adapters(False),
     "merged": lambda one: one.merge(),
-    "dropout": with_dropout,
-    "both": with_both,
-    "patched": patched,
+    "dropout": lambda one: one.train().cdvft_dropout.update(default=0.5),
+    "both": lambda one: (other_adapter(one), one.set_adapter(["default", "other"])),
+    "patched": lambda one: setattr(one.base_layer, "forward", MethodType(twice, one.base_layer)),
     "hook": lambda one: one.base_layer.register_forward_hook(lambda _module, _x, y: 2 * y),
     "pre-hook": lambda one: one.base_layer.register_forward_pre_hook(lambda _module, x: (2 * x[0],)),
     "global-hook": lambda _: nn.modules.module.register_module_forward_hook(
@@ -190,10 +176,8 @@ def test_back_from_another_adapter_the_fast_path_is_taken_again(decoded: list[in
         for name in ("default", "other", "default"):
             adapted.set_adapter(name)
             outputs.append(adapted(x))
-        expected = [
-            adapted.base_layer(x) + cd_linear_reference(x, *adapted.factors(n)) for n in ("default", "other")
-        ]
-    torch.testing.assert_close(outputs, [*expected, expected[0]], rtol=1e-5, atol=1e-5)
+    expected = [truth(adapted, x, name) for name in ("default", "other", "default")]
+    torch.testing.assert_close(outputs, expected, rtol=1e-5, atol=1e-5)
     assert decoded == [1, 1, 1]
 
 
