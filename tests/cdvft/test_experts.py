@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +20,8 @@ from cdvft.circulant import cd_product
 from cdvft.experts import ParamWrapper
 from cdvft.factors import factors, factors_from_folder, weight_updates
 
-EXPERTS = ["experts.gate_up_proj", "experts.down_proj"]
+OPTIONS: dict[str, Any] = {"target_modules": [], "init_weights": False, "alpha": 0.1}
+OPTIONS |= {"target_parameters": ["experts.gate_up_proj", "experts.down_proj"]}
 SMALL = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 SMALL |= {"num_key_value_heads": 2, "num_experts_per_tok": 2, "head_dim": 8, "num_local_experts": 4}
 TOKENS = torch.arange(1, 25).view(2, 12)
@@ -36,8 +36,7 @@ def gpt_oss() -> Any:
 
 
 def adapted(model: Any, **settings: Any) -> PeftModel:
-    options = {"target_parameters": EXPERTS, "target_modules": [], "init_weights": False, "alpha": 0.1}
-    return get_peft_model(model.eval(), CDVFTConfig(**options | settings))
+    return get_peft_model(model.eval(), CDVFTConfig(**OPTIONS | settings))
 
 
 def logits(model: Any) -> Tensor:
@@ -97,14 +96,12 @@ def test_gradients_are_those_of_dense_matrices_expert_by_expert(
             return torch.einsum("td,edo->eto" if transposed else "td,eod->eto", x, self.up)
 
     experts = Experts().double()
-    model = adapted(
-        nn.Sequential(OrderedDict(experts=experts)), target_parameters=["experts.up"], **settings
-    ).double()
+    net = nn.Sequential(OrderedDict(experts=experts))
+    model = adapted(net, target_parameters=["experts.up"], **settings).double()
     (wrapper,) = wrappers(model)
-    vectors = [*wrapper.cdvft_diagonals["default"], *wrapper.cdvft_circulants["default"]]
-    m = len(wrapper.cdvft_diagonals["default"])
-    x = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
-    dense = [cd_product([v[e] for v in vectors[:m]], [v[e] for v in vectors[m:]]) for e in range(3)]
+    diagonals, circulants, _ = wrapper.factors("default")
+    vectors, x = [*diagonals, *circulants], torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
+    dense = [cd_product([a[e] for a in diagonals], [c[e] for c in circulants]) for e in range(3)]
     update = 0.1 * torch.stack([one.T if transposed else one for one in dense])
     expected = functional_call(experts, {"up": experts.up + update}, (x,))
     found = model(x)
@@ -116,8 +113,7 @@ def test_gradients_are_those_of_dense_matrices_expert_by_expert(
 
 def test_several_adapters_are_named_switched_added_and_deleted() -> None:
     model = adapted(mixtral(), target_modules=["q_proj"], m_pattern={"experts.down_proj": 3})
-    other = CDVFTConfig(target_parameters=EXPERTS, target_modules=[], init_weights=False, alpha=0.1)
-    model.add_adapter("other", other)
+    model.add_adapter("other", CDVFTConfig(**OPTIONS))
     assert len(wrappers(model)) == 4
     diagonals = {w.parameter_name: len(w.cdvft_diagonals["default"]) for w in wrappers(model)}
     assert diagonals == {"gate_up_proj": 2, "down_proj": 3}
@@ -138,8 +134,7 @@ def test_several_adapters_are_named_switched_added_and_deleted() -> None:
 
 
 def test_a_pattern_that_names_a_parameter_is_not_reported_as_ignored() -> None:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with pytest.warns() as caught:
         of_m = {"experts.down_proj": 3, "up_proj": 4}
         adapted(mixtral(), m_pattern=of_m, block_size_pattern={"down_proj": 8})
     (ignored,) = [str(one.message) for one in caught if "were ignored" in str(one.message)]
@@ -149,13 +144,12 @@ def test_a_pattern_that_names_a_parameter_is_not_reported_as_ignored() -> None:
 
 def test_another_adapter_is_swapped_in_with_the_alpha_of_its_pattern(tmp_path: Path) -> None:
     model = adapted(mixtral(), alpha_pattern={"experts.down_proj": 0.3})
-    with torch.no_grad():
-        wanted = logits(model)
-        model.save_pretrained(tmp_path)
-        other = adapted(model.unload())
-        assert not torch.allclose(logits(other), wanted, atol=1e-4)
-        hotswap_adapter(other, str(tmp_path))
-        torch.testing.assert_close(logits(other), wanted)
+    wanted = logits(model)
+    model.save_pretrained(tmp_path)
+    other = adapted(model.unload())
+    assert not torch.allclose(logits(other), wanted, atol=1e-4)
+    hotswap_adapter(other, str(tmp_path))
+    torch.testing.assert_close(logits(other), wanted)
 
 
 def test_pictures_of_layers_leave_experts_out(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -30,10 +29,6 @@ def adapted() -> Any:
     return get_peft_model(nn.Sequential(nn.Linear(6, 6), Experts()), config)
 
 
-def merge_and_unload(model: Any) -> nn.Module:
-    return model.merge_and_unload()
-
-
 def merge_and_unmerge(model: Any) -> nn.Module:
     model.merge_adapter()
     model.unmerge_adapter()
@@ -47,7 +42,8 @@ def merge_and_disable(model: Any) -> nn.Module:
     return model
 
 
-WAYS = pytest.mark.parametrize("way", [merge_and_unload, merge_and_unmerge, merge_and_disable])
+WAYS = [lambda model: model.merge_and_unload(), merge_and_unmerge, merge_and_disable]
+WAYS = pytest.mark.parametrize("way", WAYS, ids=["unloaded", "unmerged", "disabled"])
 
 
 @WAYS
@@ -66,11 +62,10 @@ def test_a_model_made_in_inference_stays_one_of_inference(way: Callable[[Any], A
         assert all(parameter.is_inference() for parameter in model.parameters())
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PEFT's, of the tied weight
 def test_an_output_embedding_gets_a_weight_of_its_own_that_trains(gpt2) -> None:
-    with warnings.catch_warnings():  # PEFT's, of the tied weight
-        warnings.simplefilter("ignore", UserWarning)
-        model = get_peft_model(gpt2.model(), CDVFTConfig(target_modules=["lm_head"], init_weights=False))
-        with torch.inference_mode():
-            merged = model.merge_and_unload()
+    model = get_peft_model(gpt2.model(), CDVFTConfig(target_modules=["lm_head"], init_weights=False))
+    with torch.inference_mode():
+        merged = model.merge_and_unload()
     assert not any(parameter.is_inference() for parameter in merged.parameters())
     gpt2.outputs(merged.requires_grad_(True)).sum().backward()

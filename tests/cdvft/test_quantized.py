@@ -135,13 +135,6 @@ def test_merging_says_what_rounding_did_to_the_update(
     assert (layer.base_layer.dequantized() - weight).abs().max() <= 1.01 * step  # rounded twice
 
 
-def test_a_fresh_adapter_merges_without_error(backend: QuantizationBackend) -> None:
-    model = adapted(init_weights=True)
-    with pytest.warns(UserWarning, match=r"by 0\.0% of its norm in the median layer"):
-        model.merge_adapter()
-    assert model.base_model.model.query.merge_error == 0.0
-
-
 def test_merged_and_unloaded_tells_it_too(backend: QuantizationBackend) -> None:
     model = adapted()
     expected = model(inputs())
@@ -151,7 +144,11 @@ def test_merged_and_unloaded_tells_it_too(backend: QuantizationBackend) -> None:
     torch.testing.assert_close(plain(inputs()), expected, atol=0.1, rtol=0.1)
 
 
-def test_nothing_is_told_where_nothing_is_quantized() -> None:
+def test_a_fresh_adapter_merges_without_error_and_nothing_is_told_where_nothing_is_quantized(backend) -> None:
+    model = adapted(init_weights=True)
+    with pytest.warns(UserWarning, match=r"by 0\.0% of its norm in the median layer"):
+        model.merge_adapter()
+    assert model.base_model.model.query.merge_error == 0.0
     model = adapted(nn.ModuleDict({"query": nn.Linear(D, D)}))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
