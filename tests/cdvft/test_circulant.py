@@ -39,12 +39,9 @@ def test_blocks_by_fft_are_the_dense_blocks(d_out: int, d_in: int, p: int) -> No
     torch.testing.assert_close(block_circulant_matmul(x, c, d_out), x @ torch.from_numpy(dense).T)
 
 
-def test_empty_batch() -> None:
+def test_no_rows_are_none_and_an_input_wider_than_the_blocks_is_refused() -> None:
     assert circulant_matmul(random(0, 5), random(5)).shape == (0, 5)
     assert block_circulant_matmul(random(2, 0, 5), random(2, 1, 5), 7).shape == (2, 0, 7)
-
-
-def test_an_input_wider_than_the_blocks_is_refused() -> None:
     with pytest.raises(ValueError, match="width 7, but 2 blocks of length 3 take 6"):
         block_circulant_matmul(random(2, 7), random(1, 2, 3), 3)
 

@@ -13,8 +13,7 @@ from cdvft import CDVFTConfig
 def test_defaults_are_the_papers() -> None:
     config = CDVFTConfig()
     assert (config.m, config.alpha, config.block_size, config.init_weights) == (2, 1.0, None, True)
-    assert config.peft_type == "CDVFT"
-    assert config.peft_type.value == "CDVFT"
+    assert config.peft_type == config.peft_type.value == "CDVFT"
 
 
 def test_the_file_says_what_it_needs_and_peft_reads_it_without_a_warning(tmp_path, recwarn) -> None:
