@@ -62,9 +62,7 @@ REFUSED: list[tuple[str, list[object], str, str]] = [
 
 
 @pytest.mark.parametrize(("field", "values", "allowed", "remedy"), REFUSED)
-def test_errors_name_the_value_what_is_allowed_and_what_to_do(
-    field: str, values: list[object], allowed: str, remedy: str
-) -> None:
+def test_errors_name_the_value_what_is_allowed_and_what_to_do(field, values, allowed, remedy) -> None:
     for value in values:
         with pytest.raises(ValueError) as error:
             CDVFTConfig(**{field: value})

@@ -81,9 +81,7 @@ def test_trained_saved_loaded_merged_and_unmerged(make: Callable[[], Any], tmp_p
 
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("settings", [{}, {"m": 3, "block_size": 5}])
-def test_gradients_are_those_of_dense_matrices_expert_by_expert(
-    transposed: bool, settings: dict[str, int]
-) -> None:
+def test_gradients_are_those_of_dense_matrices_expert_by_expert(transposed, settings) -> None:
     torch.manual_seed(0)
 
     class Experts(nn.Module):

@@ -50,9 +50,7 @@ def layer(d_out: int, d_in: int, m: int, p: int | None, tokens: int) -> list[Ten
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_agrees_with_the_dense_product(
-    shape: tuple, backend: str, dtype: torch.dtype, device: torch.device
-) -> None:
+def test_agrees_with_the_dense_product(shape: tuple, backend: str, dtype: torch.dtype, device) -> None:
     m = shape[2]
     x, grad, weight, *vectors = layer(*shape)
     x, grad, weight = (t.to(dtype).double() for t in (x, grad, weight))
@@ -71,9 +69,7 @@ def test_agrees_with_the_dense_product(
 
 @pytest.mark.parametrize("ratio", [0.1, 0.001])
 @pytest.mark.parametrize("backend", ["auto", "fft", "merged"])
-def test_small_and_large_updates_survive_in_half_precision(
-    backend: str, ratio: float, device: torch.device
-) -> None:
+def test_small_and_large_updates_survive_in_half_precision(backend: str, ratio: float, device) -> None:
     x, _, weight, *vectors = layer(768, 768, 2, None, 512)
     x, weight = (t.bfloat16().double() for t in (x, weight))
     update = cd_product(vectors[:2], vectors[2:])
@@ -87,9 +83,7 @@ def test_small_and_large_updates_survive_in_half_precision(
 
 
 @pytest.mark.parametrize(("backend", "dtype"), [("fft", torch.bfloat16), ("merged", torch.float32)])
-def test_a_captured_graph_gives_what_the_layer_gives(
-    backend: str, dtype: torch.dtype, cuda: torch.device
-) -> None:
+def test_a_captured_graph_gives_what_the_layer_gives(backend: str, dtype: torch.dtype, cuda) -> None:
     x, _, weight, *vectors = (t.to(cuda, torch.float32) for t in layer(768, 768, 2, None, 512))
     x, weight, factors = x.to(dtype), weight.to(dtype), Factors(vectors[:2], vectors[2:], ALPHA)
     side = torch.cuda.Stream()

@@ -72,9 +72,7 @@ SLOW = "(([a-z.]|[a-z_.])+)+!"
     ],
     ids=lambda settings: next(iter(settings)),
 )
-def test_expressions_that_backtrack_without_end_are_refused(
-    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_expressions_that_backtrack_without_end_are_refused(settings: dict[str, Any], monkeypatch) -> None:
     monkeypatch.setattr("cdvft.targets.MAX_MATCHING_SECONDS", 0.5)
     long = "a_module_with_a_name_of_more_than_forty_letters"
     model = nn.ModuleDict({long: nn.Sequential(nn.Linear(8, 8))})

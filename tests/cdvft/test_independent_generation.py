@@ -91,9 +91,7 @@ BESIDE = pytest.mark.parametrize(("broken", "side"), [("nan", "right"), ("inf", 
 
 @BESIDE
 @pytest.mark.parametrize(("engine", "backend"), ENGINES)
-def test_by_every_engine(
-    engine: str, backend: str, broken: str, side: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_by_every_engine(engine: str, backend: str, broken: str, side: str, monkeypatch) -> None:
     monkeypatch.setenv("CDVFT_ENGINE", engine)
     model = adapted(BROKEN[broken], backend)
     for adapter in ("a", "b"):

@@ -110,9 +110,7 @@ print(type(model.base_model).__name__, float(model.base_model.model.inner.cdvft_
 
 
 @pytest.mark.parametrize("imports", ["import cdvft; import peft", "import peft; import cdvft"])
-def test_a_saved_adapter_loads_without_any_name_of_cdvft(
-    printed_beside_peft: Printed, tmp_path: Path, imports: str
-) -> None:
+def test_a_saved_adapter_loads_without_any_name_of_cdvft(printed_beside_peft, tmp_path, imports: str) -> None:
     made = SAVED.format(
         imports=f"{imports}; from cdvft import CDVFTConfig",
         load="peft.get_peft_model(Net(), CDVFTConfig(target_modules=['inner'], init_weights='zero_input'))",

@@ -13,7 +13,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +95,7 @@ def trained(frozen: Any, name: str) -> Any:
 
 
 @pytest.mark.parametrize(("quantized", "name", "error"), KINDS)
-def test_trained_saved_loaded_merged_and_unmerged(
-    base: Path, quantized: Callable[[Path], Any], name: str, error: float, tmp_path: Path
-) -> None:
+def test_trained_saved_loaded_merged_and_unmerged(base, quantized, name, error, tmp_path) -> None:
     model = trained(quantized(base), name)
     with torch.no_grad():  # an update larger than the weight, beside which rounding is small
         for parameter in (p for p in model.parameters() if p.requires_grad):

@@ -116,9 +116,7 @@ def test_trained_saved_and_loaded(backend: QuantizationBackend, tmp_path: Any) -
 
 
 @pytest.mark.parametrize(("most", "low", "high"), [(127, 0.001, 0.2), (7, 0.05, 1.0)])
-def test_merging_says_what_rounding_did_to_the_update(
-    backend: QuantizationBackend, most: int, low: float, high: float
-) -> None:
+def test_merging_says_what_rounding_did_to_the_update(backend, most, low, high) -> None:
     model = adapted(Net(most))
     layer = model.base_model.model.query
     weight, delta = layer.base_layer.dequantized(), layer.get_delta_weight("default").detach()
@@ -157,9 +155,7 @@ def test_a_fresh_adapter_merges_without_error_and_nothing_is_told_where_nothing_
 
 
 @pytest.mark.parametrize("name", ["gptq", "awq"])
-def test_what_cannot_be_quantized_again_can_be_adapted_and_not_merged(
-    backend: QuantizationBackend, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_quantized_again_can_be_adapted_and_not_merged(backend, name, monkeypatch) -> None:
     """PEFT calls both of GPT-QModel's methods gptq."""
     forward_only = ForwardOnlyQuantizationBackend("gptq")
     monkeypatch.setattr(quantized, "resolve_quantization_backend", lambda *_, **__: forward_only)

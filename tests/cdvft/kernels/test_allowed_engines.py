@@ -156,9 +156,7 @@ def test_no_self_test_runs_where_torch_watches(watched: str, monkeypatch: pytest
         assert run(torch.empty(3, 256), torch.empty(256, 256), None, vectors).shape == (3, 256)
 
 
-def test_calibration_leaves_out_what_is_wrong_and_explain_says_so(
-    monkeypatch: pytest.MonkeyPatch, no_times: None
-) -> None:
+def test_calibration_leaves_out_what_is_wrong_and_explain_says_so(monkeypatch, no_times) -> None:
     monkeypatch.setitem(ENGINES, "native", broken("update"))
     bare = nn.Sequential(nn.Linear(24, 24))
     model = get_peft_model(bare, CDVFTConfig(target_modules=["0"])).base_model.model

@@ -61,9 +61,7 @@ def trained(model: nn.Module) -> list[nn.Parameter]:
 
 @pytest.mark.parametrize("backend", ["auto", "merged"])
 @pytest.mark.parametrize("times", [4, 0.25])
-def test_nothing_is_added_to_an_output_that_is_rounded_already(
-    times: float, backend: str, cast: None
-) -> None:
+def test_nothing_is_added_to_an_output_that_is_rounded_already(times: float, backend: str, cast) -> None:
     model, one = adapted(times * MIN_RATIO * torch.finfo(torch.bfloat16).eps)
     one.cdvft_backend["default"] = backend
     x = torch.randn(9, WIDTH)

@@ -140,9 +140,7 @@ def test_one_call_of_the_compiled_kernel_serves_blocks_and_all_kinds_of_adapters
 
 @needs_compiler
 @pytest.mark.parametrize(("d", "tokens"), [(48, 6), (22, 1), (26, MIN_KERNEL_TOKENS - 1)])
-def test_whole_circulants_that_the_kernel_is_slow_for_are_gathered(
-    d: int, tokens: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whole_circulants_that_the_kernel_is_slow_for_are_gathered(d: int, tokens: int, monkeypatch) -> None:
     """Rows too long for one kernel and too short for the other, and sizes that it does not take at all."""
     monkeypatch.setattr(native, "forward_by_row_", refuse)
     owners: list[Factors | None] = [adapter(d, d, n, dtype=torch.float32) for n in range(5)]

@@ -81,9 +81,7 @@ def test_times_hold_for_about_as_many_tokens(tokens: int, is_measured: bool) -> 
     assert explain(layer, tokens).measured is is_measured
 
 
-def test_times_are_kept_for_later_processes_of_the_same_machine_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_times_are_kept_for_later_processes_of_the_same_machine_alone(monkeypatch) -> None:
     layer = model()[0]
     pretended(layer, 64, "chunked, transforms")
     engine_choice._table.cache_clear()  # as in another process
@@ -106,9 +104,7 @@ def test_an_engine_that_cannot_serve_any_more_is_not_chosen(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"cases": [{}]}', "[]"])
-def test_a_file_that_cannot_be_read_leaves_the_choice_to_the_rule(
-    content: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_file_that_cannot_be_read_leaves_the_choice_to_the_rule(content: str, caplog) -> None:
     layer = model()[0]
     by_rule = selected(layer, 64)
     pretended(layer, 64, "chunked, transforms")
@@ -226,9 +222,7 @@ def test_what_has_no_adapter_is_refused() -> None:
         calibrate(model(), 0)
 
 
-def test_a_way_that_fails_on_the_device_is_left_out(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_way_that_fails_on_the_device_is_left_out(monkeypatch, caplog) -> None:
     monkeypatch.setattr(chunked, "forward_", Mock(side_effect=RuntimeError("no kernel image is available")))
     (seconds,) = calibrate(model(), 32, seconds=0.01).values()
     assert "chunked, transforms" not in seconds

@@ -187,9 +187,7 @@ def test_autocast_leaves_the_update_alone(way: Any) -> None:
 
 @pytest.mark.parametrize("biased", [True, False])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_an_update_a_thousand_times_smaller_than_a_half_precision_weight_survives(
-    dtype: torch.dtype, biased: bool, way: Any
-) -> None:
+def test_an_update_a_thousand_times_smaller_than_a_half_precision_weight_survives(dtype, biased, way) -> None:
     problem = Problem(256, 256, 2, None, 512)
     x, weight = problem.ours[0].detach().to(dtype), problem.weight.to(dtype)
     bias = (0.1 * problem.bias).to(dtype) if biased else None

@@ -161,9 +161,7 @@ def test_compile_and_export_see_the_operator_and_its_gradients(anywhere: None) -
     ],
     ids=str,
 )
-def test_a_layer_is_served_by_the_kernel(
-    anywhere: None, shape: tuple, alone: bool, dtype: torch.dtype
-) -> None:
+def test_a_layer_is_served_by_the_kernel(anywhere, shape: tuple, alone: bool, dtype: torch.dtype) -> None:
     problem = Problem(*shape, dtype=dtype, alone=alone)
     x, _, factors = problem.frozen()
     assert select(x, *factors[:2], separate=dtype != torch.float32, backend="fft").engine == "fused"

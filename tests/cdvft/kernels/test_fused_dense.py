@@ -62,9 +62,7 @@ def check_gradients(grad: Tensor, factors: Factors) -> None:
     ],
     ids=str,
 )
-def test_the_matrix_the_update_alone_and_the_gradients_are_of_the_dense_product(
-    shape: tuple, dtype: torch.dtype
-) -> None:
+def test_the_matrix_the_update_alone_and_the_gradients_are_of_the_dense_product(shape, dtype) -> None:
     weight, grad, factors = drawn(*shape, dtype)
     update = exact(factors)[0]
     merged, alone = (dense.merged_weight(one, factors, dtype) for one in (weight, None))
@@ -160,9 +158,7 @@ FORWARD, GRADIENTS = ["merge_kernel"], ["partial_sums_kernel", "sum_kernel"]
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(64, 64, 2, None), (50, 70, 2, 32)], ids=str)
-def test_a_merged_layer_is_served_by_the_kernels(
-    launches: list[str], shape: tuple, dtype: torch.dtype
-) -> None:
+def test_a_merged_layer_is_served_by_the_kernels(launches, shape: tuple, dtype: torch.dtype) -> None:
     problem = Problem(*shape, 5, dtype=dtype)
     out = problem.run("merged")
     found = problem.found(out)
@@ -171,9 +167,7 @@ def test_a_merged_layer_is_served_by_the_kernels(
     near(found, problem.expected(), 1e-6 if dtype == torch.float32 else torch.finfo(dtype).eps)
 
 
-def test_so_is_an_update_alone_and_what_needs_no_gradient_by_x_builds_no_matrix_backward(
-    launches: list[str],
-) -> None:
+def test_so_is_an_update_alone_and_what_needs_no_gradient_by_x_builds_no_matrix_backward(launches) -> None:
     problem = Problem(64, 64, 2, None, 5, alone=True)
     for tensors in (problem.ours, problem.exact):
         tensors[0].requires_grad_(False)
@@ -182,9 +176,7 @@ def test_so_is_an_update_alone_and_what_needs_no_gradient_by_x_builds_no_matrix_
     near(found, problem.expected(), 1e-6)
 
 
-def test_they_are_launched_on_the_device_of_the_vectors(
-    launches: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_they_are_launched_on_the_device_of_the_vectors(launches, monkeypatch) -> None:
     weight, grad, factors = drawn(64, 64, 64, torch.float32)
 
     @contextmanager
@@ -200,9 +192,7 @@ def test_they_are_launched_on_the_device_of_the_vectors(
     assert launches == ["here", *FORWARD, "elsewhere", "here", *GRADIENTS, "elsewhere"]
 
 
-def test_small_blocks_go_through_them_with_few_tokens_too(
-    launches: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_small_blocks_go_through_them_with_few_tokens_too(launches, monkeypatch) -> None:
     def on_a_gpu(*shapes: Any, **given: Any) -> cost_model.Plan:
         return cost_model.choose_plan(*shapes, **given | {"device": "cuda"})
 
@@ -222,9 +212,7 @@ def on_cuda(dtype: torch.dtype = torch.float32, count: int = 1) -> Any:
     return SimpleNamespace(circulants=[c] * count)
 
 
-def test_they_serve_one_circulant_of_float32_on_a_device_that_triton_compiles_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_they_serve_one_circulant_of_float32_on_a_device_that_triton_compiles_for(monkeypatch) -> None:
     here = drawn(64, 64, 64, torch.float32)[2]
     monkeypatch.setattr(fused, "has_tensor_cores", lambda _: True)
     monkeypatch.setattr(fused, "AVAILABLE", True)
@@ -240,9 +228,7 @@ def test_they_serve_one_circulant_of_float32_on_a_device_that_triton_compiles_fo
 
 
 @pytest.mark.parametrize("mode", [Watch, FakeTensorMode])
-def test_a_mode_that_watches_sees_operators_of_torch_and_no_device_is_asked(
-    mode: type, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_mode_that_watches_sees_operators_of_torch_and_no_device_is_asked(mode: type, monkeypatch) -> None:
     monkeypatch.setattr(fused, "AVAILABLE", True)
     monkeypatch.setattr(fused, "has_tensor_cores", lambda _: pytest.fail("a fake tensor's may not exist"))
     with mode():

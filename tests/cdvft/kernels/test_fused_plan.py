@@ -18,9 +18,7 @@ from cdvft.kernels.fused.plan import Plan, plan_for
         *[(896, Plan(4, 14, 16, 16), 1 / 8), (1000, Plan(4, 10, 25, 32), 131 / 256)],
     ],
 )
-def test_multiples_of_256_fill_their_tiles_and_what_others_waste_is_said(
-    width: int, plan: Plan, waste: float
-) -> None:
+def test_multiples_of_256_fill_their_tiles_and_what_others_waste_is_said(width, plan, waste) -> None:
     assert plan_for(width) == plan
     assert plan.width == width
     assert plan.waste == pytest.approx(waste)

@@ -50,9 +50,7 @@ def test_a_dry_run_counts_operators_says_so_and_claims_no_target(record: dict) -
     assert "## A step of a tiny encoder" in said
 
 
-def test_nothing_is_written_unless_a_folder_is_named(
-    record: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_nothing_is_written_unless_a_folder_is_named(record, monkeypatch, tmp_path, capsys) -> None:
     monkeypatch.setattr(gpu, "measure", lambda *_: record)
     monkeypatch.setattr(gpu, "RESULTS", tmp_path / "official")
     monkeypatch.setattr(gpu, "PAGE", tmp_path / "page.json")

@@ -223,9 +223,7 @@ def test_the_fused_kernels_give_a_row_the_same_however_many_rows_there_are(
 @needs_compiler
 @given(layers(), st.integers(1, 70))
 @examples
-def test_the_compiled_kernel_gives_a_row_the_same_however_many_rows_there_are(
-    layer: Layer, rows: int
-) -> None:
+def test_the_compiled_kernel_gives_a_row_the_same_however_many_rows_there_are(layer, rows) -> None:
     problem, row, _ = layer
     assume(row < rows and is_for_kernel(problem))
     update, (x, grad, _) = update_alone(ENGINES["native, transforms"]), problem.frozen()

@@ -73,9 +73,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         ],
     ],
 )
-def test_few_tokens_give_what_the_formula_gives(
-    leading: tuple[int, ...], d_in: int, d_out: int, settings: dict[str, object], decoded: list[int]
-) -> None:
+def test_few_tokens_give_what_the_formula_gives(leading, d_in, d_out, settings, decoded) -> None:
     adapted = layer(d_in, d_out, bias=d_out == 48, **settings)
     x = torch.randn(*leading, d_in)
     check(adapted, x)
@@ -104,9 +102,7 @@ NOTED_ANEW: dict[str, Callable[[CDVFTLinear], object]] = {
 
 @needs_kernel
 @pytest.mark.parametrize("change", NOTED_ANEW.values(), ids=NOTED_ANEW)
-def test_what_changes_after_the_first_token_counts_for_the_next(
-    change: Callable[[CDVFTLinear], object], decoded: list[int]
-) -> None:
+def test_what_changes_after_the_first_token_counts_for_the_next(change, decoded) -> None:
     adapted, x = layer(), torch.randn(1, 48)
     with torch.no_grad():
         adapted(x)
@@ -205,9 +201,7 @@ def test_a_deleted_adapter_leaves_no_vector_in_memory(decoded: list[int]) -> Non
 
 @needs_kernel
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
-def test_a_copy_decodes_with_its_own_vectors(
-    copied: Callable[[CDVFTLinear], CDVFTLinear], decoded: list[int]
-) -> None:
+def test_a_copy_decodes_with_its_own_vectors(copied: Callable[[CDVFTLinear], CDVFTLinear], decoded) -> None:
     adapted, x = layer(), torch.randn(1, 48)
     with torch.no_grad():
         adapted(x)
@@ -244,9 +238,7 @@ def test_a_weight_of_another_shape_is_refused() -> None:
     ],
     ids=["gradients", "many", "strided", "negated", "vmap", "none", "double", "autocast", "by row"],
 )
-def test_other_inputs_take_the_general_way_to_the_same_result(
-    call: Callable[[CDVFTLinear, Tensor], Tensor], decoded: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_inputs_take_the_general_way_to_the_same_result(call, decoded, monkeypatch) -> None:
     x = torch.randn(3, 48)
     found = call(layer(), x)
     assert not decoded

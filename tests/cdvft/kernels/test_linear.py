@@ -5,7 +5,7 @@ import torch
 from kernel_problem import Problem
 from torch import Tensor
 
-from cdvft.kernels import BACKENDS, Backend, adapted_linear, cd_linear, native
+from cdvft.kernels import BACKENDS, adapted_linear, cd_linear, native
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -25,9 +25,7 @@ def test_half_inputs_are_computed_in_float32_and_get_half_gradients(dtype: torch
         *[([64] * 3, [(1, 1, 64)]), ([64] * 2, [(1, 1, 64)] * 2), ([64, 32], [(1, 1, 16)]), ([64], [])],
     ],
 )
-def test_circulants_that_do_not_fit_between_the_diagonals_are_refused(
-    diagonals: list[int], circulants: list[tuple]
-) -> None:
+def test_circulants_that_do_not_fit_between_the_diagonals_are_refused(diagonals, circulants) -> None:
     vectors = [torch.ones(n) for n in diagonals], [torch.ones(shape) for shape in circulants]
     with pytest.raises(ValueError, match=r"diagonals of lengths .* stands one circulant \(q1, q2, p\)"):
         cd_linear(torch.ones(3, 64), *vectors, 1.0, "fft")
@@ -43,9 +41,7 @@ def test_inputs_and_backends_that_are_none_are_refused() -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
-def test_torchs_default_dtype_and_device_change_nothing(
-    backend: Backend, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_torchs_default_dtype_and_device_change_nothing(backend, dtype, monkeypatch) -> None:
     problem, weight = Problem(60, 60, 2, None, 40), torch.eye(60)
     factors = problem.factors(problem.ours)
 

@@ -173,9 +173,7 @@ def test_values_written_past_torchs_counters_hold_for_some_passes_at_most(measur
 
 
 @pytest.mark.parametrize("reentrant", [True, False])
-def test_a_checkpoint_recomputes_what_it_did(
-    reentrant: bool, measured: list[float], monkeypatch: pytest.MonkeyPatch, as_on_a_gpu: None
-) -> None:
+def test_a_checkpoint_recomputes_what_it_did(reentrant: bool, measured, monkeypatch, as_on_a_gpu) -> None:
     monkeypatch.setattr(merge_precision, "MEASURE_INTERVAL", 1)
     layer = Layer(0.1)
     x = torch.randn(8, WIDTH).bfloat16().requires_grad_()
@@ -187,9 +185,7 @@ def test_a_checkpoint_recomputes_what_it_did(
     assert len(measured) == 2
 
 
-def test_what_cannot_be_told_in_time_is_not_merged(
-    measured: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_told_in_time_is_not_merged(measured, monkeypatch) -> None:
     with torch.inference_mode():
         assert not Layer(0.1).update_survives_rounding()
     layer = Layer(0.1)

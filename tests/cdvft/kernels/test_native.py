@@ -46,9 +46,7 @@ needs_compiler = pytest.mark.skipif(LIBRARY is None, reason="needs a C compiler"
 
 
 @needs_compiler
-def test_is_compiled_once_into_the_cache_and_loaded_from_there(
-    fresh: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_is_compiled_once_into_the_cache_and_loaded_from_there(fresh, monkeypatch) -> None:
     assert build.library() is not None
     (built,) = (fresh / "cdvft").iterdir()
     assert built.suffix == ".so"
@@ -102,9 +100,7 @@ def test_a_prepared_call_is_right_after_hundreds_of_other_lengths() -> None:
 
 
 @needs_compiler
-def test_a_compiler_without_openmp_leaves_one_thread_and_says_so(
-    fresh: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_compiler_without_openmp_leaves_one_thread_and_says_so(fresh, monkeypatch, caplog) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     run = subprocess.run
 
@@ -121,9 +117,7 @@ def test_a_compiler_without_openmp_leaves_one_thread_and_says_so(
 
 
 @needs_compiler
-def test_what_a_wheel_brings_is_loaded_where_there_is_no_compiler(
-    fresh: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_wheel_brings_is_loaded_where_there_is_no_compiler(fresh, monkeypatch) -> None:
     here = torch.backends.cpu.get_cpu_capability()
     capability = here if here in compiler.INSTRUCTIONS else compiler.PLAIN
     shutil.copy(LIBRARY._name, fresh / compiler.file_name(capability))
@@ -134,9 +128,7 @@ def test_what_a_wheel_brings_is_loaded_where_there_is_no_compiler(
     assert not (fresh / "cdvft").exists()  # nothing was compiled into the cache
 
 
-def test_the_processor_chooses_among_a_wheel_s_libraries(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_processor_chooses_among_a_wheel_s_libraries(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(compiler, "FOLDER", tmp_path)
     assert compiler.shipped("AVX512") is None  # a checkout, or a wheel for any platform
     for capability in compiler.INSTRUCTIONS:
@@ -152,9 +144,7 @@ def test_the_processor_chooses_among_a_wheel_s_libraries(
 
 
 @needs_compiler
-def test_a_wheel_s_library_that_does_not_load_is_compiled_here(
-    fresh: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wheel_s_library_that_does_not_load_is_compiled_here(fresh, monkeypatch) -> None:
     foreign = fresh / "foreign.so"
     foreign.write_bytes(b"for another system")
     monkeypatch.setattr(compiler, "shipped", lambda _: foreign)
@@ -175,9 +165,7 @@ OBSTACLES: dict[str, Callable[[pytest.MonkeyPatch, Path], object]] = {
 
 
 @pytest.mark.parametrize("obstacle", OBSTACLES.values(), ids=OBSTACLES)
-def test_does_without(
-    obstacle: Callable[[pytest.MonkeyPatch, Path], object], fresh: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_does_without(obstacle: Callable[[pytest.MonkeyPatch, Path], object], fresh, monkeypatch) -> None:
     obstacle(monkeypatch, fresh)
     assert build.library() is None
     assert not native.supports(*_shape(12))
@@ -236,9 +224,7 @@ def test_inputs_change_nothing_beside_them() -> None:
 
 @needs_compiler
 @pytest.mark.parametrize("tokens", [1, 5])
-def test_who_prepares_a_call_may_make_it_from_many_threads(
-    tokens: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_prepares_a_call_may_make_it_from_many_threads(tokens: int, monkeypatch) -> None:
     """What the kernel is told is read alone: scratch of one call in it would be another call's as well."""
     told = []
     stages = native._stages
