@@ -125,11 +125,9 @@ def test_what_is_trained_besides_the_layers_is_counted_and_saved():
 
 
 def test_layers_saved_besides_an_adapter_are_in_its_file(tmp_path):
-    model = get_peft_model(
-        nn.ModuleDict({"layer": nn.Linear(32, 64), "head": nn.Linear(64, 3)}),
-        LoraConfig(r=4, target_modules=["layer"], modules_to_save=["head"]),
-    )
-    model.save_pretrained(tmp_path)
+    net = nn.ModuleDict({"layer": nn.Linear(32, 64), "head": nn.Linear(64, 3)})
+    config = LoraConfig(r=4, target_modules=["layer"], modules_to_save=["head"])
+    get_peft_model(net, config).save_pretrained(tmp_path)
     layers, head = [cost.Shape("layer", 64, 32)], [cost.Shape("head", 3, 64, bias=True)]
     found = cost.estimate("lora", layers, batch=1, sequence=1, r=4, saved_besides=head)
     assert found.adapter_bytes == (tmp_path / "adapter_model.safetensors").stat().st_size

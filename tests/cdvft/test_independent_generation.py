@@ -19,11 +19,8 @@ BROKEN = {"nan": float("nan"), "inf": float("inf"), "huge": 1e18}
 
 needs_compiler = pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
 ENGINES = [
-    ("reference", "auto"),
-    ("chunked", "fft"),
-    ("chunked", "merged"),
-    pytest.param("native", "fft", marks=needs_compiler),
-    pytest.param("native", "merged", marks=needs_compiler),
+    *[("reference", "auto"), ("chunked", "fft"), ("chunked", "merged")],
+    *[pytest.param("native", backend, marks=needs_compiler) for backend in ("fft", "merged")],
     ("auto", "auto"),  # what serves by itself
 ]
 

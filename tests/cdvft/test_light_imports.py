@@ -96,16 +96,10 @@ import torch
 {imports}
 from torch import nn
 
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.inner = nn.Linear(8, 8)
-    def forward(self, x):
-        return self.inner(x)
-
-torch.manual_seed(0)
+net = nn.ModuleDict({{"inner": nn.Linear(8, 8)}})
 model = {load}
-print(type(model.base_model).__name__, float(model.base_model.model.inner.cdvft_diagonals["default"][1][0]))
+layer = model.base_model.model["inner"]
+print(type(model.base_model).__name__, float(layer.cdvft_diagonals["default"][1][0]))
 """
 
 
@@ -113,10 +107,10 @@ print(type(model.base_model).__name__, float(model.base_model.model.inner.cdvft_
 def test_a_saved_adapter_loads_without_any_name_of_cdvft(printed_beside_peft, tmp_path, imports: str) -> None:
     made = SAVED.format(
         imports=f"{imports}; from cdvft import CDVFTConfig",
-        load="peft.get_peft_model(Net(), CDVFTConfig(target_modules=['inner'], init_weights='zero_input'))",
+        load="peft.get_peft_model(net, CDVFTConfig(target_modules=['inner'], init_weights='zero_input'))",
     )
     assert printed_beside_peft(f"{made}\nmodel.save_pretrained({str(tmp_path)!r})") == "CDVFTModel 1.0"
-    loaded = SAVED.format(imports=imports, load=f"peft.PeftModel.from_pretrained(Net(), {str(tmp_path)!r})")
+    loaded = SAVED.format(imports=imports, load=f"peft.PeftModel.from_pretrained(net, {str(tmp_path)!r})")
     assert printed_beside_peft(loaded) == "CDVFTModel 1.0"
 
 

@@ -60,15 +60,11 @@ def test_what_could_be_targeted_is_named_where_nothing_is(tiny, targets: list[st
 
 def test_patterns_by_layer(bert) -> None:
     config = CDVFTConfig(
-        target_modules=["query", "value", "dense"],
-        exclude_modules=["pooler.dense"],
-        block_size=24,
-        m_pattern={"query": 3, r"layer\.0\.output\.dense": 4},
+        target_modules=["query", "value", "dense"], exclude_modules=["pooler.dense"], init_weights=False,
+        m_pattern={"query": 3, r"layer\.0\.output\.dense": 4}, alpha=0.5, block_size=24,
         block_size_pattern={"value": 8, r"layer\.1\.output\.dense": 5},
         alpha_pattern={"layer.0.attention.self.query": 2.5},
-        alpha=0.5,
-        init_weights=False,
-    )
+    )  # fmt: skip
     found = adapted_layers(get_peft_model(bert.model(), config))
     layers = {name.removeprefix("bert.encoder."): layer for name, layer in found.items()}
     assert "bert.pooler.dense" not in layers

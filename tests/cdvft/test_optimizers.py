@@ -45,9 +45,8 @@ def rates(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, tuple
 
 def test_every_factor_has_its_rate() -> None:
     model = adapted(m=3, bias="all")
-    optimizer = cdvft.create_optimizer(
-        model, torch.optim.AdamW, 1e-2, input_diagonal_lr_ratio=4, weight_decay=0.1, betas=(0.8, 0.9)
-    )
+    options = {"input_diagonal_lr_ratio": 4, "weight_decay": 0.1, "betas": (0.8, 0.9)}
+    optimizer = cdvft.create_optimizer(model, torch.optim.AdamW, 1e-2, **options)
     found = rates(model, optimizer)
     assert found.keys() == {name for name, one in model.named_parameters() if one.requires_grad}
     of_input = [name for name in found if name.endswith("cdvft_diagonals.default.0")]

@@ -30,9 +30,7 @@ def test_a_name_that_is_gone_is_named(name: str) -> None:
     # Attributes of instances are only in the source.
     source = Path(import_module(found.__module__).__file__).read_text()
     there = hasattr(found, attribute) or f"self.{attribute}" in source or f'"{attribute}"' in source
-    assert there or attribute in vars(found()), (
-        f"{name} is gone, which the library needs: {private_names.NAMES[name]}"
-    )
+    assert there or attribute in vars(found()), f"{name} is gone, needed: {private_names.NAMES[name]}"
 
 
 def own_names() -> set[str]:

@@ -177,9 +177,7 @@ def test_in_a_process_that_has_them(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", __file__, "-p", "no:cacheprovider"],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
     assert re.search(r"\b5 passed, 3 skipped", done.stdout), done.stdout[-300:]

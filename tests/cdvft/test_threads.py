@@ -39,13 +39,8 @@ def in_threads(run: Any) -> None:
 def test_each_row_gets_the_adapter_that_its_own_call_names(model: Any, beams: bool) -> None:
     torch.manual_seed(0)
     ids = torch.randint(1, 50, (3, 7))
-    writing = {
-        "num_beams": 2,
-        "do_sample": False,
-        "min_new_tokens": 4,
-        "max_new_tokens": 4,
-        "pad_token_id": 0,
-    }
+    writing = {"num_beams": 2, "do_sample": False, "pad_token_id": 0}
+    writing |= {"min_new_tokens": 4, "max_new_tokens": 4}
 
     @torch.no_grad()
     def run(names: list[str] | None) -> Tensor:

@@ -62,13 +62,9 @@ def test_the_fastest_way_that_was_measured_serves(fastest: str, monkeypatch: pyt
     layer = model()[0]
     pretended(layer, 64, fastest)
     assert selected(layer, 64).key == fastest
-    seen = []
-    forward = autograd_ops.forward
-    monkeypatch.setattr(
-        autograd_ops, "forward", lambda *args: seen.append(args[3].selection.key) or forward(*args)
-    )
+    monkeypatch.setattr(autograd_ops, "forward", Mock(side_effect=autograd_ops.forward))
     layer(torch.randn(64, 24))
-    assert seen == [fastest]
+    assert [call.args[3].selection.key for call in autograd_ops.forward.call_args_list] == [fastest]
 
 
 @pytest.mark.parametrize(
@@ -185,11 +181,8 @@ def test_explain_knows_a_layer_whose_weight_has_another_name(monkeypatch: pytest
             super().__init__()
             self.qweight, self.bias = torch.zeros(768, 96, dtype=torch.int32), None
 
-    monkeypatch.setattr(
-        quantized,
-        "resolve_quantization_backend",
-        lambda base, **_: ForwardOnlyQuantizationBackend("gptq") if isinstance(base, Quantized) else None,
-    )
+    known = {Quantized: ForwardOnlyQuantizationBackend("gptq")}
+    monkeypatch.setattr(quantized, "resolve_quantization_backend", lambda base, **_: known.get(type(base)))
     bare = nn.Sequential(Quantized(), nn.Linear(768, 768))
     adapted = get_peft_model(bare, CDVFTConfig(target_modules=["0", "1"])).base_model.model
     found = explain(adapted[0], 4096)
