@@ -43,9 +43,8 @@ def logits(model: torch.nn.Module) -> torch.Tensor:
 @torch.no_grad()
 def test_the_mean_is_over_all_tokens_but_padding_and_padding_alone_gets_the_bias(encoder):
     model = classifier(encoder)
-    first = encoder(TOKENS[:1]).last_hidden_state[0].mean(0)
-    second = encoder(TOKENS[1:, :2]).last_hidden_state[0].mean(0)
-    expected = torch.stack([model.classifier(first), model.classifier(second)])
+    means = [encoder(tokens).last_hidden_state.mean(1) for tokens in (TOKENS[:1], TOKENS[1:, :2])]
+    expected = model.classifier(torch.cat(means))
     torch.testing.assert_close(logits(model), expected, rtol=0, atol=1e-5)
     torch.testing.assert_close(model(TOKENS[:1]).logits, expected[:1], rtol=0, atol=1e-5)
     found = model(input_ids=TOKENS, attention_mask=torch.tensor([[1, 1, 1, 1], [0, 0, 0, 0]])).logits

@@ -10,11 +10,13 @@ import pytest
 import torch
 from peft import PeftModel, convert_to_lora, get_peft_model, inject_adapter_in_model
 from peft.utils import set_peft_model_state_dict
+from short_training import losses_of
 from torch import nn
 
 from cdvft import CDVFTConfig, CDVFTLinear
 
 SETTINGS: dict[str, Any] = {"target_modules": ["query", "value"], "init_weights": False}
+OF_LLAMA: dict[str, Any] = {"target_modules": ["q_proj"], "init_weights": False, "task_type": "CAUSAL_LM"}
 
 
 @pytest.fixture
@@ -48,8 +50,7 @@ def test_a_sum_is_exact_active_merged_and_in_a_mixed_batch(bert, three) -> None:
     torch.testing.assert_close(alone["sum"], expected)
     rows = ["sum", "a", "c", "sum"]
     mixed = bert.outputs(three, adapter_names=rows)
-    for row, name in enumerate(rows):
-        torch.testing.assert_close(mixed[row], alone[name][row])
+    torch.testing.assert_close(list(mixed), [alone[name][row] for row, name in enumerate(rows)])
     three.set_adapter("sum")
     with three.disable_adapter():
         torch.testing.assert_close(bert.outputs(three), bert.outputs(bert.model()))
@@ -165,8 +166,7 @@ def test_dropout_hides_entries_from_the_update_alone_and_only_in_training() -> N
 
 
 def test_trained_tokens_are_saved_and_come_back(llama, tmp_path) -> None:
-    settings = {"target_modules": ["q_proj"], "init_weights": False, "task_type": "CAUSAL_LM"}
-    model = get_peft_model(llama.model(), CDVFTConfig(**settings, trainable_token_indices=[3, 7]))
+    model = get_peft_model(llama.model(), CDVFTConfig(**OF_LLAMA, trainable_token_indices=[3, 7]))
     (delta,) = [p for name, p in model.named_parameters() if p.requires_grad and "trainable_tokens" in name]
     assert delta.shape == (2, 24)
     delta.data += 1.0
@@ -184,14 +184,9 @@ def test_tied_embeddings_stay_tied(llama, trained: dict[str, Any]) -> None:
     base = llama.model()
     base.config.tie_word_embeddings = True
     base.tie_weights()
-    settings = {"target_modules": ["q_proj"], "init_weights": False, "task_type": "CAUSAL_LM"}
-    model = get_peft_model(base, CDVFTConfig(**settings, **trained, ensure_weight_tying=True))
+    model = get_peft_model(base, CDVFTConfig(**OF_LLAMA, **trained, ensure_weight_tying=True))
     tokens = torch.arange(1, 8)[None]
-    model(input_ids=tokens, labels=tokens).loss.backward()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.grad is not None:
-                parameter.sub_(0.1 * parameter.grad)
+    losses_of(model, lambda: model(input_ids=tokens, labels=tokens).loss, steps=1, lr=0.1)
     merged = model.eval().merge_and_unload()
     torch.testing.assert_close(merged.lm_head.weight, merged.model.embed_tokens.weight)
 
@@ -224,13 +219,12 @@ def test_a_second_name_of_a_target_is_one_and_of_another_layer_is_not() -> None:
         get_peft_model(base, config)
 
 
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
+def test_a_name_that_matches_nothing_is_an_error_beside_names_that_match() -> None:
+    for name, sentence in (
         ("gate_up_proj", r"\['gate_up_proj'\] are parameters: name them in target_parameters"),
         ("w_proj", r"Linear layers.*'q_proj'"),
-    ],
-)
-def test_a_name_that_matches_nothing_is_an_error_beside_names_that_match(name: str, sentence: str) -> None:
-    with pytest.raises(ValueError, match=rf"modules \['{name}'\] not found in the base model\. {sentence}"):
-        get_peft_model(Experts(), CDVFTConfig(target_modules=["q_proj", name]))
+    ):
+        with pytest.raises(
+            ValueError, match=rf"modules \['{name}'\] not found in the base model\. {sentence}"
+        ):
+            get_peft_model(Experts(), CDVFTConfig(target_modules=["q_proj", name]))
