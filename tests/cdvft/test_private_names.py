@@ -77,22 +77,14 @@ def test_what_is_overridden_is_listed() -> None:
         for path in TREES
         if path.stem not in ("setup", "__init__") and "fused" not in path.parts
     ]
-    classes = {
-        found
-        for module in modules
-        for found in vars(module).values()
-        if isinstance(found, type) and found.__module__.startswith("cdvft")
-    }
+    values = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
+    own, plain = ("cdvft",), ("cdvft", "builtins", "typing", "enum")
     overridden = {
         name
-        for ours in classes
+        for ours in values
         for name in vars(ours)
-        if is_private(name) and name not in GENERATED
-        if any(
-            hasattr(base, name)
-            for base in ours.__mro__
-            if not base.__module__.startswith(("cdvft", "builtins", "typing", "enum"))
-        )
+        if ours.__module__.startswith(own) and is_private(name) and name not in GENERATED
+        if any(hasattr(base, name) for base in ours.__mro__ if not base.__module__.startswith(plain))
     }
     assert overridden <= KNOWN
     assert {"_create_and_replace", "_init_weights"} <= overridden

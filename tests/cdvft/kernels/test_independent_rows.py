@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import platform
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from kernel_problem import ALPHA, Problem
 from torch import Tensor
 
 from cdvft.circulant import Factors
-from cdvft.kernels import cd_linear, fused, native
+from cdvft.kernels import fused, native
 from cdvft.kernels.batched_adapters import AdapterRows, add_by_row, gathered_update
 from cdvft.kernels.cost_model import PLANS
 from cdvft.kernels.engine_choice import Selection
@@ -69,24 +70,14 @@ def frozen_layer(problem: Problem, x: Tensor, grad: Tensor) -> list[Tensor]:
     return [out, *torch.autograd.grad(out, leaf, grad)]
 
 
-def adapted_layer(backend: object) -> Run:
-    """Output and input gradient of a layer with its weight."""
+def adapted_layer(backend: object, alone: bool = False) -> Run:
+    """The same of a layer with its weight and an adapter, or of the update alone."""
 
     def run(problem: Problem, x: Tensor, grad: Tensor) -> list[Tensor]:
-        leaf = x.clone().requires_grad_()
+        leaf, problem = x.clone().requires_grad_(), copy.copy(problem)
+        problem.alone = alone
         out = problem.run(backend, [leaf, *problem.ours[1:]])
         return [out, *torch.autograd.grad(out, leaf, grad.to(out.dtype))]
-
-    return run
-
-
-def update_alone(backend: object) -> Run:
-    """The same of the update, without its weight."""
-
-    def run(problem: Problem, x: Tensor, grad: Tensor) -> list[Tensor]:
-        leaf = x.clone().requires_grad_()
-        update = cd_linear(leaf, *problem.factors([leaf, *problem.ours[1:]]), backend)  # type: ignore[arg-type]
-        return [update, *torch.autograd.grad(update, leaf, grad.to(update.dtype))]
 
     return run
 
@@ -126,7 +117,7 @@ Layer = tuple[Problem, int, int]
 def test_of_every_engine_and_way(engine: str, layer: Layer) -> None:
     """Where torch's own product keeps rows apart; in bfloat16 with AMX it does not of odd widths."""
     assume(not engine.startswith("native") or is_for_kernel(layer[0]))
-    assert is_independent(update_alone(ENGINES[engine]), *layer)
+    assert is_independent(adapted_layer(ENGINES[engine], alone=True), *layer)
     if is_independent(frozen_layer, *layer):
         assert is_independent(adapted_layer(ENGINES[engine]), *layer)
 
@@ -135,8 +126,9 @@ def test_of_every_engine_and_way(engine: str, layer: Layer) -> None:
 def test_beside_each_of_the_rows_that_a_register_holds() -> None:
     problem = Problem(768, 768, 2, None, 40)
     for row in (0, 8, 16, 17, 39):
-        for run in (update_alone, adapted_layer):
-            assert is_independent(run(ENGINES["native, transforms"]), problem, row, *range(len(HOSTILE)))
+        for alone in (True, False):
+            run = adapted_layer(ENGINES["native, transforms"], alone)
+            assert is_independent(run, problem, row, *range(len(HOSTILE)))
 
 
 @needs_compiler
@@ -226,7 +218,7 @@ def test_the_fused_kernels_give_a_row_the_same_however_many_rows_there_are(
 def test_the_compiled_kernel_gives_a_row_the_same_however_many_rows_there_are(layer, rows) -> None:
     problem, row, _ = layer
     assume(row < rows and is_for_kernel(problem))
-    update, (x, grad, _) = update_alone(ENGINES["native, transforms"]), problem.frozen()
+    update, (x, grad, _) = adapted_layer(ENGINES["native, transforms"], alone=True), problem.frozen()
     whole, part = update(problem, x, grad), update(problem, x[:rows], grad[:rows])
     assert all(torch.equal(bits(a[row]), bits(b[row])) for a, b in zip(whole, part, strict=True))
 
@@ -234,6 +226,6 @@ def test_the_compiled_kernel_gives_a_row_the_same_however_many_rows_there_are(la
 def test_an_expected_row_is_not_all_zeros_or_nan() -> None:
     """Else nothing above would show anything."""
     problem = Problem(24, 24, 2, None, 5)
-    for run in (update_alone("reference"), adapted_layer("reference"), frozen_layer):
+    for run in (adapted_layer("reference", alone=True), adapted_layer("reference"), frozen_layer):
         for found in run(problem, *problem.frozen()[:2]):
             assert found.isfinite().all() and (found != 0).all()

@@ -1,4 +1,4 @@
-"""The fused kernels compiled for GPUs on this machine, in processes that interpret nothing."""
+"""Records of kernels: compiled for GPUs, in processes that interpret nothing, and operators of a layer."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks import compile_fused
+from benchmarks import operators as counts
 
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="needs Linux: Triton comes for it alone")
 ROOT = Path(__file__).parents[3]
 RECORD = json.loads((ROOT / "benchmarks/results/fused_kernels.json").read_text())
+OPERATORS = json.loads((counts.RESULTS / "operators.json").read_text())
 
 
 def test_the_record_is_of_these_kernels() -> None:
@@ -48,3 +50,20 @@ def test_compiled_again_it_is_as_recorded(tmp_path: Path) -> None:
     fresh = json.loads((tmp_path / "fused_kernels.json").read_text())["kernels"]
     assert len(fresh) == len(compile_fused.TRANSFORMS)
     assert all(kernel in RECORD["kernels"] for kernel in fresh)
+
+
+@pytest.mark.usefixtures("operators")  # kernels are interpreted or not from their first import on
+@pytest.mark.parametrize("case", [case for case in counts.CASES if case.d_in == 768], ids=lambda c: c.title)
+def test_the_record_of_operators_is_what_is_counted_now(case: counts.Case) -> None:
+    assert counts.counted(case) == OPERATORS["layers"][case.title]
+
+
+def test_the_table_of_operators_is_of_the_record() -> None:
+    assert (counts.RESULTS / "operators.md").read_text() == counts.markdown(OPERATORS)
+    frozen = {one["base"] for one in OPERATORS["layers"].values()}
+    assert frozen == {2}, "a product forward and one backward"
+
+
+def test_a_wider_circulant_or_blocks_take_no_more() -> None:
+    found = {title: one["cdvft, transforms"] for title, one in OPERATORS["layers"].items()}
+    assert found["768"] == found["4096"] == found["768 -> 3072"]
