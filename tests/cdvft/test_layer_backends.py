@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from types import MethodType
 
@@ -86,3 +87,12 @@ def test_shapes_pass_through_on_the_meta_device(backend: str, dtype: torch.dtype
     assert out.shape == (300, 48) and out.is_meta
     model.merge_adapter()
     model.unmerge_adapter()
+
+
+def test_an_adapter_is_loaded_with_low_cpu_mem_usage(tmp_path) -> None:
+    base, x = nn.Sequential(nn.Linear(24, 48)), torch.randn(5, 24)
+    model, _ = adapted(copy.deepcopy(base[0]))
+    model.save_pretrained(tmp_path)
+    again = PeftModel.from_pretrained(base, tmp_path, low_cpu_mem_usage=True)
+    torch.testing.assert_close(again(x), model(x))
+    assert not any(p.is_meta for p in again.parameters())
