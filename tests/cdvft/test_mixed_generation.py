@@ -1,13 +1,15 @@
-"""Answers written at once by several adapters: each is its adapter's own, however many an input has."""
+"""Answers written at once by several adapters, in several threads: each is its adapter's own."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import torch
 import transformers
 from peft import get_peft_model
+from test_experts import adapted, mixtral
 from torch import Tensor
 
 from cdvft import CDVFTConfig
@@ -75,3 +77,47 @@ def test_a_forward_pass_repeats_nothing_whatever_generation_would(two) -> None:
     for row, name in enumerate(ROWS):
         two.set_adapter(name)
         torch.testing.assert_close(mixed[row], two(**inputs).logits[row])
+
+
+NAMES = (["a", "b", "__base__"], ["b", "b", "a"], None)
+CALLS = 12
+
+
+@pytest.fixture
+def alike(llama: Any) -> Any:
+    config = CDVFTConfig(target_modules=llama.targets, init_weights=False)
+    made = get_peft_model(llama.model(), config, "a")
+    made.add_adapter("b", config)
+    return made.eval()
+
+
+def in_threads(run: Any) -> None:
+    """Each of the batches' answers, again and again at the same time, is what it is alone."""
+    expected = [run(names) for names in NAMES]
+    with ThreadPoolExecutor(len(NAMES)) as pool:
+        found = list(pool.map(run, CALLS * NAMES))
+    wrong = [n for n, right in zip(found, CALLS * expected, strict=True) if not torch.equal(n, right)]
+    assert len(wrong) == 0, f"{len(wrong)} of {len(found)} answers are wrong"
+
+
+@pytest.mark.parametrize("beams", [False, True])
+def test_each_row_gets_the_adapter_that_its_own_call_names(alike: Any, beams: bool) -> None:
+    torch.manual_seed(0)
+    ids = torch.randint(1, 50, (3, 7))
+    writing = {"num_beams": 2, "do_sample": False, "pad_token_id": 0}
+    writing |= {"min_new_tokens": 4, "max_new_tokens": 4}
+
+    @torch.no_grad()
+    def run(names: list[str] | None) -> Tensor:
+        given: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        given |= {} if names is None else {"adapter_names": names}
+        return alike.generate(**given, **writing) if beams else alike(**given).logits
+
+    in_threads(run)
+
+
+def test_experts_are_those_with_the_update_in_every_thread() -> None:
+    """Each call exchanges parameters of a module that all threads share."""
+    torch.manual_seed(0)
+    mixture, ids = adapted(mixtral()), torch.randint(1, 50, (3, 7))
+    in_threads(torch.no_grad()(lambda _: mixture(input_ids=ids).logits))
