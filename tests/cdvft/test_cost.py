@@ -74,20 +74,17 @@ def test_bytes_kept_for_backward_are_those_that_autograd_saves(method, settings,
     layer = adapted(method, settings, {"layer": nn.Linear(d_in, d_out)}).get_base_model()["layer"]
     own = [*layer.parameters(), *getattr(layer, "indices", {}).values()]
     held = {tensor.untyped_storage().data_ptr() for tensor in own}
-    saved: dict[int, int] = {}
-    alive = []  # so that no address is used twice
+    saved: dict[int, torch.UntypedStorage] = {}  # kept, so that no address is used twice
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
-        alive.append(tensor)
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in held:
-            saved[storage.data_ptr()] = storage.nbytes()
+        saved[storage.data_ptr()] = storage
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         layer(torch.randn(2, 8, d_in, requires_grad=input_gradient))
     found = cost.estimate(method, [shape], batch=2, sequence=8, **settings)
-    assert found.activation_bytes == sum(saved.values())
+    assert found.activation_bytes == sum(saved[address].nbytes() for address in saved.keys() - held)
 
 
 def test_layers_that_read_the_same_tensor_keep_it_once():

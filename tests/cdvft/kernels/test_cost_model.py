@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cdvft.blocks import partitions
 from cdvft.kernels.cost_model import MEASURED, PLANS, Plan, choose_plan
 
 
-def ask(
-    d_out: int,
-    d_in: int,
-    tokens: int,
-    *,
-    p: int | None = None,
-    m: int = 2,
-    separate=False,
-    engine="native",
-    device="cpu",
-) -> Plan:
-    shapes = tuple((part.q1, part.q2, part.p) for part in partitions(d_out, d_in, m, p))
-    sizes = (d_in, *[d_out] * (m - 1))
-    return choose_plan(shapes, sizes, tokens=tokens, separate=separate, engine=engine, device=device)
+def ask(d: int, tokens: int, *, p: int | None = None, m: int = 2, **other: Any) -> Plan:
+    shapes = tuple((part.q1, part.q2, part.p) for part in partitions(d, d, m, p))
+    usual = {"separate": False, "engine": "native", "device": "cpu"}
+    return choose_plan(shapes, (d,) * m, tokens=tokens, **usual | other)
 
 
 @pytest.mark.parametrize(
@@ -48,19 +40,19 @@ def ask(
     ],
 )
 def test_known_choices(plan: str, d: int, tokens: int, rest: dict) -> None:
-    assert ask(d, d, tokens, **rest) == PLANS[plan]
+    assert ask(d, tokens, **rest) == PLANS[plan]
 
 
 @pytest.mark.parametrize("engine", MEASURED)
 @pytest.mark.parametrize("d", [192, 768, 4096])
 @pytest.mark.parametrize("m", [2, 3])
 def test_more_tokens_never_argue_for_transforms(engine: str, d: int, m: int) -> None:
-    plans = [ask(d, d, 1 << k, m=m, engine=engine) for k in range(20)]
+    plans = [ask(d, 1 << k, m=m, engine=engine) for k in range(20)]
     for passes in zip(*((p.merged_forward, p.merged_gradients) for p in plans), strict=True):
         assert list(passes) == sorted(passes)
 
 
 @pytest.mark.parametrize("engine", MEASURED)
 def test_smaller_blocks_never_argue_for_transforms(engine: str) -> None:
-    plans = [ask(768, 768, 2048, p=p, engine=engine) for p in (64, 32, 16, 8, 4, 2, 1)]
+    plans = [ask(768, 2048, p=p, engine=engine) for p in (64, 32, 16, 8, 4, 2, 1)]
     assert [p.merged_gradients for p in plans] == sorted(p.merged_gradients for p in plans)

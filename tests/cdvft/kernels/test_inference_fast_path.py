@@ -145,10 +145,7 @@ GOES_THE_GENERAL_WAY: dict[str, Callable[[CDVFTLinear], object]] = {
 @needs_kernel
 @pytest.mark.parametrize("change", GOES_THE_GENERAL_WAY.values(), ids=GOES_THE_GENERAL_WAY)
 def test_a_change_that_the_fast_path_does_not_know_leads_to_the_general_path(
-    change: Callable[[CDVFTLinear], object],
-    decoded: list[int],
-    monkeypatch: pytest.MonkeyPatch,
-    no_global_hooks: None,
+    change: Callable[[CDVFTLinear], object], decoded: list[int], monkeypatch, no_global_hooks
 ) -> None:
     adapted, x = layer(), torch.randn(1, 48)
     outputs = []

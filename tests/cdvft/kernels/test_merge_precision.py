@@ -90,9 +90,8 @@ def test_value_and_gradients_are_those_of_the_method(as_on_a_gpu: None, ratio: f
     assert kept == pytest.approx(1, abs=0.02 if ratio == 0.1 else 0.1)
 
 
-def test_a_large_update_shares_the_weights_products_and_a_small_one_starts_the_forward_sum(
-    as_on_a_gpu: None,
-) -> None:
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_a_large_update_shares_the_weights_products_and_a_small_one_starts_the_forward_sum() -> None:
     x = torch.randn(96, WIDTH).bfloat16().requires_grad_()
 
     def trained(layer: Layer, backend: str) -> int:
