@@ -17,30 +17,22 @@ from cdvft import CDVFTConfig
 WIDTH = 24
 
 
-class Net(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = nn.Linear(WIDTH, WIDTH)
-        self.LayerNorm = nn.LayerNorm(WIDTH)
-        self.second = nn.Linear(WIDTH, 2 * WIDTH)
-        self.head = nn.Linear(2 * WIDTH, 2)
+def bare() -> nn.ModuleDict:
+    layers = {"first": nn.Linear(WIDTH, WIDTH), "second": nn.Linear(WIDTH, 2 * WIDTH)}
+    return nn.ModuleDict({**layers, "LayerNorm": nn.LayerNorm(WIDTH), "head": nn.Linear(2 * WIDTH, 2)})
 
 
 def adapted(m: int = 3, **more) -> nn.Module:
     torch.manual_seed(0)
     config = CDVFTConfig(m=m, target_modules=["first", "second"], modules_to_save=["head"], **more)
-    return peft.get_peft_model(Net(), config)
+    return peft.get_peft_model(bare(), config)
 
 
 def rates(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, tuple[float, float]]:
-    """(rate, weight decay) by the parameter's name; fails where one is in two groups."""
-    found: dict[int, tuple[float, float]] = {}
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            assert id(parameter) not in found
-            found[id(parameter)] = group["lr"], group["weight_decay"]
+    """(rate, weight decay) by the parameter's name; torch refuses one in two groups."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    return {names[one]: of for one, of in found.items()}
+    groups = optimizer.param_groups
+    return {names[id(one)]: (of["lr"], of["weight_decay"]) for of in groups for one in of["params"]}
 
 
 def test_every_factor_has_its_rate() -> None:
@@ -59,7 +51,7 @@ def test_every_factor_has_its_rate() -> None:
 
 
 def test_what_decays_is_what_trainer_lets_decay() -> None:
-    net = Net()
+    net = bare()
     net.add_module("final_norm", LlamaRMSNorm(WIDTH))
     config = CDVFTConfig(target_modules=["first"], modules_to_save=["head", "LayerNorm", "final_norm"])
     model = peft.get_peft_model(net, config)
@@ -90,4 +82,4 @@ def test_several_adapters_and_only_what_trains() -> None:
 def test_a_ratio_that_is_none_and_a_model_without_an_adapter_are_a_sentence(ratio) -> None:
     said = "trains no input diagonal" if ratio == 4 else "input_diagonal_lr_ratio is .*finite number above 0"
     with pytest.raises(ValueError, match=said):
-        cdvft.create_optimizer(Net(), torch.optim.AdamW, 1e-2, input_diagonal_lr_ratio=ratio)
+        cdvft.create_optimizer(bare(), torch.optim.AdamW, 1e-2, input_diagonal_lr_ratio=ratio)

@@ -35,7 +35,4 @@ def test_every_circulant_of_a_layer_has_to_fit_and_small_blocks_are_for_other_en
     assert fused.supports_shapes([torch.empty(3, 1, 256), torch.empty(2, 2, 128)])
     assert not fused.supports_shapes([torch.empty(3, 1, 256), torch.empty(1, 1, 1021)])
     assert not fused.supports_shapes([torch.empty(2, 2, 64)])
-
-
-def test_it_is_for_cuda_alone() -> None:
-    assert not fused.supports(torch.empty(1, 256), [torch.empty(1, 1, 256)])
+    assert not fused.supports(torch.empty(1, 256), [torch.empty(1, 1, 256)]), "it is for CUDA alone"
