@@ -157,14 +157,6 @@ def test_mixed_batch_errors() -> None:
         layer(x, adapter_names=["default"] * 3)
 
 
-class Net(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.lin = nn.Linear(6, 6)
-        self.emb = nn.Embedding(3, 4)
-        self.attention = nn.MultiheadAttention(4, 2)
-
-
 NO_LINEAR = r".*%s is not supported.*name it in exclude_modules"
 
 
@@ -178,8 +170,9 @@ NO_LINEAR = r".*%s is not supported.*name it in exclude_modules"
     ],
 )
 def test_layers_that_are_unsupported_or_smaller_than_a_block_are_named(target: str, sentence: str) -> None:
+    layers = {"lin": nn.Linear(6, 6), "emb": nn.Embedding(3, 4), "attention": nn.MultiheadAttention(4, 2)}
     with pytest.raises(ValueError, match=f"Layer '{target}': {sentence}"):
-        get_peft_model(Net(), CDVFTConfig(target_modules=[target], block_size=7))
+        get_peft_model(nn.ModuleDict(layers), CDVFTConfig(target_modules=[target], block_size=7))
 
 
 @pytest.mark.parametrize(("make", "declared"), [(linear, True), (Conv1D, False)])
