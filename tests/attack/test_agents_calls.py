@@ -20,9 +20,7 @@ CALLS: dict[str, dict[str, Any]] = {
 }
 
 
-def test_no_argument_of_a_tool_ends_in_less_than_an_answer(
-    stranger: Callable[[], Stranger], some: Callable[..., list[Any]]
-) -> None:
+def test_no_argument_of_a_tool_ends_in_less_than_an_answer(stranger, some) -> None:
     visitor = stranger()
     every = [(tool, name, what) for tool, usual in CALLS.items() for name in usual for what in HOSTILE]
     for tool, name, what in some(every, 60):
@@ -31,9 +29,7 @@ def test_no_argument_of_a_tool_ends_in_less_than_an_answer(
 
 
 @pytest.mark.parametrize("what", ["nested", "5000 digits"])
-def test_what_readers_of_json_give_up_is_refused_in_a_sentence(
-    stranger: Callable[[], Stranger], what: str
-) -> None:
+def test_what_readers_of_json_give_up_is_refused_in_a_sentence(stranger, what) -> None:
     """The protocol's own reader ends in a 500 of it."""
     asked = {**CALLS["describe_dataset"], "text": HOSTILE[what]}
     status, text = called(stranger(), "describe_dataset", asked)

@@ -45,9 +45,7 @@ def poll(who: Stranger) -> None:
     assert who.client.post("cdvft/train/run_view/poll", json=asked).is_success
 
 
-def test_many_sessions_evict_nobodys_form(
-    stranger: Callable[[], Stranger], page: Page, length: Callable[[int], int]
-) -> None:
+def test_many_sessions_evict_nobodys_form(stranger, page, length) -> None:
     """140 sessions of a stranger's threw out everybody's form."""
     ada, mallory = stranger(), stranger()
     offered = page.of("use-race", "focus", "use-race")

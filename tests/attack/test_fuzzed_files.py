@@ -159,17 +159,13 @@ def test_a_kept_file_is_read(file: Path, read: Callable[[Path, bytes], str]) -> 
 
 @fuzzed(1500)
 @given(st.sampled_from(FILES), changes())
-def test_a_changed_file_ends_in_rows_or_in_a_sentence(
-    read: Callable[[Path, bytes], str], file: Path, how: list[tuple[str, float, Any]]
-) -> None:
+def test_a_changed_file_ends_in_rows_or_in_a_sentence(read, file, how) -> None:
     read(file, changed(file.read_bytes(), how))
 
 
 @fuzzed(600)
 @given(st.integers(0, 7), changes())
-def test_a_changed_member_of_a_history_ends_in_a_run_or_in_a_sentence(
-    read: Callable[[Path, bytes], str], tmp_path: Path, number: int, how: list[tuple[str, float, Any]]
-) -> None:
+def test_a_changed_member_of_a_history_ends_in_a_run_or_in_a_sentence(read, tmp_path, number, how) -> None:
     """Changes of the packed file are mostly found by its checksum; these are not."""
     again = tmp_path / "again.zip"
     with zipfile.ZipFile(HISTORY) as old, zipfile.ZipFile(again, "w", zipfile.ZIP_DEFLATED) as new:
@@ -182,9 +178,7 @@ def test_a_changed_member_of_a_history_ends_in_a_run_or_in_a_sentence(
 
 @fuzzed(600)
 @given(st.sampled_from([".csv", ".json", ".jsonl", ".parquet", ".zip", ".txt"]), st.binary(max_size=400))
-def test_any_bytes_end_in_rows_or_in_a_sentence(
-    read: Callable[[Path, bytes], str], ending: str, data: bytes
-) -> None:
+def test_any_bytes_end_in_rows_or_in_a_sentence(read, ending, data) -> None:
     read(Path(f"any{ending}"), data)
 
 

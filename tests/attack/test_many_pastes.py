@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from started_server import ROWS, Answer, Stranger
@@ -15,9 +14,7 @@ def paste(visitor: Stranger, number: int) -> Answer:
     return visitor.call("upload_dataset", ROWS.replace("scene", f"scene {number}"), "scenes", "", "")
 
 
-def test_pastes_of_one_visitor_keep_no_other_waiting(
-    stranger: Callable[[], Stranger], length: Callable[[int], int]
-) -> None:
+def test_pastes_of_one_visitor_keep_no_other_waiting(stranger, length) -> None:
     """120 pastes kept another's 40 rows waiting for 419 seconds."""
     many, other = stranger(), stranger()
     said: list[str] = []

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import bombs
 from hostile_values import HOSTILE, written
-from started_server import PublicServer, Stranger, ask_endpoint
+from started_server import Stranger, ask_endpoint
 from test_bombs import bring
 
 FACTS = ("position", "created", "queued", "started", "ended", "family", "name", "state", "settings", "sweep")
@@ -45,9 +44,7 @@ def _step(field: str, value: Any) -> str:
     return row.replace("STEP", written(step)) + "\n"
 
 
-def test_no_number_of_a_history_stops_the_server(
-    server: PublicServer, stranger: Callable[[], Stranger], some: Callable[..., list[Any]], tmp_path: Path
-) -> None:
+def test_no_number_of_a_history_stops_the_server(server, stranger, some, tmp_path) -> None:
     visitor = stranger()
     tried = some(histories(), 60)
     # What took a server down for good.
@@ -72,9 +69,7 @@ ENDPOINTS: dict[str, list[Any]] = {
 }
 
 
-def test_no_argument_of_an_endpoint_ends_in_less_than_a_sentence(
-    stranger: Callable[[], Stranger], some: Callable[..., list[Any]]
-) -> None:
+def test_no_argument_of_an_endpoint_ends_in_less_than_a_sentence(stranger, some) -> None:
     visitor = stranger()
     every = [
         (name, place, what)

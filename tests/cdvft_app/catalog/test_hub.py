@@ -125,9 +125,7 @@ def requests(serve, hanging, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return handler.requests
 
 
-def test_a_model_is_asked_about_before_anything_is_fetched(
-    requests: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_is_asked_about_before_anything_is_fetched(requests, monkeypatch) -> None:
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", os.environ["HF_ENDPOINT"])
@@ -209,9 +207,7 @@ def test_a_dataset_that_is_too_large(requests: list[str], monkeypatch: pytest.Mo
         snapshot("owner/rows", "dataset", None)
 
 
-def test_a_download_that_is_cut_off_leaves_nothing_that_counts(
-    requests: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_download_that_is_cut_off_leaves_nothing_that_counts(requests, monkeypatch) -> None:
     monkeypatch.setattr(hub, "STALL_SECONDS", 3.0)
     with pytest.raises(HubError, match=r"owner/cut could not be fetched .* Check the network"):
         snapshot("owner/cut", "model", "main")
@@ -220,9 +216,7 @@ def test_a_download_that_is_cut_off_leaves_nothing_that_counts(
         snapshot("owner/cut", "model", "main")
 
 
-def test_a_hub_that_hangs_is_given_up_or_stopped(
-    requests: list[str], hanging, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hub_that_hangs_is_given_up_or_stopped(requests, hanging, monkeypatch) -> None:
     with pytest.raises(DownloadStopped):
         snapshot("owner/hangs", "model", "main", should_stop=hanging.asked.is_set)
     monkeypatch.setattr(hub, "STALL_SECONDS", 1.5)
@@ -268,9 +262,7 @@ def answering(action) -> type[BaseHTTPRequestHandler]:
         (503, False, "The hub is out of order (it answers 503)."),
     ],
 )
-def test_a_hub_that_answers_is_asked_once_a_minute(
-    code: int, reachable: bool, sentence: str, serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hub_that_answers_is_asked_once_a_minute(code, reachable, sentence, serve, monkeypatch) -> None:
     asked = []
 
     def answer(self: BaseHTTPRequestHandler) -> None:

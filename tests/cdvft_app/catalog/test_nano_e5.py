@@ -113,9 +113,7 @@ def test_its_tokenizer_cuts_as_xlm_roberta_does(tmp_path: Path) -> None:
         (0, b"", 100, "it ends at 100"),
     ],
 )
-def test_another_file_and_one_that_was_cut_off_are_refused(
-    place: int, written: bytes, end: int | None, sentence: str
-) -> None:
+def test_another_file_and_one_that_was_cut_off_are_refused(place, written, end, sentence) -> None:
     content = bytearray(file()[0][:end])
     content[place : place + len(written)] = written
     with pytest.raises(ValueError, match=sentence):

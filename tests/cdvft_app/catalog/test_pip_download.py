@@ -30,9 +30,7 @@ def test_pip_refuses_another_hash(wheel: Wheel, left_behind, monkeypatch: pytest
          "no package index could be reached. Check the network"),
     ],
 )  # fmt: skip
-def test_no_index(
-    wheel: Wheel, left_behind, variables: dict[str, str], sentence: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_index(wheel, left_behind, variables, sentence, monkeypatch) -> None:
     for name, value in {"PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull, **variables}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(MirrorError) as caught:
@@ -41,9 +39,7 @@ def test_no_index(
     assert left_behind() == []
 
 
-def test_a_wheel_of_another_platform_is_read_by_naming_it(
-    wheel: Wheel, wheel_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wheel_of_another_platform_is_read_by_naming_it(wheel, wheel_file, monkeypatch) -> None:
     wheel_file.rename(wheel_file.with_name("tiny_archive-1.0-py3-none-win_arm64.whl"))
     with pytest.raises(MirrorError, match="does not have it"):
         mirror.ensure("tiny")
@@ -89,9 +85,7 @@ def test_a_download_that_is_cut_off(index: type[Index], left_behind) -> None:
     assert left_behind() == []
 
 
-def test_an_index_that_hangs_is_given_up_or_stopped(
-    index: type[Index], hanging, left_behind, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_index_that_hangs_is_given_up_or_stopped(index, hanging, left_behind, monkeypatch) -> None:
     index.hangs = hanging
     with pytest.raises(DownloadStopped):
         mirror.ensure("tiny", should_stop=hanging.asked.is_set)

@@ -130,9 +130,7 @@ def test_settings_of_other_methods_do_not_matter(choices: dict) -> None:
 
 
 @pytest.mark.parametrize("public", [("SPACE_ID", "someone/space"), ("GRADIO_SHARE", "True")])
-def test_typed_ids_work_at_home_and_not_in_public(
-    monkeypatch: pytest.MonkeyPatch, public: tuple[str, str]
-) -> None:
+def test_typed_ids_work_at_home_and_not_in_public(monkeypatch, public) -> None:
     plan = _plan(model="owner/some-model", dataset="owner/some.data", block_size=4096)
     assert (plan.model.source, plan.model.revision, plan.target_shapes) == ("hub", "main", ())
     assert (plan.dataset.kind, plan.dataset.text_columns) == ("text", ())

@@ -139,9 +139,7 @@ def test_images_of_a_folder_are_decoded_when_asked_for(tmp_path: Path) -> None:
         assert (image.getpixel((0, 0)) >= 200) == loaded.train.labels[place]
 
 
-def test_parquet_files_of_a_split_as_the_hub_keeps_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parquet_files_of_a_split_as_the_hub_keeps_them(tmp_path, monkeypatch) -> None:
     import datasets
 
     features = datasets.Features(

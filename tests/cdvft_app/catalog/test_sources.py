@@ -25,18 +25,14 @@ def found(monkeypatch: pytest.MonkeyPatch, status: HubStatus) -> list[str]:
     return asked
 
 
-def test_nothing_is_out_of_reach_while_the_hub_was_not_asked_or_answers(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_nothing_is_out_of_reach_while_the_hub_was_not_asked_or_answers(monkeypatch) -> None:
     asked = found(monkeypatch, HubStatus(True, "The hub answers."))
     assert out_of_reach(of("owner/model", "sst2")) is None and not asked
     assert out_of_reach(of("owner/model", "sst2"), ask=True) is None
     assert out_of_reach(of("owner/model", "sst2")) is None and len(asked) == 1
 
 
-def test_what_a_silent_hub_would_have_to_give_is_named_and_it_is_asked_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_a_silent_hub_would_have_to_give_is_named_and_it_is_asked_once(monkeypatch) -> None:
     asked = found(monkeypatch, HubStatus(False, "It is silent."))
     assert out_of_reach(of("minilm", "rotten_tomatoes"), ask=True) is None and not asked
     for ask in (True, True, False):

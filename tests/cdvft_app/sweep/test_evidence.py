@@ -280,9 +280,7 @@ def test_the_recorded_effects_are_told_as_the_record_has_them() -> None:
     assert FIGURES["effects"]["answer"] == f"Different updates; similar effects on {similar} of 3 recipes."
 
 
-def test_a_measured_file_becomes_a_figure_of_evidence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_measured_file_becomes_a_figure_of_evidence(tmp_path, monkeypatch) -> None:
     """From the file that the benchmark writes to what the page draws, with the machines that ran it."""
     machine = {"cpu": "A processor", "torch": "2.13"}
     written = {
