@@ -8,17 +8,10 @@ from pathlib import Path
 
 import pytest
 import timm
+import tiny_models
 import torch
 from safetensors.torch import save_file
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    BertConfig,
-    BertModel,
-    BertTokenizerFast,
-    GPT2Config,
-    GPT2Model,
-)
+from transformers import AutoConfig, AutoModel, BertTokenizerFast, GPT2Config, GPT2Model
 
 from cdvft_app import catalog
 from cdvft_app.catalog import sources
@@ -27,30 +20,20 @@ from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.entries import ModelEntry
 from cdvft_app.catalog.hub import Snapshot
 
-WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "good", "film")
-
 
 def local(folder: Path, kind: str = "text", **changes) -> ModelEntry:
     typed = catalog.get_model("owner/name", kind)
     return replace(typed, source="local", location=str(folder), revision=None, **changes)
 
 
-def save_tokenizer(folder: Path, **settings) -> None:
-    (folder / "vocab.txt").write_text("\n".join(WORDS))
-    BertTokenizerFast(vocab=str(folder / "vocab.txt"), **settings).save_pretrained(folder)
-
-
 @pytest.fixture
 def bert(tmp_path: Path) -> Path:
     """A tiny BERT with its pooler, and its tokenizer, as a folder."""
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    BertModel(BertConfig(vocab_size=len(WORDS), **sizes)).to(torch.bfloat16).save_pretrained(tmp_path)
-    save_tokenizer(tmp_path)
-    return tmp_path
+    return tiny_models.bert(tmp_path)
 
 
 def test_a_text_model(bert: Path) -> None:
+    AutoModel.from_pretrained(bert, dtype=torch.bfloat16).save_pretrained(bert)
     loaded = load_text_backbone(local(bert))
     assert loaded.model.dtype == torch.float32  # whatever it was saved in
     assert loaded.model.pooler is None
@@ -60,7 +43,7 @@ def test_a_text_model(bert: Path) -> None:
     with torch.no_grad():
         ours = loaded.model.eval()(**inputs).last_hidden_state
         theirs = reference(**inputs).last_hidden_state
-    assert ours.shape == (2, 5, 16)
+    assert ours.shape == (2, 5, 32)
     assert torch.equal(ours, theirs)
 
 
@@ -78,11 +61,14 @@ def test_a_model_of_the_hub_comes_with_its_commit(bert: Path, monkeypatch: pytes
 
 
 def test_a_tokenizer_without_padding_gets_some(tmp_path: Path) -> None:
-    GPT2Model(GPT2Config(vocab_size=len(WORDS), n_embd=16, n_layer=1, n_head=2)).save_pretrained(tmp_path)
-    save_tokenizer(tmp_path, pad_token=None, eos_token="[SEP]")
+    words = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "film")
+    GPT2Model(GPT2Config(vocab_size=len(words), n_embd=16, n_layer=1, n_head=2)).save_pretrained(tmp_path)
+    tokenizer = BertTokenizerFast({word: place for place, word in enumerate(words)}, pad_token=None)
+    tokenizer.eos_token = "[SEP]"
+    tokenizer.save_pretrained(tmp_path)
     loaded = load_text_backbone(local(tmp_path))
     assert loaded.tokenizer.pad_token == "[SEP]"
-    assert loaded.model.config.pad_token_id == WORDS.index("[SEP]")
+    assert loaded.model.config.pad_token_id == words.index("[SEP]")
 
 
 def test_pickled_weights_are_refused(bert: Path) -> None:
