@@ -100,9 +100,14 @@ def test_markup_is_taken_out(given, wanted):
     assert mend_texts([given], ("strip-html",), ()) == [wanted]
 
 
-def test_markup_that_never_closes_takes_no_time():
-    text = "<a " * 200_000
+def test_what_is_hard_for_patterns_takes_no_time():
+    """Markup that never closes, a long row of digits, a thousand names."""
+    text, label = "<a " * 200_000, "1." * 50_000
     assert mend_texts([text], ("strip-html",), ()) == [text.strip()]
+    assert mend_label(label, ("numbers:comma",), ()) == label
+    names = [f"class {place}" for place in range(1000)]
+    (found,) = mend_texts(["word " * 50_000], ("hide-labels",), names)
+    assert found.count("word") == 50_000
 
 
 def test_in_a_conversation_what_is_said_is_mended():
@@ -140,17 +145,6 @@ def test_new_rows_lose_the_names_that_rows_to_train_on_lost_before_a_later_step(
     assert mend_texts([text], steps, classes) == [trained[0][0]] != [text]
     found = mend(table((text, "good")), COLUMNS, steps, classes)
     assert found.column("text").to_pylist() == [trained[0][0]]
-
-
-def test_a_thousand_names_take_no_time():
-    names = [f"class {place}" for place in range(1000)]
-    (found,) = mend_texts(["word " * 50_000], ("hide-labels",), names)
-    assert found.count("word") == 50_000
-
-
-def test_a_long_row_of_digits_takes_no_time():
-    label = "1." * 50_000
-    assert mend_label(label, ("numbers:comma",), ()) == label
 
 
 def test_the_order_of_steps_counts():
