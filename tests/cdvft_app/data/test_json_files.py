@@ -55,15 +55,6 @@ def test_each_line_of_json_is_a_row_or_is_named(tmp_path, text, read, named):
     assert bool(said) is bool(named) and all(one in said for one in named)
 
 
-def test_a_line_of_another_encoding_among_utf_8_is_read_and_said(tmp_path):
-    lines = [f'{{"text": "{word}", "label": 1}}\n' for word in ("önce", "zwölf", "fünf")]
-    path = tmp_path / "rows.jsonl"
-    path.write_bytes("".join(lines[:2]).encode() + lines[2].encode("cp1252"))
-    kept = import_file(path)
-    assert [text for text, _ in values(kept)] == ["önce", "zwölf", "fünf"]
-    assert "1 line (3) is not UTF-8 and read as Windows-1252" in kept.notes[0]
-
-
 def test_a_list_of_json_objects_is_read_object_by_object(tmp_path):
     text = (
         '[\n  {"instruction": "Say\\nhi", "output": "hi"},\n  {"instruction": "Count",\n "output": [1, 2]}]'
@@ -74,28 +65,20 @@ def test_a_list_of_json_objects_is_read_object_by_object(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "encoding, said",
+    ("name", "encoding", "said"),
     [
-        ("utf-8-sig", "UTF-8"),
-        ("utf-16", "UTF-16"),
-        ("utf-16-le", "UTF-16"),
-        ("utf-16-be", "UTF-16"),
-        ("cp1252", "Windows-1252 (Western)"),
+        *((name, "utf-8", "UTF-8") for name in ("alpaca.jsonl", "alpaca.txt", "alpaca")),
+        ("alpaca.json", "utf-8-sig", "UTF-8"),
+        *(("alpaca.json", encoding, "UTF-16") for encoding in ("utf-16", "utf-16-le", "utf-16-be")),
+        ("alpaca.json", "cp1252", "Windows-1252 (Western)"),
     ],
 )
-def test_a_list_of_json_objects_is_read_in_any_encoding(tmp_path, encoding, said):
+def test_a_list_of_json_objects_is_known_by_its_beginning_in_any_encoding(tmp_path, name, encoding, said):
     rows = ALPACA[:1] if encoding == "cp1252" else ALPACA  # which has no Ł
-    kept = import_file(
-        made.written(tmp_path, json.dumps(rows, ensure_ascii=False, indent=1), "alpaca.json", encoding)
-    )
+    text = "\n " + json.dumps(rows, ensure_ascii=False, indent=1)
+    kept = import_file(made.written(tmp_path, text, name, encoding))
     assert (kept.format, kept.encoding) == ("JSON", said)
     assert values(kept) == [tuple(row.values()) for row in rows]
-
-
-@pytest.mark.parametrize("name", ["alpaca.jsonl", "alpaca.txt", "alpaca"])
-def test_a_list_of_json_objects_is_known_by_its_beginning(tmp_path, name):
-    kept = import_file(made.written(tmp_path, "\n " + json.dumps(ALPACA), name))
-    assert kept.format == "JSON" and kept.rows == 3
 
 
 def test_a_line_that_is_too_long_is_counted_once(tmp_path):

@@ -63,12 +63,16 @@ def test_each_faulty_line_is_named_and_no_other_is_lost(tmp_path):
     assert "Row 4, column “review”: a quotation mark is opened and never closed" in said
 
 
-def test_a_line_of_another_encoding_among_utf_8_is_read_and_said(tmp_path):
-    path = tmp_path / "mixed.csv"
-    path.write_bytes("text,label\nönce,a\nzwölf,b\n".encode() + "fünf,a\n".encode("cp1252"))
-    kept = import_file(path)
-    assert values(kept)[-1] == ("fünf", "a")
-    assert "1 line (4) is not UTF-8" in kept.notes[0]
+@pytest.mark.parametrize(
+    ("name", "head", "line", "number"),
+    [("rows.csv", "text,label\n", "{},1\n", 4), ("rows.jsonl", "", '{{"text": "{}", "label": 1}}\n', 3)],
+)
+def test_a_line_of_another_encoding_among_utf_8_is_read_and_said(tmp_path, name, head, line, number):
+    first, second, third = (line.format(word) for word in ("önce", "zwölf", "fünf"))
+    (tmp_path / name).write_bytes((head + first + second).encode() + third.encode("cp1252"))
+    kept = import_file(tmp_path / name)
+    assert values(kept) == [("önce", "1"), ("zwölf", "1"), ("fünf", "1")]
+    assert f"1 line ({number}) is not UTF-8 and read as Windows-1252" in kept.notes[0]
 
 
 def test_a_table_without_a_head_keeps_its_first_row(tmp_path):
@@ -142,13 +146,6 @@ def test_a_file_that_another_process_has_just_read_is_not_refused(tmp_path, monk
         kept = import_file(path)
     assert kept == find(kept.sha256) and len(values(kept)) == 10
     assert [folder.name for folder in data_folder().iterdir()] == [kept.sha256]
-
-
-def test_equal_files_are_kept_once_and_found_by_their_hash(tmp_path):
-    rows = made.sentences(10)
-    one, other = (import_file(made.clean_csv(tmp_path / name, rows)) for name in ("a.csv", "b.csv"))
-    assert one == other == find(one.sha256)
-    assert [path.name for path in data_folder().iterdir()] == [one.sha256]
 
 
 @pytest.mark.parametrize(
