@@ -19,19 +19,9 @@ from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.source import DataRefused
 
 NAMES = (
-    'a "quoted" one',
-    "it's",
-    "$labels",
-    "r",
-    "h",
-    "select",
-    "x; DROP TABLE r --",
-    "%s {text} \\",
-    "Größe (in €)",
-    "1",
-    "a.b",
-    "[a, b]",
-)
+    'a "quoted" one', "it's", "$labels", "r", "h", "select", "x; DROP TABLE r --", "%s {text} \\",
+    "Größe (in €)", "1", "a.b", "[a, b]",
+)  # fmt: skip
 ROWS = made.sentences(40)
 TEXTS, LABELS = zip(*ROWS, strict=True)
 STEPS = ("drop-repeats", "merge-case", "keep-majority", "hide-labels", "strip-html")
