@@ -6,9 +6,12 @@ import hashlib
 import json
 import os
 import re
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
 
@@ -125,10 +128,23 @@ def requests(serve, hanging, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return handler.requests
 
 
-def test_a_model_is_asked_about_before_anything_is_fetched(requests, monkeypatch) -> None:
-    import huggingface_hub.constants
+@pytest.fixture
+def without_a_child(requests: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What hub's child does is done here, where what it imports for seconds is imported already."""
+    address = os.environ["HF_ENDPOINT"]
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+    template = address + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
 
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", os.environ["HF_ENDPOINT"])
+    def run(command: list[str], *, log: Path, **_: object) -> None:
+        monkeypatch.setattr(sys, "argv", command[2:])
+        with log.open("w") as said, redirect_stdout(said):
+            hub.main()
+
+    monkeypatch.setattr(hub, "run_watched", run)
+
+
+def test_a_model_is_asked_about_before_anything_is_fetched(requests, without_a_child, monkeypatch) -> None:
     assert model_info("owner/tiny") == HubModelInfo("mit", 300_002, True)
     assert model_info("owner/pickle") == HubModelInfo(None, 2, False)
     assert model_info("owner/gone") is None and model_info("owner/broken") is None
@@ -175,12 +191,17 @@ def test_progress_of_a_slow_download(requests: list[str], monkeypatch: pytest.Mo
     assert re.fullmatch(r"Reading Slow, 30 MB, \d+ %", heard[-1][1])
 
 
-def test_a_dataset(requests: list[str]) -> None:
+@pytest.mark.usefixtures("without_a_child")
+def test_data_files_of_a_dataset_are_fetched_if_they_are_not_too_large(tmp_path, monkeypatch) -> None:
     every = snapshot("owner/rows", "dataset", None)
     names = {path.name for path in every.folder.rglob("*") if path.is_file()}
     assert names == {"README.md", "train.csv"}
     some = snapshot("owner/rows", "dataset", None, patterns=["data/train*.csv"])
     assert some.folder == every.folder
+    monkeypatch.setattr(hub, "MAX_DATASET_BYTES", 10)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "another cache"))
+    with pytest.raises(HubError, match=r"owner/rows is 0\.0 GB to download; the limit is"):
+        snapshot("owner/rows", "dataset", None)
 
 
 @pytest.mark.parametrize(
@@ -195,16 +216,11 @@ def test_a_dataset(requests: list[str]) -> None:
         ("model", "owner/broken", "broken could not be fetched .*500.* Check the network and try again"),
     ],
 )
-def test_what_cannot_be_had_is_named(requests: list[str], kind, repository: str, sentence: str) -> None:
+@pytest.mark.usefixtures("without_a_child")
+def test_what_cannot_be_had_is_named(kind: str, repository: str, sentence: str) -> None:
     name, _, revision = repository.partition("@")
     with pytest.raises(HubError, match=sentence):
         snapshot(name, kind, revision or "main")
-
-
-def test_a_dataset_that_is_too_large(requests: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "MAX_DATASET_BYTES", 10)
-    with pytest.raises(HubError, match=r"owner/rows is 0\.0 GB to download; the limit is"):
-        snapshot("owner/rows", "dataset", None)
 
 
 def test_a_download_that_is_cut_off_leaves_nothing_that_counts(requests, monkeypatch) -> None:
