@@ -248,35 +248,6 @@ def test_large_models_come_with_what_lets_them_fit() -> None:
     assert (usual.gradient_checkpointing, usual.gradient_accumulation) == (False, None)
 
 
-COMPILED = {"recipe": "sentiment", "torch_compile": True}
-
-
-@pytest.mark.parametrize(
-    ("chosen", "sentence"),
-    [
-        ({"recipe": "sentiment", "bits": 4}, "bits is for models that write"),
-        ({"recipe": "mnist", "gradient_checkpointing": True}, "gradient_checkpointing is for models that"),
-        ({"recipe": "addresses", "method": "full", "bits": 8}, "got 8; Full fine-tuning trains every weight"),
-        ({"recipe": "addresses", "batch_size": 4, "gradient_accumulation": 8},
-         "got 8; a batch of 4 has no more parts than examples"),
-        ({**COMPILED, "gradient_accumulation": 4},
-         "gradient_accumulation: got 4; .* one part. Give 1, or do not compile steps."),
-        ({**COMPILED, "recipe": "addresses", "gradient_checkpointing": True},
-         "gradient_checkpointing: got True; .* Leave it out, or do not compile steps."),
-        ({**COMPILED, "recipe": "alpaca_llama_8b", "gradient_accumulation": 1},
-         "gradient_checkpointing: got True"),
-        ({**COMPILED, "recipe": "addresses", "bits": 8},
-         "bits: got 8; .* Give 32, or do not compile steps."),
-        ({**COMPILED, "recipe": "mnist", "all_gpus": True},
-         "all_gpus: got True; .* one GPU. Leave it out, or do not compile steps."),
-        ({"recipe": "addresses", "max_length": 1024, "model": "roberta_base"}, "choose both of one kind"),
-    ],
-)  # fmt: skip
-def test_what_does_not_go_together_is_a_sentence(chosen: dict, sentence: str) -> None:
-    with pytest.raises(InvalidChoice, match=sentence):
-        catalog.resolve(RunSettings(**{"method": "cdvft", **chosen}))
-
-
 # Models that are typed in: a folder of this machine, or a hub id, where a person's own machine is asked
 
 

@@ -62,18 +62,6 @@ def test_the_plan_reads_what_was_named() -> None:
     assert catalog.resolve(settings()).dataset.revision == "main"
 
 
-@pytest.mark.parametrize(
-    ("chosen", "why"),
-    [
-        ({"dataset": "sst2", "dataset_config": "x"}, "dataset_config: got 'x'; GLUE SST-2 has its own"),
-        ({"evaluation_split": "train"}, "evaluation_split: got 'train', which is trained on"),
-    ],
-)
-def test_what_cannot_be_named_is_refused(chosen: dict[str, str], why: str) -> None:
-    with pytest.raises(InvalidChoice, match=why):
-        catalog.resolve(settings(**chosen))
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A repository with two configurations, one of which has splits of unusual names."""

@@ -10,6 +10,9 @@ def _plan(method: str = "cdvft", **choices):
     return catalog.resolve(RunSettings(method=method, **choices))
 
 
+COMPILED = {"torch_compile": True}
+
+
 def test_defaults_are_the_recipes() -> None:
     plan = _plan()
     assert plan.recipe.key == "sentiment"
@@ -117,6 +120,28 @@ def test_c3a_takes_the_largest_common_block() -> None:
         ("cdvft", {"max_length": 513}, "max_length: got 513; MiniLM .* at most 512 tokens"),
         ("cdvft", {"recipe": "mnist", "image_size": 75},
          "image_size: got 75; .* multiples of 14, such as 70 or 84"),
+        ("cdvft", {"dataset": "sst2", "dataset_config": "x"},
+         "dataset_config: got 'x'; GLUE SST-2 has its own"),
+        ("lora", {"dataset": "ada/films", "evaluation_split": "train"},
+         "evaluation_split: got 'train', which is trained on"),
+        ("cdvft", {"bits": 4}, "bits is for models that write"),
+        ("cdvft", {"recipe": "mnist", "gradient_checkpointing": True},
+         "gradient_checkpointing is for models that"),
+        ("full", {"recipe": "addresses", "bits": 8}, "got 8; Full fine-tuning trains every weight"),
+        ("cdvft", {"recipe": "addresses", "batch_size": 4, "gradient_accumulation": 8},
+         "got 8; a batch of 4 has no more parts than examples"),
+        ("cdvft", COMPILED | {"gradient_accumulation": 4},
+         "gradient_accumulation: got 4; .* one part. Give 1, or do not compile steps."),
+        ("cdvft", COMPILED | {"recipe": "addresses", "gradient_checkpointing": True},
+         "gradient_checkpointing: got True; .* Leave it out, or do not compile steps."),
+        ("cdvft", COMPILED | {"recipe": "alpaca_llama_8b", "gradient_accumulation": 1},
+         "gradient_checkpointing: got True"),
+        ("cdvft", COMPILED | {"recipe": "addresses", "bits": 8},
+         "bits: got 8; .* Give 32, or do not compile steps."),
+        ("cdvft", COMPILED | {"recipe": "mnist", "all_gpus": True},
+         "all_gpus: got True; .* one GPU. Leave it out, or do not compile steps."),
+        ("cdvft", {"recipe": "addresses", "max_length": 1024, "model": "roberta_base"},
+         "choose both of one kind"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_named(method: str, choices: dict, sentence: str) -> None:
