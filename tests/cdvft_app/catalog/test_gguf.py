@@ -30,25 +30,17 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, dict[str, 
     """The file's bytes, and what its rounded matrices are, by GGUF's names."""
     file = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
     writer = gguf.GGUFWriter(file, "llama")
-    writer.add_vocab_size(len(TOKENS))
-    writer.add_context_length(128)
-    writer.add_embedding_length(HIDDEN)
-    writer.add_feed_forward_length(INNER)
-    writer.add_block_count(DEPTH)
-    writer.add_head_count(HEADS)
-    writer.add_head_count_kv(KEY_VALUE_HEADS)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_freq_base(100_000.0)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("smollm")
-    writer.add_token_list(TOKENS)
-    writer.add_token_merges(["a b", "1 2"])
-    writer.add_token_types([3, 3, 3, *[1] * (len(TOKENS) - 3)])
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
-    writer.add_unk_token_id(0)
-    writer.add_pad_token_id(2)
-    writer.add_chat_template("{{ messages[0].content }}")
+    facts = {
+        "vocab_size": len(TOKENS), "context_length": 128, "embedding_length": HIDDEN,
+        "feed_forward_length": INNER, "block_count": DEPTH, "head_count": HEADS,
+        "head_count_kv": KEY_VALUE_HEADS, "layer_norm_rms_eps": 1e-5, "rope_freq_base": 100_000.0,
+        "tokenizer_model": "gpt2", "tokenizer_pre": "smollm", "token_list": TOKENS,
+        "token_merges": ["a b", "1 2"], "token_types": [3, 3, 3, *[1] * (len(TOKENS) - 3)],
+        "bos_token_id": 1, "eos_token_id": 2, "unk_token_id": 0, "pad_token_id": 2,
+        "chat_template": "{{ messages[0].content }}",
+    }  # fmt: skip
+    for name, value in facts.items():
+        getattr(writer, f"add_{name}")(value)
     drawn, kinds = np.random.default_rng(0), gguf.GGMLQuantizationType
     weights: dict[str, np.ndarray] = {}
     names = {"token_embd": (len(TOKENS), HIDDEN)} | {
