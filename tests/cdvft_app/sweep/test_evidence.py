@@ -26,17 +26,17 @@ ROOT = Path(__file__).parents[3]
 FIGURES: dict[str, EvidenceFigure] = {
     one["key"]: one for one in json.loads(record_evidence.FILE.read_text(encoding="utf-8"))
 }
-
-
-ORDER = [
-    "equal_numbers", "factors", "settings", "generation", "time", "losses", "effects", "many", "reach",
-]  # fmt: skip
+ORDER = ["equal_numbers", "factors", "settings", "generation", "time", "losses", "effects", "many", "reach"]
 ALONE = {"equal_numbers": "equal_numbers.json", "effects": "effects.json"}
 """What each of these figures is drawn from; without that file it is left out."""
 
 
 def record(name: str) -> dict:
     return json.loads((ROOT / "benchmarks" / "results" / name).read_text(encoding="utf-8"))
+
+
+def docs() -> str:
+    return " ".join((ROOT / "docs" / "results.md").read_text(encoding="utf-8").split())
 
 
 def test_the_shipped_figures_are_what_is_recorded() -> None:
@@ -71,7 +71,6 @@ def test_the_effect_of_a_setting_is_between_its_values_each_at_its_best() -> Non
 
 
 def test_the_docs_say_of_the_sweep_of_addresses_what_the_judge_does() -> None:
-    said = " ".join((ROOT / "docs" / "results.md").read_text(encoding="utf-8").split())
     runs = recorded.runs("addresses")
     words = {one.word for key, one in judge_sweep(runs, "exact_match").along.items() if key[0] == "cdvft"}
     assert len(runs) == 24 and {run.settings.seed for run in runs} == {0} and words == {"not shown"}
@@ -80,7 +79,7 @@ def test_the_docs_say_of_the_sweep_of_addresses_what_the_judge_does() -> None:
         "`python -m benchmarks.record_sweep --recipes addresses`) shows no value of m, of the block size or "
         "of neighbouring learning rates to be better than another, each at its own best of the other "
         "settings."
-    ) in said
+    ) in docs()
 
 
 def test_settings_are_said_to_matter_only_where_the_judge_calls_an_end_ahead() -> None:
@@ -93,23 +92,24 @@ def test_settings_are_said_to_matter_only_where_the_judge_calls_an_end_ahead() -
 
 def test_time_and_flops_are_those_of_the_speed_record() -> None:
     speed = record("speed_intel_xeon.json")
-    (entry,) = [
-        one for one in speed["layers"] if (one["title"], one["tokens"], one["threads"]) == ("768", 2048, 2)
-    ]
-    added = {name: entry["ratios"][f"{name} / base"]["median"] - 1 for name in ("cdvft", "lora")}
+
+    def measured(tokens: int) -> tuple[dict, dict[str, float]]:
+        """The case, and the share of time that each method adds."""
+        place = ("768", tokens, 2)
+        (case,) = (one for one in speed["layers"] if (one["title"], one["tokens"], one["threads"]) == place)
+        return case, {name: case["ratios"][f"{name} / base"]["median"] - 1 for name in ("cdvft", "lora")}
+
+    entry, added = measured(2048)
     # LoRA r = 8, 12 r d FLOPs a token forward and backward: two products, each with two gradients.
     assert step_time.flops_share("lora", entry) == pytest.approx(12 * 8 * 768 / (4 * 768 * 768), rel=1e-6)
     assert f"{added['lora'] / added['cdvft']:.1f} × its time (2,048 tokens)" in FIGURES["time"]["answer"]
-    (few,) = [
-        one for one in speed["layers"] if (one["title"], one["tokens"], one["threads"]) == ("768", 64, 2)
-    ]
-    added = {name: few["ratios"][f"{name} / base"]["median"] - 1 for name in ("cdvft", "lora")}
+    _, added = measured(64)
     assert added["lora"] < added["cdvft"], "with few tokens LoRA is the faster one"
     assert f"{added['lora'] / added['cdvft']:.2f} × (64)" in FIGURES["time"]["answer"]
 
 
 def test_the_docs_count_the_figures_and_the_architectures() -> None:
-    said = " ".join((ROOT / "docs" / "results.md").read_text(encoding="utf-8").split())
+    said = docs()
     drawn = sum(one["figure"] is not None for one in FIGURES.values())
     assert (drawn, len(FIGURES) - drawn) == (8, 1) and "eight figures and a table on one page" in said
     reached = len(FIGURES["reach"]["rows"])
@@ -152,14 +152,11 @@ def test_many_adapters_are_told_by_what_the_process_grew_by_rivals_included() ->
 def test_low_rank_comes_closer_where_the_mean_over_seeds_does() -> None:
     said = " ".join(FIGURES["losses"]["behind"])
     fits = [row for row in record("fit_matrix.json")["rows"] if (row["target"], row["n"]) == ("low_rank", 64)]
-    errors = {
-        m: [
-            mean(row["fits"][name]["error"] for row in fits if row["m"] == m)
-            for name in ("circulant_diagonal", "low_rank")
-        ]
-        for m in (2, 3, 4, 5)
-    }
-    for m, (ours, theirs) in errors.items():
+    for m in (2, 3, 4, 5):
+        of_m = [row["fits"] for row in fits if row["m"] == m]
+        ours, theirs = (
+            mean(one[name]["error"] for one in of_m) for name in ("circulant_diagonal", "low_rank")
+        )
         assert (f"low rank, m = {m}, low rank (" in said) == (ours > theirs), m
 
 
@@ -208,27 +205,16 @@ def test_marks_are_explained_of_the_sweeps_there_are() -> None:
 
 def runs_of(effects: list[float], updates: float, shift: float) -> list[dict]:
     """A pair of runs a seed, of two layers; the second has effects with this cosine, a value a seed."""
-
-    def layer(module: str, common: float, **more: object) -> dict:
-        return {"module": module, "common": common, **more}
-
-    def between(value: float) -> dict:
-        return {"updates": updates, "effects": value, "centred": 0.1, "alone": [0.5, 0.5]}
-
-    return [
-        {"recipe": "films", "seed": seed, "method": method, "layers": layers}
-        for seed, value in enumerate(effects)
-        for method, layers in (
-            (
-                "cdvft",
-                [
-                    layer("a", 0.1, with_lora=between(0.01) | {"updates": 0.01}),
-                    layer("b", 0.5, with_lora=between(value)),
-                ],
-            ),
-            ("lora", [layer("a", 0.2), layer("b", shift)]),
-        )
-    ]
+    found: list[dict] = []
+    for seed, value in enumerate(effects):
+        run, usual = {"recipe": "films", "seed": seed}, {"centred": 0.1, "alone": [0.5, 0.5]}
+        ours = [
+            {"module": "a", "common": 0.1, "with_lora": usual | {"updates": 0.01, "effects": 0.01}},
+            {"module": "b", "common": 0.5, "with_lora": usual | {"updates": updates, "effects": value}},
+        ]
+        lora = [{"module": "a", "common": 0.2}, {"module": "b", "common": shift}]
+        found += [run | {"method": "cdvft", "layers": ours}, run | {"method": "lora", "layers": lora}]
+    return found
 
 
 def test_what_was_seen_once_is_said_to_hold_only_where_every_seed_shows_it() -> None:
@@ -270,12 +256,9 @@ def test_the_recorded_effects_are_told_as_the_record_has_them() -> None:
     updates = [abs(layer["with_lora"]["updates"]) for run in ours for layer in run["layers"]]
     similar = 0
     for recipe in recipes:
-        seeds = [
-            [layer["with_lora"]["effects"] for layer in run["layers"]]
-            for run in ours
-            if run["recipe"] == recipe
-        ]
-        similar += min(max(zip(*seeds, strict=True), key=mean)) >= 0.2
+        seeds = (run["layers"] for run in ours if run["recipe"] == recipe)
+        effects = ([layer["with_lora"]["effects"] for layer in layers] for layers in seeds)
+        similar += min(max(zip(*effects, strict=True), key=mean)) >= 0.2
     assert max(updates) < 0.1
     assert FIGURES["effects"]["answer"] == f"Different updates; similar effects on {similar} of 3 recipes."
 
