@@ -23,42 +23,30 @@ def inspected(tmp_path, *texts):
     return looked(table_of(tmp_path, "text,label", rows))
 
 
-@pytest.mark.parametrize(
-    ("text", "language"),
-    [
-        (ENGLISH, "en"),
-        (GERMAN, "de"),
-        (FRENCH, "fr"),
-        ("De levering van mijn bestelling {} was te laat en niemand antwoordde.", "nl"),
-        ("Доставка моего заказа {} опоздала, и никто не ответил на письмо.", "ru"),
-        ("Short {}", None),
-    ],
-)
-def test_the_language_most_texts_are_in_is_known(text, language):
-    assert language_of(text.format(number) for number in range(20)) == language
-
-
-def test_texts_in_several_languages_are_said_to_be():
-    assert language_of([ENGLISH, GERMAN] * 20) == "mul"
-    assert language_of([ENGLISH] * 700 + [GERMAN] * 300) == "mul"  # sorted by language
-    assert language_of([ENGLISH] * 19 + [GERMAN]) == "en"  # one in twenty makes no mixture
-    assert language_of([ENGLISH, GERMAN, FRENCH] * 10) == "mul"
-    assert language_of([ENGLISH] * 3) is None  # too few say nothing
-
-
 ANIMALS = "cat", "dog", "bird", "fish", "horse", "mouse", "lion", "tiger"
 
 
 @pytest.mark.parametrize(
     ("texts", "language"),
     [
-        ([f"sample {place} class {('alpha', 'beta', 'gamma')[place % 3]} item" for place in range(80)], None),
+        ([ENGLISH] * 20, "en"),
+        ([GERMAN] * 20, "de"),
+        ([FRENCH] * 20, "fr"),
+        (["De levering van mijn bestelling {} was te laat en niemand antwoordde."] * 20, "nl"),
+        (["Доставка моего заказа {} опоздала, и никто не ответил на письмо."] * 20, "ru"),
+        (["Short {}"] * 20, None),
+        ([ENGLISH] * 3, None),  # too few say nothing
+        ([ENGLISH, GERMAN] * 20, "mul"),
+        ([ENGLISH, GERMAN, FRENCH] * 10, "mul"),
+        ([ENGLISH] * 700 + [GERMAN] * 300, "mul"),  # sorted by language
+        ([ENGLISH] * 19 + [GERMAN], "en"),  # one in twenty makes no mixture
+        # Short texts of few words: of many of them another language is the likeliest by a little.
+        ([f"sample {{}} class {('alpha', 'beta', 'gamma')[place % 3]} item" for place in range(80)], None),
         ([" ".join(random.Random(place).choices(ANIMALS, k=6)) for place in range(80)], "en"),
     ],
 )
-def test_short_texts_of_few_words_are_not_taken_for_several_languages(texts, language):
-    """Of many of them another language is the likeliest by a little."""
-    assert language_of(texts) == language
+def test_the_language_of_most_texts_is_known_and_that_they_are_in_several(texts, language):
+    assert language_of(text.format(place) for place, text in enumerate(texts)) == language
 
 
 def test_a_model_of_many_languages_is_chosen_where_texts_are_in_several(tmp_path):
