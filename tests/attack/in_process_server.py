@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -66,14 +67,14 @@ class PublicServer:
 
 
 @contextmanager
-def public_server(folder: Path, **environment: str) -> Iterator[PublicServer]:
+def public_server(**environment: str) -> Iterator[PublicServer]:
     """With this environment beside CDVFT_PUBLIC, and no Space, logins or hosts but those that it names."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         for name in ("SPACE_ID", "CDVFT_LOGINS", "CDVFT_HOSTS"):
             patch.delenv(name, raising=False)
-        for name, value in {"CDVFT_PUBLIC": "1", **environment}.items():
+        for name, value in {"CDVFT_PUBLIC": "1", "RUNS_DIR": folder, **environment}.items():
             patch.setenv(name, value)
-        served = PublicServer(folder)
+        served = PublicServer(Path(folder))
         try:
             yield served
         finally:

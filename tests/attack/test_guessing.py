@@ -26,9 +26,8 @@ def nobody_guessed_yet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicServer]:
-    folder = tmp_path_factory.mktemp("runs")
-    with public_server(folder, CDVFT_OPERATOR_KEY=KEY, CDVFT_CODES="blue-7, red-9") as made:
+def server() -> Iterator[PublicServer]:
+    with public_server(CDVFT_OPERATOR_KEY=KEY, CDVFT_CODES="blue-7, red-9") as made:
         yield made
 
 
@@ -77,7 +76,7 @@ def test_passwords_are_guessed_no_faster(tmp_path: Path) -> None:
     file.touch(mode=0o600)
     pupils = [f"pupil{number}" for number in range(30)]
     file.write_text("".join(f"{name}:{name}s own\n" for name in pupils))
-    with public_server(tmp_path / "runs", CDVFT_LOGINS=str(file)) as server:
+    with public_server(CDVFT_LOGINS=str(file)) as server:
 
         def login(name: str, password: str) -> tuple[int, str, str]:
             answer = server.http.post("/login", data={"username": name, "password": password})

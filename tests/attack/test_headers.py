@@ -14,9 +14,8 @@ HERE = "address 127.0.0.1"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicServer]:
-    folder = tmp_path_factory.mktemp("runs")
-    with public_server(folder, CDVFT_CODES="blue-7", FORWARDED_ALLOW_IPS="") as made:
+def server() -> Iterator[PublicServer]:
+    with public_server(CDVFT_CODES="blue-7", FORWARDED_ALLOW_IPS="") as made:
         yield made
 
 

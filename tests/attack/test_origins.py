@@ -22,7 +22,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicServer]:
     file.touch(mode=0o600)
     file.write_text("ada:lovelace\n")
     hosts = {"CDVFT_HOSTS": "studio.example.org", "CDVFT_LOGINS": str(file)}
-    with public_server(tmp_path_factory.mktemp("runs"), **hosts) as made:
+    with public_server(**hosts) as made:
         assert login(made).status_code == 200
         cookies = {cookie.name: cookie.value for cookie in made.http.cookies.jar}
         made.http.cookies.clear()

@@ -17,10 +17,9 @@ WRONG: list[Any] = [None, True, -1, 2**70, 1e308, "", "\x00../../etc", "x" * 10_
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicServer]:
-    folder = tmp_path_factory.mktemp("runs")
+def server() -> Iterator[PublicServer]:
     protected = {"CDVFT_OPERATOR_KEY": "open, sesame seed", "CDVFT_CODES": "blue-7"}
-    with public_server(folder, RUNS_DIR=str(folder), HF_HUB_OFFLINE="1", **protected) as made:
+    with public_server(HF_HUB_OFFLINE="1", **protected) as made:
         yield made
 
 
