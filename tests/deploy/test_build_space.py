@@ -40,10 +40,10 @@ def test_it_holds_what_a_space_needs_and_no_more(space):
 
 
 def test_its_page_is_found_from_there(space):
-    names = "import cdvft_app, cdvft_app.ui.learn.lab_table as table, cdvft_app.results.requirements"
-    code = f"{names}; print(cdvft_app.ASSETS.is_dir(), len(table.recorded_table()) > 0)"
-    told = subprocess.check_output([sys.executable, "-c", code], cwd=space, text=True)
-    assert told.split() == ["True", "True"]
+    names = "import cdvft_app.catalog, cdvft_app.ui.learn.lab_table as table, cdvft_app.results.requirements"
+    asked = "cdvft_app.ASSETS.is_dir(), len(table.recorded_table()) > 0, len(cdvft_app.catalog.RECIPES) > 10"
+    told = subprocess.check_output([sys.executable, "-c", f"{names}; print({asked})"], cwd=space, text=True)
+    assert told.split() == ["True"] * 3
 
 
 def test_it_is_made_anew_and_never_over_something_else(space, tmp_path):

@@ -74,10 +74,11 @@ def test_the_librarys_wheel_has_every_module_and_source_and_nothing_of_the_studi
     assert (LIBRARY / "LICENSE").read_text() == (wheels.ROOT / "LICENSE").read_text()
 
 
-def test_the_studios_wheel_has_the_app_its_assets_and_its_command_and_needs_the_library() -> None:
+def test_the_studios_wheel_has_the_app_its_catalogue_assets_and_command_and_needs_the_library() -> None:
     names = zipfile.ZipFile(wheels.studio()).namelist()
     tops = {name.split("/")[0] for name in names}
     assert tops == {"cdvft_app", f"cdvft_studio-{cdvft.__version__}.dist-info"}
+    assert {f"cdvft_app/catalog/{name}.json" for name in ("models", "datasets", "recipes")} <= {*names}
     for folder in ("css", "js", "recorded_runs"):
         assert any(name.startswith(f"cdvft_app/assets/{folder}/") for name in names), folder
     about = metadata(wheels.studio())
