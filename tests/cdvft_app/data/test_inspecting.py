@@ -52,9 +52,12 @@ def test_mean_and_deviation_of_the_numbers_to_train_on_are_kept(tmp_path):
 def test_every_fault_is_named_with_its_row_and_column(tmp_path):
     found = looked(made.faulty_csv(tmp_path / "faulty.csv", made.sentences(300)))
     said = " ".join(found.faults)
+    assert "“faulty”, row 2: it has more values than the head has columns" in said
+    assert "“faulty”, row 3, column “verdict”: it has fewer values" in said
+    assert "“faulty”, row 4, column “review”: a quotation mark is opened and never closed" in said
     assert "“faulty”, row 5, column “review”: it is empty" in said
     assert "“faulty”, row 6, column “verdict”: it is empty" in said
-    assert found.left_out == 5
+    assert found.left_out == 5 and found.data.train_rows + found.data.evaluation_rows == 4 + 299
     warned = " ".join(found.warnings)
     assert "Fewer than 8 rows to train on for “Good” (1)" in warned
     assert "“Good” and “good” differ in capitals only" in warned

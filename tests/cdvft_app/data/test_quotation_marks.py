@@ -95,6 +95,7 @@ def test_a_value_that_runs_over_rows_is_said(tmp_path):
         ('"a" ,b,', [["a", "b"]], []),
         ('x "y",5" wide', [['x "y"', '5" wide']], []),
         ('"""a"" said",""', [['"a" said', ""]], []),
+        ('"a, ""b""\nc",x', [['a, "b"\nc', "x"]], []),
         (",", [["", ""]], []),
         # A value over lines in a row that does not fit is left out line by line:
         ('"a\nb\n\nc",d,e\nf,g', [["f", "g"]], [1, 2, 4]),

@@ -47,22 +47,6 @@ def test_a_long_file_whose_lines_end_as_on_old_macs_is_read_line_by_line(tmp_pat
     assert kept.row_errors.sentences() == ["Row 9: it is longer than 400 bytes. Shorten it."]
 
 
-def test_values_in_quotes_may_hold_separators_quotes_and_line_ends(tmp_path):
-    kept = import_file(made.written(tmp_path, 'text,label\n"a, ""b""\nc",x\n5" wide,y\nplain,x\n'))
-    assert values(kept) == [('a, "b"\nc', "x"), ('5" wide', "y"), ("plain", "x")]
-    assert [row["__row__"] for row in kept_table(kept.sha256).to_pylist()] == [2, 4, 5]
-
-
-def test_each_faulty_line_is_named_and_no_other_is_lost(tmp_path):
-    rows = made.sentences(60)
-    kept = import_file(made.faulty_csv(tmp_path / "faulty.csv", rows))
-    assert kept.rows == 6 + 59 and kept.encoding == "Windows-1252 (Western)"
-    said = " ".join(kept.row_errors.sentences())
-    assert "Row 2: it has more values than the head has columns" in said
-    assert "Row 3, column “verdict”: it has fewer values" in said
-    assert "Row 4, column “review”: a quotation mark is opened and never closed" in said
-
-
 @pytest.mark.parametrize(
     ("name", "head", "line", "number"),
     [("rows.csv", "text,label\n", "{},1\n", 4), ("rows.jsonl", "", '{{"text": "{}", "label": 1}}\n', 3)],
