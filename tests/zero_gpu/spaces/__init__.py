@@ -7,8 +7,7 @@ are pickled; a fork that takes longer than it asked for is killed; closing the g
 the fork sees at its next yield; refusals are `gr.Error`s with the titles and words of the original. Outside
 of a fork torch claims to have CUDA, and fails where somebody touches it.
 
-STAND_IN_QUOTA: seconds that each visitor has, as the header x-ip-token names one. STAND_IN_FACTOR: so many
-times the asked seconds are charged beforehand, and given back.
+STAND_IN_QUOTA: seconds that each visitor has, as the header x-ip-token names one.
 """
 
 from __future__ import annotations
@@ -97,7 +96,7 @@ class _Quota:
         self._spent: dict[str, float] = {}
 
     def reserve(self, visitor: str, asked: float) -> None:
-        requested = round(asked * float(os.environ.get("STAND_IN_FACTOR", "1")))
+        requested = round(asked)
         left = int(float(os.environ.get("STAND_IN_QUOTA", "120")) - self._spent.get(visitor, 0.0))
         if requested > MAX_SECONDS:
             raise _error(
