@@ -60,14 +60,11 @@ def status(server: PublicServer, *lines: str, body: str = "") -> str:
 @pytest.mark.parametrize(
     "names",
     [
-        ["host: evil.example.org"],
-        ["host: 127.0.0.1.evil.example.org"],
         ["host: evil.example.org", "x-forwarded-host: 127.0.0.1"],
         ["host: evil.example.org", "host: 127.0.0.1"],
         ["host: 127.0.0.1, evil.example.org"],
         ["host: \x00127.0.0.1"],
         ["host: 127.0.0.1\\@evil.example.org"],
-        ["host:"],
         [],
     ],
 )
