@@ -36,15 +36,13 @@ def test_a_text_model(bert: Path) -> None:
     AutoModel.from_pretrained(bert, dtype=torch.bfloat16).save_pretrained(bert)
     loaded = load_text_backbone(local(bert))
     assert loaded.model.dtype == torch.float32  # whatever it was saved in
-    assert loaded.model.pooler is None
-    assert loaded.commit is None
+    assert loaded.model.pooler is loaded.commit is None
     reference = AutoModel.from_pretrained(bert, dtype=torch.float32).eval()
     inputs = loaded.tokenizer(["a good film", "film"], return_tensors="pt", padding=True)
     with torch.no_grad():
         ours = loaded.model.eval()(**inputs).last_hidden_state
         theirs = reference(**inputs).last_hidden_state
-    assert ours.shape == (2, 5, 32)
-    assert torch.equal(ours, theirs)
+    assert ours.shape == (2, 5, 32) and torch.equal(ours, theirs)
 
 
 def test_a_model_of_the_hub_comes_with_its_commit(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:

