@@ -14,7 +14,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from cdvft_app import catalog
-from cdvft_app.catalog.entries import KNOWN_MODELS, DatasetEntry, Expected, LinearGroup, ModelEntry, Recipe
+from cdvft_app.catalog.entries import KNOWN_MODELS, DatasetEntry, Expected, LinearGroup, Recipe
 from cdvft_app.catalog.mirror import WHEELS
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -22,59 +22,17 @@ from cdvft_app.training.schedule import total_steps
 
 ROOT = Path(__file__).parents[3]
 COMMIT = re.compile(r"[0-9a-f]{40}")
-TIMM = {
-    "vit_small": "vit_small_patch14_dinov2",
-    "vit_base": "vit_base_patch16_224",
-    "vit_large": "vit_large_patch16_224",
-    "dinov2_base": "vit_base_patch14_dinov2",
-}
-_MINILM = {"model_type": "bert", "vocab_size": 30_522, "hidden_size": 384, "intermediate_size": 1536}
-_ROBERTA = {"model_type": "roberta", "vocab_size": 50_265, "max_position_embeddings": 514,
-            "type_vocab_size": 1}  # fmt: skip
-
-
-TRANSFORMERS = {
-    "minilm": {**_MINILM, "num_hidden_layers": 6},
-    "e5_small": {**_MINILM, "num_hidden_layers": 12, "vocab_size": 250_037},
-    "roberta_base": _ROBERTA,
-    "roberta_large": {**_ROBERTA, "hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16}
-    | {"num_hidden_layers": 24},
-}
-_OF_A_DECODER = ("model_type", "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
-                 "num_attention_heads", "num_key_value_heads", "tie_word_embeddings")  # fmt: skip
-_DECODERS = {
-    "smollm2": ("llama", 49_152, 576, 1536, 30, 9, 3, True),
-    "llama32_1b": ("llama", 128_256, 2048, 8192, 16, 32, 8, True),
-    "llama32_3b": ("llama", 128_256, 3072, 8192, 28, 24, 8, True),
-    "llama3_8b": ("llama", 128_256, 4096, 14_336, 32, 32, 8, False),
-    "qwen25_05b": ("qwen2", 151_936, 896, 4864, 24, 14, 2, True),
-    "qwen25_7b": ("qwen2", 152_064, 3584, 18_944, 28, 28, 4, False),
-}
-TRANSFORMERS |= {key: dict(zip(_OF_A_DECODER, sizes, strict=True)) for key, sizes in _DECODERS.items()}
-
-
-def _empty_model(entry: ModelEntry):
-    """The entry's architecture without memory for its weights."""
-    import timm
-    import torch
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
-
-    with torch.device("meta"):
-        if entry.key in TIMM:
-            return timm.create_model(TIMM[entry.key], num_classes=0, img_size=entry.image_size)
-        if entry.kind == "generation":
-            return AutoModelForCausalLM.from_config(AutoConfig.for_model(**TRANSFORMERS[entry.key]))
-        model = AutoModel.from_config(AutoConfig.for_model(**TRANSFORMERS[entry.key]))
-        model.pooler = None
-        return model
 
 
 @pytest.mark.parametrize("key", catalog.MODELS)
 def test_layers_and_parameters_are_those_of_the_architecture(key: str) -> None:
     from torch import nn
 
+    from cdvft_app.shapes.architectures import build
+
     entry = catalog.get_model(key)
-    model = _empty_model(entry)
+    (known,) = (one for one in KNOWN_MODELS if one.entry and one.entry["key"] == key)
+    model = build(known.id, entry.image_size).model
     found = Counter(
         (re.sub(r"^.*?\.\d+\.", "", name), layer.out_features, layer.in_features)
         for name, layer in model.named_modules()
@@ -87,7 +45,7 @@ def test_layers_and_parameters_are_those_of_the_architecture(key: str) -> None:
         assert len(alone) == group.count
         assert {(one.out_features, one.in_features) for one in alone} == {(group.d_out, group.d_in)}
     assert entry.parameters == sum(parameter.numel() for parameter in model.parameters())
-    assert entry.hidden_size == (model.num_features if key in TIMM else model.config.hidden_size)
+    assert entry.hidden_size == (model.num_features if known.architecture else model.config.hidden_size)
 
 
 @pytest.mark.parametrize(
