@@ -61,9 +61,8 @@ def test_a_model_of_the_hub_comes_with_its_commit(bert: Path, monkeypatch: pytes
 def test_a_tokenizer_without_padding_gets_some(tmp_path: Path) -> None:
     words = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "film")
     GPT2Model(GPT2Config(vocab_size=len(words), n_embd=16, n_layer=1, n_head=2)).save_pretrained(tmp_path)
-    tokenizer = BertTokenizerFast({word: place for place, word in enumerate(words)}, pad_token=None)
-    tokenizer.eos_token = "[SEP]"
-    tokenizer.save_pretrained(tmp_path)
+    vocabulary = {word: place for place, word in enumerate(words)}
+    BertTokenizerFast(vocab=vocabulary, pad_token=None, eos_token="[SEP]").save_pretrained(tmp_path)
     loaded = load_text_backbone(local(tmp_path))
     assert loaded.tokenizer.pad_token == "[SEP]"
     assert loaded.model.config.pad_token_id == words.index("[SEP]")

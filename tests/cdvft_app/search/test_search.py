@@ -14,7 +14,7 @@ from searching import BEST_RATE, DIVERGES, Trainer, loss_at
 from waiting import wait_for
 
 from cdvft_app.catalog import get_recipe
-from cdvft_app.events import Done, Evaluation
+from cdvft_app.events import Evaluation
 from cdvft_app.figures.search import figures
 from cdvft_app.public.budget import OverBudget
 from cdvft_app.search import parse_search, results, study
@@ -36,7 +36,7 @@ def trainer():
 
 @pytest.fixture
 def begin(store, trainer):
-    """Starts a queue and a search; gives both, or with `ended` waits until nothing of it goes on."""
+    """Starts a queue and a search; gives both."""
     queues = []
 
     def make(asked=SEARCH, start=True, executor=None, **more):
@@ -122,8 +122,7 @@ class OnOtherMachine:
         events.append(Evaluation(self.step, self.step / 10, loss, "accuracy", 0.5, ends))
         if ends:
             state = "stopped" if self.is_cancelled else "finished"
-            done = (state, self.step, 1.0, "accuracy", 0.5, 1.0, 1.0, 0, None, self.adapter)
-            events.append(Done(*done))
+            events.append(run_events.done(self.step, self.adapter, state=state))
         return Pulled(events, after + len(events), "", ended="completed" if ends else None)
 
     def cancel(self):
