@@ -36,7 +36,7 @@ def test_a_text_model(bert: Path) -> None:
     AutoModel.from_pretrained(bert, dtype=torch.bfloat16).save_pretrained(bert)
     loaded = load_text_backbone(local(bert))
     assert loaded.model.dtype == torch.float32  # whatever it was saved in
-    assert loaded.model.pooler is loaded.commit is None
+    assert (loaded.model.pooler, loaded.commit) == (None, None)
     reference = AutoModel.from_pretrained(bert, dtype=torch.float32).eval()
     inputs = loaded.tokenizer(["a good film", "film"], return_tensors="pt", padding=True)
     with torch.no_grad():

@@ -23,7 +23,7 @@ def test_defaults_are_the_recipes() -> None:
         ("attention.self.value", 384, 384, 6),
     )
     assert plan.settings.max_length == plan.recipe.max_length
-    assert plan.settings.image_size is plan.settings.max_steps is None
+    assert (plan.settings.image_size, plan.settings.max_steps) == (None, None)
 
 
 def test_choices_win() -> None:
