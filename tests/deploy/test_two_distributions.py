@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import zipfile
-from email.parser import Parser
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -39,13 +39,6 @@ print(type(model.base_model).__name__, float(model.base_model.model[0].cdvft_dia
 """
 
 
-def metadata(wheel: Path) -> dict[str, list[str]]:
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        message = Parser().parsestr(archive.read(name).decode())
-    return {key: message.get_all(key, []) for key in ("Name", "Version", "Requires-Dist", "License-File")}
-
-
 def run(python: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [str(python), "-I", *map(str, arguments)]
     return subprocess.run(command, cwd=python.parent, capture_output=True, text=True, check=False)
@@ -66,11 +59,10 @@ def test_the_librarys_wheel_has_every_module_and_source_and_nothing_of_the_studi
     } - {f"cdvft/{name}" for name in NOT_INSTALLED}
     found = {name for name in zipfile.ZipFile(wheels.library()).namelist() if not name.startswith("cdvft-")}
     assert found == ours
-    about = metadata(wheels.library())
-    assert (about["Name"], about["Version"]) == (["cdvft"], [cdvft.__version__])
-    assert {Requirement(one).name for one in about["Requires-Dist"] if "extra" not in one} == {
-        "torch", "peft", "wrapt"
-    }  # fmt: skip
+    (about,) = distributions(path=[str(wheels.library())])
+    assert (about.name, about.version) == ("cdvft", cdvft.__version__)
+    needed = {Requirement(one).name for one in about.requires if "extra" not in one}
+    assert needed == {"torch", "peft", "wrapt"}
     assert (LIBRARY / "LICENSE").read_text() == (wheels.ROOT / "LICENSE").read_text()
 
 
@@ -81,13 +73,12 @@ def test_the_studios_wheel_has_the_app_its_catalogue_assets_and_command_and_need
     assert {f"cdvft_app/catalog/{name}.json" for name in ("models", "datasets", "recipes")} <= {*names}
     for folder in ("css", "js", "recorded_runs"):
         assert any(name.startswith(f"cdvft_app/assets/{folder}/") for name in names), folder
-    about = metadata(wheels.studio())
-    assert (about["Name"], about["Version"]) == (["cdvft-studio"], [cdvft.__version__])
-    (needed,) = (Requirement(one) for one in about["Requires-Dist"] if "extra" not in one)
+    (about,) = distributions(path=[str(wheels.studio())])
+    assert (about.name, about.version) == ("cdvft-studio", cdvft.__version__)
+    (needed,) = (Requirement(one) for one in about.requires if "extra" not in one)
     assert needed.name == "cdvft" and needed.specifier.contains(cdvft.__version__)
-    with zipfile.ZipFile(wheels.studio()) as archive:
-        (scripts,) = (archive.read(name) for name in names if name.endswith("entry_points.txt"))
-    assert b"cdvft = cdvft_app.__main__:main" in scripts
+    (command,) = about.entry_points
+    assert (command.name, command.value) == ("cdvft", "cdvft_app.__main__:main")
 
 
 def test_nothing_of_the_library_runs_where_it_is_not_imported(library_alone: Path) -> None:
