@@ -164,7 +164,7 @@ def test_more_rows_than_are_taken_are_refused(tmp_path):
 )
 def test_what_gzip_packed_is_read_no_further_than_is_taken(tmp_path, limits, change, why):
     packed = gzip.compress(b"text,label\n" + b"some text,a\n" * 100_000)
-    path, whole = tmp_path / "rows.csv.gz", tmp_path / "sample.csv.gz"  # called as a part of it is inside
+    path, whole = tmp_path / "rows.csv.gz", tmp_path / "sample.csv.gz"  # as a part of it is called inside
     path.write_bytes(change(packed))
     with pytest.raises(DataRefused, match=why):
         import_file(path, limits)
