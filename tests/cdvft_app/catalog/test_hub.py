@@ -133,6 +133,7 @@ def without_a_child(requests: list[str], monkeypatch: pytest.MonkeyPatch) -> Non
     """What the hub's child does is done here, where what it imports for seconds is imported already."""
     address = os.environ["HF_ENDPOINT"]
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     template = address + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
 
