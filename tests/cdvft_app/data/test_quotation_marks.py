@@ -86,6 +86,7 @@ def test_a_value_that_runs_over_rows_is_said(tmp_path):
     ]
     prose = films(tmp_path, '"Two lines,\nof prose,\nand a last one",good', name="prose.csv")
     assert prose.rows == 61 and not prose.row_errors.count
+    assert [row["__row__"] for row in kept_table(prose.sha256).to_pylist()][8:11] == [10, 11, 14]
 
 
 @pytest.mark.parametrize(
