@@ -6,10 +6,7 @@ import csv
 import io
 import sqlite3
 import stat
-from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
-from typing import Any
 
 import pytest
 from clocks import Clock
@@ -19,11 +16,10 @@ from cdvft_app.lessons.classes import FILE, LIFETIME, MAX_DRAWN, MAX_OF_ONE, MAX
 
 KEY = "a key of the operator's"
 QUESTIONS = {"rank-zero": 9, "reach": 3}
-Program = Callable[..., Classes]
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Program:
+def program(tmp_path):
     """Each call is a server that begins, over the same folder."""
 
     def begin(key: str = KEY, clock: Clock | None = None) -> Classes:
@@ -33,13 +29,13 @@ def program(tmp_path: Path) -> Program:
 
 
 @pytest.fixture
-def taught(program: Program) -> tuple[Classes, str, str]:
+def taught(program):
     made = program()
     started = made.start("address 192.0.2.1")
     return made, started["code"], started["key"]
 
 
-def test_votes_are_the_teachers_until_they_are_revealed(taught: tuple[Classes, str, str]) -> None:
+def test_votes_are_the_teachers_until_they_are_revealed(taught):
     made, code, key = taught
     for pupil, given in (("ada", 8), ("bob", 9), ("cyd", 8), ("bob", 8)):  # the last vote of each counts
         made.vote(code.lower(), pupil, "rank-zero", given)
@@ -53,7 +49,7 @@ def test_votes_are_the_teachers_until_they_are_revealed(taught: tuple[Classes, s
         made.vote(code, "dan", "rank-zero", 1)
 
 
-def test_what_the_teacher_shows_is_followed(taught: tuple[Classes, str, str]) -> None:
+def test_what_the_teacher_shows_is_followed(taught):
     made, code, key = taught
     made.show(code, key, "?tab=learn&lesson=rank&values=1")
     seen = made.seen(code, "ada")
@@ -63,9 +59,7 @@ def test_what_the_teacher_shows_is_followed(taught: tuple[Classes, str, str]) ->
     assert (seen["shown"], made.seen(code, "ada")["shown"]) == (1, 2)
 
 
-def test_a_class_of_before_shows_were_counted_goes_on(
-    taught: tuple[Classes, str, str], program: Program, tmp_path: Path
-) -> None:
+def test_a_class_of_before_shows_were_counted_goes_on(taught, program, tmp_path):
     made, code, key = taught
     made.close()
     with closing(sqlite3.connect(tmp_path / FILE)) as file:
@@ -74,7 +68,7 @@ def test_a_class_of_before_shows_were_counted_goes_on(
     assert program().seen(code)["shown"] == 1
 
 
-def test_nobody_is_led_out_of_the_page(taught: tuple[Classes, str, str]) -> None:
+def test_nobody_is_led_out_of_the_page(taught):
     made, code, key = taught
     for address in ("javascript:alert(1)", "https://example.org/?tab=learn", "//example.org"):
         with pytest.raises(ClassError, match="begins with a question mark"):
@@ -111,9 +105,7 @@ def test_nobody_is_led_out_of_the_page(taught: tuple[Classes, str, str]) -> None
         (lambda made, code: [made.draw(code, "ada", "rank") for _ in range(MAX_DRAWN + 1)], "drawn 50 ques"),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_a_sentence(
-    taught: tuple[Classes, str, str], call: Any, said: str
-) -> None:
+def test_what_makes_no_sense_is_refused_in_a_sentence(taught, call, said):
     made, code, key = taught
     before = made.seen(code, "ada", key)
     with pytest.raises(ClassError, match=said):
@@ -121,7 +113,7 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(
     assert made.seen(code, "ada", key) == before
 
 
-def test_a_sealed_question_keeps_its_answer_until_one_is_given(taught: tuple[Classes, str, str]) -> None:
+def test_a_sealed_question_keeps_its_answer_until_one_is_given(taught):
     made, code, key = taught
     drawn = made.draw(code, "ada", "rank")
     assert drawn.keys() == {"number", "prompt"}
@@ -139,16 +131,14 @@ def test_a_sealed_question_keeps_its_answer_until_one_is_given(taught: tuple[Cla
     assert rows[0]["pupil"] == made.seen(code, "ada")["you"]
 
 
-def test_the_table_holds_no_formula(taught: tuple[Classes, str, str]) -> None:
+def test_the_table_holds_no_formula(taught):
     made, code, key = taught
     made.hand_in(code, "ada", '=HYPERLINK("http://192.0.2.1")')
     (row,) = csv.DictReader(io.StringIO(made.table(code, key)))
     assert row["answer"] == """'=HYPERLINK("http://192.0.2.1")"""
 
 
-def test_a_receipt_proves_what_was_handed_in_and_survives_a_restart(
-    taught: tuple[Classes, str, str], program: Program
-) -> None:
+def test_a_receipt_proves_what_was_handed_in_and_survives_a_restart(taught, program):
     made, code, key = taught
     receipt = made.hand_in(code, "ada", "?tab=learn&lesson=rank&answer=8")
     proved = program().check(receipt)
@@ -164,7 +154,7 @@ def test_a_receipt_proves_what_was_handed_in_and_survives_a_restart(
         program("").hand_in(code, "ada", "?x")
 
 
-def test_a_restart_forgets_nothing_of_a_class(taught: tuple[Classes, str, str], program: Program) -> None:
+def test_a_restart_forgets_nothing_of_a_class(taught, program):
     made, code, key = taught
     made.show(code, key, "?tab=learn&lesson=rank")
     made.vote(code, "ada", "rank-zero", 8)
@@ -187,7 +177,7 @@ def test_a_restart_forgets_nothing_of_a_class(taught: tuple[Classes, str, str], 
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-def test_everything_is_forgotten_after_a_day(program: Program, tmp_path: Path, restarted: bool) -> None:
+def test_everything_is_forgotten_after_a_day(program, tmp_path, restarted):
     clock = Clock()
     made = program(clock=clock)
     started = made.start("address 192.0.2.1")
@@ -206,23 +196,21 @@ def test_everything_is_forgotten_after_a_day(program: Program, tmp_path: Path, r
     assert not [word for word in (b"ada", started["code"].encode()) if word in on_disk]
 
 
-def test_the_file_is_for_nobody_else_and_names_no_key_and_no_address(
-    taught: tuple[Classes, str, str], tmp_path: Path
-) -> None:
+def test_the_file_is_for_nobody_else_and_names_no_key_and_no_address(taught, tmp_path):
     _, _, key = taught
     on_disk = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert on_disk and key.encode() not in on_disk and b"192.0.2.1" not in on_disk
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
 
 
-def test_a_file_that_cannot_be_used_is_a_sentence(program: Program, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_is_a_sentence(program, tmp_path):
     (tmp_path / FILE).write_bytes(b"no database " * 100)
     made = program()
     with pytest.raises(ClassError, match="cannot keep classes now"):
         made.start("a")
 
 
-def test_classes_and_pupils_are_bounded(program: Program) -> None:
+def test_classes_and_pupils_are_bounded(program):
     made = program()
     code, *_ = (made.start("one place")["code"] for _ in range(MAX_OF_ONE))
     with pytest.raises(ClassError, match="are started from one place"):
@@ -235,9 +223,7 @@ def test_classes_and_pupils_are_bounded(program: Program) -> None:
     assert made.seen(code, "pupil 0")["pupils"] == MAX_PUPILS
 
 
-def test_the_number_of_classes_and_the_rows_of_each_are_bounded(
-    program: Program, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_number_of_classes_and_the_rows_of_each_are_bounded(program, monkeypatch):
     monkeypatch.setattr(classes, "MAX_CLASSES", 2)
     monkeypatch.setattr(classes, "MAX_ROWS", 3)
     made = program()
