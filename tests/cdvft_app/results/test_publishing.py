@@ -65,19 +65,15 @@ def test_a_hub_that_is_not_there_is_a_sentence(folder, monkeypatch):
         push(folder, "ada/films", TOKEN, True)
 
 
-@pytest.mark.parametrize(
-    "name", ["films", "a/b/c", "../films", "ada/fi lms", "ada/..", "", "a" * 60 + "/" + "b" * 60]
-)
-def test_a_name_that_is_none_is_refused_before_anything_is_asked(stub, folder, name):
-    with pytest.raises(ResultsError, match="must look like owner/name"):
-        push(folder, name, TOKEN, True)
-    assert not stub.changed_by
-
-
-@pytest.mark.parametrize("token", ["", "hf_x\nHost: elsewhere", "h f", "ü"])
-def test_a_token_that_is_none_is_refused_before_anything_is_asked(stub, folder, token):
-    with pytest.raises(ResultsError, match="copy it again"):
-        push(folder, "ada/films", token, True)
+def test_what_is_no_name_or_no_token_is_refused_before_anything_is_asked(stub, folder):
+    names = "films", "a/b/c", "../films", "ada/fi lms", "ada/..", "", "a" * 60 + "/" + "b" * 60
+    tokens = "", "hf_x\nHost: elsewhere", "h f", "ü"
+    for name, token, sentence in (
+        *((name, TOKEN, "must look like owner/name") for name in names),
+        *(("ada/films", token, "copy it again") for token in tokens),
+    ):
+        with pytest.raises(ResultsError, match=sentence):
+            push(folder, name, token, True)
     assert not stub.changed_by
 
 
