@@ -93,7 +93,7 @@ def answers_of(run, given):
 def test_texts_are_answered_as_by_the_run(runs, applied, tmp_path, capsys, case):
     method, to = case
     lines = "".join(f"{place};{text};{place % 2}\n" for place, text in enumerate(TEXTS))
-    file = made.written(tmp_path, "id;Text;label\n" + lines, encoding="cp1252")
+    file = made.written(tmp_path, f"id;Text;label\n{lines}4;odd;1;more\n", encoding="cp1252")
     rows = read(applied(runs("text", method), to, file))
     assert [row["Text"] for row in rows] == TEXTS
     wanted = answers_of(runs("text", method), [text for text in TEXTS if text])
@@ -104,7 +104,8 @@ def test_texts_are_answered_as_by_the_run(runs, applied, tmp_path, capsys, case)
     )
     told = capsys.readouterr().out
     assert rows[2]["answer"] == "" and told.startswith("3 of 4 rows answered")
-    assert "Row 4: It is empty. Give it a value, or leave the row out." in told, "as the app names it"
+    assert "\nRow 4: It is empty. Give it a value, or leave the row out." in told, "as the app names it"
+    assert "\nnot in it: Row 6: it has more values than the head has columns. Put values" in told
 
 
 def test_xlsx_comes_back_as_xlsx_and_labels_are_scored(runs, applied, tmp_path, capsys):
@@ -312,16 +313,6 @@ def test_windows_1252_is_read_as_by_the_app_wherever_it_begins(tmp_path, mixed):
     assert found[-3:] == ["once", "fünf", "zwölf"] and len(found) == 20_002
 
 
-def test_what_was_left_out_is_told_by_the_script(runs, applied, tmp_path, capsys):
-    file = made.written(tmp_path, "text,label\na good film,positive\na,b,c\n,negative\n")
-    rows = read(applied(runs("text", "cdvft"), "adapter", file))
-    assert [bool(row["answer"]) for row in rows] == [True, False]
-    answered, left_out, empty, *_ = capsys.readouterr().out.splitlines()
-    assert answered.startswith("1 of 2 rows answered")
-    assert left_out.startswith("not in it: Row 3: it has more values than the head has columns. Put values")
-    assert empty == "Row 4: It is empty. Give it a value, or leave the row out."
-
-
 @pytest.mark.parametrize("out", ["out.csv", "out.jsonl", "out.xlsx"])
 def test_a_file_that_ends_too_soon_leaves_no_part_of_an_answered_file(tmp_path, out):
     rows = [json.dumps({"text": f"a good film {place}", "n": "7" * 500}) for place in range(300)]
@@ -513,8 +504,8 @@ def test_prompts_are_answered_in_writing_but_for_one_that_leaves_no_room_for_it(
 ):
     run = runs("answer", "cdvft")
     prompts = ["go go 2", "go " * 400 + "2", "one"]
-    file = tmp_path / "new.jsonl"
-    file.write_text("\n".join(json.dumps({"address": one, "n": 1}) for one in prompts))
+    lines = (json.dumps({"address": one, "n": 1}) for one in prompts)
+    file = made.written(tmp_path, "\n".join(lines), "new.jsonl")
     first, without, last = map(json.loads, applied(run, "adapter", file, out="out.jsonl").open())
     wanted = [one.text.strip() for one in answers_of(run, [prompts[0], prompts[2]])]
     assert [first["answer"].strip(), last["answer"].strip()] == wanted and first["n"] == 1
@@ -530,8 +521,7 @@ def test_gpt2_answers_a_long_prompt_beside_a_short_one(answer_plan, answer_rows,
     folder = tiny_models.causal(tmp_path / "gpt2", "gpt2")
     run = trained(answer_plan("full", folder, max_length=256, max_steps=1), answer_rows)
     prompts = ["one", "go " * 60 + "2"]
-    file = tmp_path / "new.jsonl"
-    file.write_text("\n".join(json.dumps({"address": one}) for one in prompts))
+    file = made.written(tmp_path, "\n".join(json.dumps({"address": one}) for one in prompts), "new.jsonl")
     rows = map(json.loads, applied(run, "adapter", file, out="out.jsonl").open())
     assert [row["answer"].strip() for row in rows] == [one.text.strip() for one in answers_of(run, prompts)]
 
@@ -577,17 +567,12 @@ def test_written_answers_are_judged_by_the_metric_of_the_run(runs, exported, mon
 def test_conversations_are_answered_as_by_the_run(runs, applied, tmp_path, capsys):
     run = runs("answer", "cdvft")
     said = [{"role": "system", "content": "one"}, {"role": "user", "content": "go go 2"}]
-    rows = [
-        {"messages": said},
-        {"messages": [*said, {"role": "assistant", "content": "n: 7"}]},
-        {"messages": []},
-    ]
-    file = tmp_path / "new.jsonl"
-    file.write_text("\n".join(map(json.dumps, rows)))
-    out = applied(run, "adapter", file, out="out.jsonl")
-    found = [json.loads(line) for line in out.read_text().splitlines()]
+    given = [said, [*said, {"role": "assistant", "content": "n: 7"}], []]
+    lines = (json.dumps({"messages": one}) for one in given)
+    file = made.written(tmp_path, "\n".join(lines), "new.jsonl")
+    found = [*map(json.loads, applied(run, "adapter", file, out="out.jsonl").open())]
     (wanted,) = answers_of(run, [json.dumps(said)])
-    assert [row["messages"] for row in found] == [row["messages"] for row in rows]
+    assert [row["messages"] for row in found] == given
     assert found[0]["answer"].strip() == found[1]["answer"].strip() == wanted.text.strip()
     assert [row["correct"] for row in found] == [None, False, None] and found[2]["answer"] is None
     assert "over 1 row with a label; 1 is wrong" in capsys.readouterr().out
