@@ -16,7 +16,6 @@ from cdvft_app.results import answering, held_out
 from cdvft_app.results.answering import Questions
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.results.held_out import chosen, class_scores, confusion, errors, example, table_rows
-from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions
 from cdvft_app.ui.use import held_out_tables
 
@@ -111,25 +110,6 @@ def test_data_that_has_changed_is_not_shown_beside_old_answers():
         table_rows(Split(["a"] * 4, np.array([1, 0, 1, 1])), [FIRST], np.array([0]))
     with pytest.raises(ResultsError, match="The data has changed"):
         table_rows(Split(["a"], np.array([0])), [FIRST], np.array([0]))
-
-
-def test_a_run_of_the_version_before_is_answered_afterwards(
-    runs, text_rows, store, answered_here, monkeypatch
-):
-    run = runs("text", "cdvft")
-    folder = store.folder(run.record.id)
-    kept = predictions.read(folder)
-    (folder / predictions.FILE).unlink()
-    monkeypatch.setattr(held_out, "load_rows", lambda entry, **asked: text_rows)
-    asked = answered_here(run)
-    with pytest.raises(ResultsError, match="keep no answers"):
-        asked.rows([run.record.id], "all", None, 0)
-    assert asked.evaluate(run.record.id, [run.record.id]) == 24
-    again = predictions.read(folder)
-    assert dataclasses.astuple(again)[0].tolist() == list(range(24))
-    np.testing.assert_allclose(again.outputs, kept.outputs, rtol=0, atol=1e-5)
-    found = asked.rows([run.record.id], "all", None, 20)
-    assert (found["count"], [row["row"] for row in found["rows"]]) == (24, [20, 21, 22, 23])
 
 
 def test_rows_that_chose_the_step_are_not_taken_for_those_of_the_evaluation(text_plan, store, monkeypatch):

@@ -112,21 +112,27 @@ def test_a_run_keeps_what_its_final_evaluation_read(run, store, answer_rows):
     assert [one.written for one in kept.entries] == again
 
 
-def test_a_run_of_the_version_before_is_answered_afterwards(
-    run, store, answer_rows, answered_here, monkeypatch
-):
+@pytest.mark.parametrize("kind", ["text", "answer"])
+def test_a_run_of_the_version_before_is_answered_afterwards(kind, request, store, answered_here, monkeypatch):
+    of = request.getfixturevalue
+    run, rows = of("runs")("text", "cdvft") if kind == "text" else of("run"), of(f"{kind}_rows")
     folder = store.folder(run.record.id)
-    kept = predictions.read_answers(folder)
-    (folder / predictions.ANSWERS_FILE).unlink()
-    monkeypatch.setattr(held_out, "load_rows", lambda entry, **asked: answer_rows)
+    kept, last = predictions.read_either(folder), len(rows.evaluation) - 1
+    (folder / (predictions.FILE if kind == "text" else predictions.ANSWERS_FILE)).unlink()
+    monkeypatch.setattr(held_out, "load_rows", lambda entry, **asked: rows)
     asked = answered_here(run)
     with pytest.raises(ResultsError, match="keep no answers"):
         asked.rows([run.record.id], "all", None, 0)
-    assert asked.evaluate(run.record.id, [run.record.id]) == 12
-    assert predictions.read_answers(folder) == kept
-    found = asked.rows([run.record.id], "all", None, 10)
-    assert (found["count"], [row["row"] for row in found["rows"]]) == (12, [10, 11])
-    assert found["rows"][0]["prompt"] == answer_rows.evaluation.inputs[10]
+    assert asked.evaluate(run.record.id, [run.record.id]) == last + 1
+    again = predictions.read_either(folder)
+    if kind == "text":
+        assert again.rows.tolist() == [*range(last + 1)]
+        np.testing.assert_allclose(again.outputs, kept.outputs, rtol=0, atol=1e-5)
+    else:
+        assert again == kept
+    found = asked.rows([run.record.id], "all", None, last - 1)
+    assert (found["count"], [row["row"] for row in found["rows"]]) == (last + 1, [last - 1, last])
+    assert found["rows"][0]["given" if kind == "text" else "prompt"] == rows.evaluation.inputs[last - 1]
 
 
 def test_the_card_shows_the_first_prompts_whatever_was_written(run, store, exported):
