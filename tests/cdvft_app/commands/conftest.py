@@ -6,6 +6,7 @@ import dataclasses
 import sys
 import types
 
+import made
 import pytest
 from listening import finished
 
@@ -22,10 +23,10 @@ def home(request, tmp_path_factory):
     ids = {}
     for kind in ("text", "image"):
         plan, rows = (request.getfixturevalue(f"{kind}_{what}") for what in ("plan", "rows"))
-        made = plan("cdvft", max_steps=4, learning_rate=0.1)
-        (record,) = store.create([made.settings], None, kind, "1:1")
-        ids[kind] = finished(store, record, made, rows).record.id
-    (queued,) = store.create([made.settings], None, "waits")
+        planned = plan("cdvft", max_steps=4, learning_rate=0.1)
+        (record,) = store.create([planned.settings], None, kind, "1:1")
+        ids[kind] = finished(store, record, planned, rows).record.id
+    (queued,) = store.create([planned.settings], None, "waits")
     ids["queued"] = queued.id
     store.close()
     return folder, ids
@@ -78,6 +79,13 @@ def command_with(tmp_path, monkeypatch, command_line):
         return command_line
 
     return make
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """A file of one's own: texts with one of two labels."""
+    rows = "".join(f"scene {n},{n % 2}\n" for n in range(60))
+    return made.written(tmp_path, "review,stars\n" + rows, "mine.csv")
 
 
 @pytest.fixture

@@ -290,9 +290,9 @@ EMPTY = "Row 2: it is empty. Give it a text, or leave the row out."
 def test_rows_without_an_answer_are_counted_by_the_reason_in_the_terminal_and_on_the_page(
     apply_to, that_writes, tmp_path
 ):
-    file = tmp_path / "new.jsonl"
     prompts = ["one", " ", "long " * 300, "long " * 400]
-    file.write_text("\n".join(json.dumps({"instruction": one, "input": ""}) for one in prompts))
+    lines = (json.dumps({"instruction": one, "input": ""}) for one in prompts)
+    file = made.written(tmp_path, "\n".join(lines), "new.jsonl")
     told = apply_to(that_writes, file, out="o.jsonl")[0].splitlines()
     assert told[0].startswith("1 of 4 rows answered")
     assert f"not answered: {EMPTY}" in told

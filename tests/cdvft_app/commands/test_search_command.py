@@ -63,24 +63,8 @@ def test_json_names_the_race_of_the_best(command):
     assert f"learning rate {race[0].method.learning_rate:g}" == best["settings"]
 
 
-def test_ctrl_c_stops_it_and_the_same_command_goes_on(command, trained, tmp_path):
-    trained["interrupt"] = 3
-    code, _, errors = command(*COMMAND)
-    assert code == 130 and "Stopped; the same command goes on." in errors
-    assert len(trained["settings"]) == 3
-    trained["interrupt"] = None
-    code, _, errors = command(*COMMAND)
-    assert code == 0
-    assert len(trained["settings"]) == 3 + 3 and trained["settings"][2] == trained["settings"][3]
-    (runs,) = RunStore(tmp_path).groups(10)
-    assert len(runs) == 5 and {run.state for run in runs} == {"finished"}
-    command(*COMMAND)
-    assert len(trained["settings"]) == 6, "what has ended is not searched again"
-    command(*COMMAND, "--again")
-    assert len(trained["settings"]) == 11
-
-
-def test_with_a_cluster_its_trials_train_there(command, trained, tmp_path, monkeypatch):
+@pytest.mark.parametrize("cluster", [(), ("--cluster", "ray://lab-1:10001")], ids=["here", "on a cluster"])
+def test_ctrl_c_stops_it_and_the_same_command_goes_on(command, trained, tmp_path, monkeypatch, cluster):
     asked = []
 
     def on_cluster(address):
@@ -89,14 +73,20 @@ def test_with_a_cluster_its_trials_train_there(command, trained, tmp_path, monke
 
     monkeypatch.setattr(train_command, "on_cluster", on_cluster)
     trained["interrupt"] = 3
-    code, _, errors = command(*COMMAND, "--cluster", "ray://lab-1:10001")
+    code, _, errors = command(*COMMAND, *cluster)
     assert code == 130 and "Stopped; the same command goes on." in errors
+    assert len(trained["settings"]) == 3
     trained["interrupt"] = None
-    code, output, errors = command(*COMMAND, "--cluster", "ray://lab-1:10001")
+    code, output, _ = command(*COMMAND, *cluster)
     assert code == 0 and plain(output).startswith("CDVFT: the best of 5 trials is")
-    assert asked == ["ray://lab-1:10001"] * 2, "one connection a command"
+    assert len(trained["settings"]) == 3 + 3 and trained["settings"][2] == trained["settings"][3]
     (runs,) = RunStore(tmp_path).groups(10)
     assert len(runs) == 5 and {run.state for run in runs} == {"finished"}
+    command(*COMMAND, *cluster)
+    assert len(trained["settings"]) == 6, "what has ended is not searched again"
+    command(*COMMAND, "--again", *cluster)
+    assert len(trained["settings"]) == 11
+    assert asked == 4 * [*cluster[1:]], "one connection a command"
 
 
 def test_one_number_of_epochs_is_no_setting_to_search(command, trained):
@@ -105,10 +95,8 @@ def test_one_number_of_epochs_is_no_setting_to_search(command, trained):
     assert {one.evaluations for one in trained["settings"]} == {1}
 
 
-def test_a_search_runs_on_data_of_ones_own(command, trained, tmp_path):
-    file = tmp_path / "mine.csv"
-    file.write_text("review,stars\n" + "".join(f"scene {n},{n % 2}\n" for n in range(60)))
-    code, _, errors = command("search", "--data", str(file), "--trials", "3")
+def test_a_search_runs_on_data_of_ones_own(command, trained, mine, tmp_path):
+    code, _, errors = command("search", "--data", mine, "--trials", "3")
     assert code == 0, errors
     assert {one.data.title for one in trained["settings"]} == {"mine"}
     runs = RunStore(tmp_path).history()

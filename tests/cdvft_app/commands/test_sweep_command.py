@@ -89,10 +89,8 @@ def test_a_failed_run_does_not_end_the_sweep(command):
     assert plain(output).splitlines()[2].split()[6:9] == ["×", "100", "failed"]
 
 
-def test_a_sweep_runs_on_data_of_ones_own(command, trained, tmp_path):
-    file = tmp_path / "mine.csv"
-    file.write_text("review,stars\n" + "".join(f"scene {n},{n % 2}\n" for n in range(60)))
-    code, _, errors = command("sweep", "--data", str(file), "--m", "2,3", "--seeds", "0")
+def test_a_sweep_runs_on_data_of_ones_own(command, trained, mine, tmp_path):
+    code, _, errors = command("sweep", "--data", mine, "--m", "2,3", "--seeds", "0")
     assert code == 0, errors
     first, second = trained["settings"]
     assert first.data == second.data and first.data.title == "mine" and first.recipe == "sentiment"
