@@ -9,7 +9,6 @@ from form_values import RACE, refusal
 from cdvft_app.events import Evaluation
 from cdvft_app.search import study
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.training.queue import QueueFull
 from cdvft_app.ui.shared import form
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.train.search import LABELS, best_of, go_on, race_of, request, search, start_search, stop
@@ -118,20 +117,10 @@ def test_only_its_owner_stops_it_and_goes_on(app: AppState) -> None:
     assert search(app, {"group": group, "token": "mine"})["shown"]["running"]
 
 
-@pytest.mark.parametrize("group", [None, "", "../../etc", "0" * 32])
-def test_nonsense_is_answered(app: AppState, group: str | None) -> None:
-    asks = {"group": group, "token": "mine"}
-    assert search(app, asks) == {"missing": True}
-    for change in (stop, go_on):
-        assert "There is no such sweep or search" in change(app, asks)["error"]
-
-
-def test_a_sweep_is_no_search(app: AppState) -> None:
+def test_nonsense_is_answered_and_a_sweep_is_no_search(app: AppState) -> None:
     (run,) = app.queue.submit([form.race(RACE).runs()[0]], "mine", sweep=True)
     assert search(app, {"group": app.store.get(run).group_id}) == {"missing": True}
-
-
-def test_there_is_room_for_so_many(app: AppState) -> None:
-    app.queue.max_sweep_runs = 0
-    with pytest.raises(QueueFull, match="of sweeps are waiting"):
-        start_search(app, asked(), "mine")
+    for group in (None, "", "../../etc", "0" * 32):
+        asks = {"group": group, "token": "mine"}
+        assert search(app, asks) == {"missing": True}
+        assert all("no such sweep or search" in change(app, asks)["error"] for change in (stop, go_on))

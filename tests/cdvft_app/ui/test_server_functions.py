@@ -83,10 +83,12 @@ def test_several_questions_in_one_request_are_each_answered_as_if_asked_alone(sh
     assert all(len(one["answer"]["error"]) > 20 for one in (unknown, ill))
 
 
-def test_the_owner_of_one_question_is_not_that_of_another(shared_page: Served, run: RunRecord) -> None:
+def test_a_private_run_is_told_to_its_owner_who_is_not_that_of_another_question(shared_page, run) -> None:
+    shared_page.page.studio.store.set_private(run.id, True, "secret")
     tokens = "secret", "", "secret", "other"
     answers = several(shared_page, *((POLL, {"cursors": {run.id: 0}, "token": token}) for token in tokens))
     assert [one["answer"]["stoppable"] for one in answers] == [True, False, True, False]
+    assert [one["answer"]["missing"] for one in answers] == [[], [run.id], [], [run.id]]
 
 
 def test_one_that_fails_leaves_the_others_their_answers(shared_page: Served, monkeypatch, caplog) -> None:
@@ -157,17 +159,6 @@ def test_a_server_with_logins_asks_for_one(app: AppState, tmp_path: Path, monkey
         assert client.post(f"/cdvft/{POLL}", json={"cursors": {}}, headers=forged).status_code == 401
         assert client.post("/login", data={"username": "ada", "password": "secret"}).status_code == 200
         assert client.post(f"/cdvft/{POLL}", json={"cursors": {}}).status_code == 200
-
-
-def test_the_owner_of_a_private_run_alone_is_told_of_it(shared_page: Served, run: RunRecord) -> None:
-    shared_page.page.studio.store.set_private(run.id, True, "secret")
-    asked = {"cursors": {run.id: 0}}
-    stranger, mine, again = (
-        shared_page.first.post(f"/cdvft/{POLL}", json={**asked, **token}).json()
-        for token in ({}, {"token": "secret"}, {})
-    )
-    assert mine["runs"][0]["id"] == run.id
-    assert stranger["missing"] == again["missing"] == [run.id]
 
 
 def calls(work: Callable[[], object]) -> int:
