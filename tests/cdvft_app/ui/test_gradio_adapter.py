@@ -8,7 +8,6 @@ import re
 from importlib import import_module
 from pathlib import Path
 
-import gradio as gr
 import pytest
 from sources import imports, sources
 
@@ -42,13 +41,6 @@ def test_no_other_module_imports_a_part_of_gradio() -> None:
         if part.startswith("gradio.") and name != gradio_adapter.__name__
     ]
     assert elsewhere == []
-
-
-def test_a_page_is_known_while_it_is_built_and_a_request_while_it_is_answered() -> None:
-    assert gradio_adapter.page_being_built() is None and gradio_adapter.current_request() is None
-    with gr.Blocks() as page:
-        assert gradio_adapter.page_being_built() is page
-    assert gradio_adapter.page_being_built() is None
 
 
 @pytest.fixture(scope="module")
