@@ -10,7 +10,6 @@ from cdvft_app.judging import row_scores
 from cdvft_app.judging.judge import over_rows
 from cdvft_app.results import held_out
 from cdvft_app.results.finished_run import ResultsError
-from cdvft_app.results.inference import load_side_by_side
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import WrittenAnswers, WrittenRow
 from cdvft_app.ui.use import held_out_tables
@@ -101,17 +100,6 @@ def run(trained, answer_plan, answer_rows):
     return trained(answer_plan("full", epochs=4.0, learning_rate=5e-3), answer_rows)
 
 
-def test_a_run_keeps_what_its_final_evaluation_read(run, store, answer_rows):
-    kept = predictions.read_answers(store.folder(run.record.id))
-    assert kept.rows.tolist() == list(range(12))
-    assert kept.correct.mean() == pytest.approx(run.record.metric)
-    assert [one.prompt for one in kept.entries] == answer_rows.evaluation.inputs
-    assert kept.labels.tolist() == answer_rows.evaluation.labels.tolist()
-    models = load_side_by_side([run])
-    again = [one.text for one in models.answers(run.record.id, answer_rows.evaluation.inputs)]
-    assert [one.written for one in kept.entries] == again
-
-
 @pytest.mark.parametrize("kind", ["text", "answer"])
 def test_a_run_of_the_version_before_is_answered_afterwards(kind, request, store, answered_here, monkeypatch):
     of = request.getfixturevalue
@@ -129,7 +117,7 @@ def test_a_run_of_the_version_before_is_answered_afterwards(kind, request, store
         assert again.rows.tolist() == [*range(last + 1)]
         np.testing.assert_allclose(again.outputs, kept.outputs, rtol=0, atol=1e-5)
     else:
-        assert again == kept
+        assert again == kept and kept.correct.mean() == pytest.approx(run.record.metric)
     found = asked.rows([run.record.id], "all", None, last - 1)
     assert (found["count"], [row["row"] for row in found["rows"]]) == (last + 1, [last - 1, last])
     assert found["rows"][0]["given" if kind == "text" else "prompt"] == rows.evaluation.inputs[last - 1]
