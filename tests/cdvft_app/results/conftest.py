@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tiny_models
 from listening import finished
 
 from cdvft_app.catalog import ModelEntry, Plan, get_model, mirror
@@ -90,12 +91,21 @@ def runs(planned, trained) -> Callable[[str, str], FinishedRun]:
     def run(kind: str, method: str) -> FinishedRun:
         rate = 0.005 if (kind, method) == ("answer", "full") else 0.1
         plan, rows = planned(kind, method, max_steps=4, learning_rate=rate)
-        if kind == "answer":  # they are written word by word
-            few = Split(rows.evaluation.inputs[:3], rows.evaluation.labels[:3])
-            rows = dataclasses.replace(rows, evaluation=few)
-        return trained(plan, rows)
+        return trained(plan, few(rows) if kind == "answer" else rows)
 
     return run
+
+
+def few(rows: Rows) -> Rows:
+    """With three to evaluate on: their answers are written word by word."""
+    return dataclasses.replace(rows, evaluation=Split(rows.evaluation.inputs[:3], rows.evaluation.labels[:3]))
+
+
+@pytest.fixture(scope="session")
+def of_gpt2(trained, answer_plan, answer_rows, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """A run on a model whose table of positions ends where its longest text does."""
+    folder = tiny_models.causal(tmp_path_factory.mktemp("gpt2"), "gpt2")
+    return trained(answer_plan("full", folder, max_length=256, max_steps=1), few(answer_rows))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_models
 import torch
 from huggingface_hub import ModelCard
 from PIL import Image
@@ -132,14 +131,10 @@ def test_the_lines_on_the_card_write_the_run_s_own_answer(method, form, runs, ex
     assert any(word in lines_of(folder) for word in ("peft", "cdvft")) == (form != "merged")
 
 
-def test_the_lines_on_the_card_of_gpt2_write_no_further_than_its_last_position(
-    answer_plan, answer_rows, trained, exported, tmp_path
-):
-    base = tiny_models.causal(tmp_path / "gpt2", "gpt2")
-    run = trained(answer_plan("full", base, max_length=256, max_steps=1), answer_rows)
-    task = trainable.load_trained(run.plan, run.folder)[0]
+def test_the_lines_on_the_card_of_gpt2_write_no_further_than_its_last_position(of_gpt2, exported):
+    task = trainable.load_trained(of_gpt2.plan, of_gpt2.folder)[0]
     expected = task.write(task.collate(task.examples([PROMPT])))[0].tolist()
-    assert ran(exported(run, "merged"), PROMPT)[0]["answer"].tolist() == expected
+    assert ran(exported(of_gpt2, "merged"), PROMPT)[0]["answer"].tolist() == expected
 
 
 def test_a_zip_holds_one_folder_that_its_card_loads_and_packs_all_but_weights(runs, store, tmp_path):

@@ -17,7 +17,6 @@ from pathlib import Path
 import made
 import openpyxl
 import pytest
-import tiny_models
 from PIL import Image
 from transformers import logging
 
@@ -516,14 +515,13 @@ def test_prompts_are_answered_in_writing_but_for_one_that_leaves_no_room_for_it(
     assert told.startswith("2 of 3 rows answered") and f"Row 2: {refused.value}" in told
 
 
-def test_gpt2_answers_a_long_prompt_beside_a_short_one(answer_plan, answer_rows, trained, applied, tmp_path):
+def test_gpt2_answers_a_long_prompt_beside_a_short_one(of_gpt2, applied, tmp_path):
     """The long one has less room, and GPT-2's table of positions ends there."""
-    folder = tiny_models.causal(tmp_path / "gpt2", "gpt2")
-    run = trained(answer_plan("full", folder, max_length=256, max_steps=1), answer_rows)
     prompts = ["one", "go " * 60 + "2"]
     file = made.written(tmp_path, "\n".join(json.dumps({"address": one}) for one in prompts), "new.jsonl")
-    rows = map(json.loads, applied(run, "adapter", file, out="out.jsonl").open())
-    assert [row["answer"].strip() for row in rows] == [one.text.strip() for one in answers_of(run, prompts)]
+    rows = map(json.loads, applied(of_gpt2, "adapter", file, out="out.jsonl").open())
+    wanted = answers_of(of_gpt2, prompts)
+    assert [row["answer"].strip() for row in rows] == [one.text.strip() for one in wanted]
 
 
 WRITTEN = ["n: 2\nkind: go", "kind: Go.\nn: 3", "so #### 2.", "", "n: 2\nkind: go", "a street"]
