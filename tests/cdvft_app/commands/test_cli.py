@@ -232,34 +232,21 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(command, tmp_path, monkey
     assert code == 1 and output == "" and "RUNS_DIR" in errors and "Traceback" not in errors
 
 
-def test_runs_lists_all_with_their_true_state(command, tmp_path):
-    store = RunStore(tmp_path)
-    (dead,) = store.create(
-        [RunSettings(method="lora")], "a", "[red]dead", process=f"999999999:1.00@{machine()}"
-    )
-    command("train", "--recipe", "digits", "--max-steps", 2)
+def test_runs_lists_all_with_their_true_state_and_the_time_of_training_as_the_page_does(command, tmp_path):
+    store, process = RunStore(tmp_path), f"999999999:1.00@{machine()}"
+    (dead,) = store.create([RunSettings(method="lora")], "a", "[red]dead", process=process)
+    (ended,) = store.create([RunSettings(method="cdvft", recipe="digits")], "a")
+    told = Evaluation(2, 3729.4, 0.4, "accuracy", 0.75, True), run_events.done(2, seconds=3729.4)
+    for event in (run_events.started(2), *told):
+        store.append(ended.id, event)
     code, output, _ = command("runs")
-    rows = output.splitlines()
-    assert code == 0 and len(rows) == 3
-    assert "finished" in rows[1] and "accuracy 0.7500" in rows[1] and "2/2" in rows[1]
-    assert dead.id in rows[2] and "[red]dead" in rows[2] and "interrupted" in rows[2]
-    listed = last_line(command("runs", "--json", "--limit", 1)[1])
-    assert [(run["recipe"], run["method"], run["state"]) for run in listed] == [
-        ("digits", "cdvft", "finished")
-    ]
-
-
-def test_runs_lists_the_time_of_training_as_the_page_does(command_with):
-    def train(settings, emit, should_stop, folder, resume=False):
-        emit(run_events.started(1))
-        emit(Evaluation(1, 3729.4, 0.4, "accuracy", 0.75, True))
-        emit(run_events.done(1, folder / "adapter", seconds=3729.4))
-
-    command = command_with(train)
-    command("train", "--max-steps", 1)
-    head, row = command("runs")[1].splitlines()
-    assert head.split()[-1] == "training" and row.rstrip().endswith("1:02:09 h")
-    assert last_line(command("runs", "--json")[1])[0]["seconds"] == 3729.4
+    head, first, second = output.splitlines()
+    assert code == 0 and head.split()[-1] == "training" and first.rstrip().endswith("1:02:09 h")
+    assert "finished" in first and "accuracy 0.7500" in first and "2/2" in first
+    assert dead.id in second and "[red]dead" in second and "interrupted" in second
+    (listed,) = last_line(command("runs", "--json", "--limit", 1)[1])
+    assert (listed["recipe"], listed["method"], listed["state"]) == ("digits", "cdvft", "finished")
+    assert listed["seconds"] == 3729.4
 
 
 def test_a_history_goes_as_one_file_and_comes_back(command, tmp_path, monkeypatch):
