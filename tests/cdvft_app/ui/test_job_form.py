@@ -74,20 +74,17 @@ def test_each_method_trains_as_a_job_of_its_own_and_stop_cancels_it(app, stub, j
     app.queue.close()
 
 
-@pytest.mark.parametrize(
-    ("changed", "sentence"),
-    [
+def test_what_cannot_be_is_refused_before_a_run_is_made(app, jobs):
+    for changed, sentence in (
         ({"repository": "films"}, "got 'films'; it must look like owner/name"),
         ({"repository": ""}, "got ''; it must look like owner/name"),
         ({"token": ""}, "cannot be a token"),
         ({"minutes": "abc"}, "Time limit in minutes: got abc; a Job may take 1 to 1440"),
         ({"flavor": "h900"}, "Machine: got 'h900'; there are t4-small, a10g-large"),
         ({"values": {**RACE, "methods": []}}, "at least one method"),
-    ],
-)
-def test_what_cannot_be_is_refused_before_a_run_is_made(app, jobs, changed, sentence):
-    ids, refused = send(app, **changed)
-    assert ids == [] and sentence in refused
+    ):
+        ids, refused = send(app, **changed)
+        assert ids == [] and sentence in refused
     assert app.store.history() == [] and jobs.started == []
 
 
