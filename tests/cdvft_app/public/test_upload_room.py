@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -41,9 +42,8 @@ def test_a_private_server_deletes_and_refuses_nothing(folder, monkeypatch):
     assert len(list(folder.rglob("*.png"))) == 2
 
 
-def test_what_a_killed_import_left_counts_for_an_hour_at_most(folder, monkeypatch, tmp_path_factory):
-    home = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("RUNS_DIR", str(home))
+def test_what_a_killed_import_left_counts_for_an_hour_at_most(folder):
+    home = Path(os.environ["RUNS_DIR"])
     for name, age in ((".reading-old", 7200), (".reading-now", 0)):
         place = home / "data" / name
         place.mkdir(parents=True)
@@ -53,9 +53,8 @@ def test_what_a_killed_import_left_counts_for_an_hour_at_most(folder, monkeypatc
     assert [place.name for place in (home / "data").iterdir()] == [".reading-now"]
 
 
-def test_visitors_rows_and_uploads_share_one_room(folder, monkeypatch, tmp_path_factory):
-    home = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("RUNS_DIR", str(home))
+def test_visitors_rows_and_uploads_share_one_room(folder):
+    home = Path(os.environ["RUNS_DIR"])
     (home / "data" / "abc").mkdir(parents=True)
     (home / "data" / "abc" / "rows.arrow").write_bytes(b"x" * 250)
     assert uploads.refusal(folder, 50) is None and "CDVFT_UPLOAD_BYTES" in uploads.refusal(folder, 51)
