@@ -186,8 +186,9 @@ print(json.dumps(names["losses"]))
 
 @pytest.mark.mirror
 def test_it_trains_the_offline_recipe_as_the_app_does(store, hub_cache, tmp_path):
-    """The recipe `sentiment` with its own schedule, in another process, as far as its tenth step."""
-    plan = resolve(RunSettings(recipe="sentiment", method="cdvft", evaluation_examples=64))
+    """The recipe `sentiment` with as many steps, of fewer rows, in another process as far as the tenth."""
+    few = {"train_examples": 512, "batch_size": 8, "evaluation_examples": 64}
+    plan = resolve(RunSettings(recipe="sentiment", method="cdvft", **few))
     (made,) = store.create([plan.settings], None, "Films")
     folder = store.make_folder(made.id)
     heard, _ = listening.run(plan, None, folder, stop_after=10)
