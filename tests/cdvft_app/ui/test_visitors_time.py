@@ -153,11 +153,8 @@ def work(app: AppState, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[s
             return str(refused.message)
         return None
 
-    def told(ask: Callable[[Any], Any], **about: object) -> Callable[[], str | None]:
-        return lambda: anyio.run(ask, about).get("error")
-
     return {
-        "factors": told(weights, run=run.id),
+        "factors": lambda: anyio.run(weights, {"run": run.id}).get("error"),
         "fit": lambda: anyio.run(fitted),
         "measure": measured,
         "predict": predicted,
