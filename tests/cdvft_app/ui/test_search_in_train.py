@@ -60,10 +60,9 @@ def test_a_race_that_is_refused_in_the_fold_names_the_fields_of_the_form() -> No
     assert said.startswith("Epochs: got '1, 2'; it must be a number")
 
 
-@pytest.mark.parametrize("typed", [{"block_size": "999, 384, 192, 128, 96"}, {"m": "2, 3, 4, 99"}])
-def test_every_value_is_checked_before_anything_is_queued(app: AppState, typed: dict[str, str]) -> None:
-    with pytest.raises(InvalidChoice, match=r"at most 384|m: got 99"):
-        start_search(app, asked(typed), "mine")
+def test_every_value_is_checked_before_anything_is_queued(app: AppState) -> None:
+    with pytest.raises(InvalidChoice, match="at most 384"):
+        start_search(app, asked({"block_size": "999, 384, 192, 128, 96"}), "mine")
     assert app.store.history() == []
 
 
