@@ -87,16 +87,6 @@ def test_poll_answers_for_a_limited_number(app: AppState) -> None:
     assert len(answer["missing"]) == 32
 
 
-def test_only_the_owner_of_what_waits_or_trains_is_offered_to_stop_it(app: AppState, run_id: str) -> None:
-    def offered(**token: Any) -> bool:
-        return polled(app, {"cursors": {run_id: 0}, **token})["stoppable"]
-
-    assert offered(token="mine")
-    assert not any(offered(**token) for token in ({}, {"token": "other"}, {"token": None}, {"token": 5}))
-    app.store.set_state(run_id, "stopped")
-    assert not offered(token="mine")
-
-
 @pytest.fixture
 def written(app: AppState) -> str:
     """A run that writes, whose owner has typed a prompt."""
