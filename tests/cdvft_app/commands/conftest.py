@@ -15,7 +15,7 @@ from cdvft_app.commands import main as cli
 from cdvft_app.store.runs import RunStore
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def home(request, tmp_path_factory):
     """A store with a run on texts and one on images."""
     folder = tmp_path_factory.mktemp("home")
