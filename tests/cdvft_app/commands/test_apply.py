@@ -8,7 +8,6 @@ from pathlib import Path
 
 import made
 import numpy as np
-import openpyxl
 import pytest
 
 from cdvft_app.commands import FAILED, FINISHED, STOPPED
@@ -235,15 +234,6 @@ def test_pairs_are_read_from_two_columns_and_the_one_that_is_empty_is_named(
     assert f"not answered: Row 5, column “hypothesis”: it is empty. {advice}" in output
 
 
-def test_pictures_are_answered_from_a_zip(apply_to, home, tmp_path):
-    file = made.zipped(tmp_path, {f"{value}.png": made.picture(value) for value in (3, 120, 250)})
-    output, out = apply_to(home[1]["image"], file, out="o.xlsx")
-    assert "3 of 3 rows" in output
-    sheet = openpyxl.load_workbook(out).active
-    assert [cell.value for cell in sheet["A"]] == ["file", "3.png", "120.png", "250.png"]
-    assert {cell.value for cell in sheet["B"][1:]} <= {"dark", "grey", "bright"}
-
-
 def test_wrong_pictures_are_named_and_their_lines_end_there(apply_to, home, tmp_path):
     values = {"dark": 3, "grey": 120, "bright": 250}
     pictures = {f"{label}/{value}.png": made.picture(value) for label in values for value in values.values()}
@@ -302,19 +292,20 @@ def test_rows_without_an_answer_are_counted_by_the_reason_in_the_terminal_and_on
     assert f">Not answered: {EMPTY}<" in on_page and f">Not answered: {TOO_LONG}" in on_page
 
 
-def test_a_run_on_texts_refuses_pictures(command, home, tmp_path):
-    file = made.zipped(tmp_path, {"1.png": made.picture(3), "2.png": made.picture(4)})
-    code, _, error = command("apply", home[1]["text"], "--file", file, "--out", tmp_path / "o.csv")
-    assert code == FAILED and "has pictures" in error and "trained on texts" in error
-
-
-def test_a_column_named_image_does_not_make_pictures_of_a_table(command, apply_to, home, tmp_path):
-    file = made.written(tmp_path, "text,image\ngood film,a.png\nbad film,b.png\n", "new.csv")
-    output, out = apply_to(home[1]["text"], file)
+def test_each_refuses_the_other_kind_and_a_column_named_image_makes_no_pictures_of_a_table(
+    command, apply_to, home, tmp_path
+):
+    pictures = made.zipped(tmp_path, {"1.png": made.picture(3), "2.png": made.picture(4)})
+    table = made.written(tmp_path, "text,image\ngood film,a.png\nbad film,b.png\n", "new.csv")
+    output, out = apply_to(home[1]["text"], table)
     assert "2 of 2 rows answered" in output
     assert [row["image"] for row in read(out, ",")] == ["a.png", "b.png"]
-    code, _, error = command("apply", home[1]["image"], "--file", file, "--out", tmp_path / "o.csv")
-    assert code == FAILED and "This file has texts, and" in error and "trained on pictures" in error
+    for kind, file, has, trained in (
+        ("text", pictures, "This file has pictures, and", "trained on texts"),
+        ("image", table, "This file has texts, and", "trained on pictures"),
+    ):
+        code, _, error = command("apply", home[1][kind], "--file", file, "--out", tmp_path / "o.csv")
+        assert code == FAILED and has in error and trained in error
 
 
 def test_more_rows_are_asked_for_in_a_terminal_and_trained_once(command, train, tmp_path):
