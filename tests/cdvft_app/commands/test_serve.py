@@ -102,12 +102,6 @@ def test_adapters_of_one_base_share_it(models):
     ]  # fmt: skip
 
 
-def test_letters_with_marks_stay_letters_in_a_models_name(runs):
-    record = dataclasses.replace(runs["heads"].record, name="Über Müller / 2026")
-    (model,) = serve_runs([dataclasses.replace(runs["heads"], record=record)])
-    assert [one.name for one in model.served] == ["uber-muller-2026-head"]
-
-
 def test_a_completion_is_what_the_run_answers(written, runs):
     said = written(max_tokens=400)
     assert said["object"] == "chat.completion"
