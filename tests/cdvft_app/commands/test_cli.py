@@ -233,9 +233,10 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(command, tmp_path, monkey
 
 
 def test_runs_lists_all_with_their_true_state_and_the_time_of_training_as_the_page_does(command, tmp_path):
-    store, process = RunStore(tmp_path), f"999999999:1.00@{machine()}"
-    (dead,) = store.create([RunSettings(method="lora")], "a", "[red]dead", process=process)
-    (ended,) = store.create([RunSettings(method="cdvft", recipe="digits")], "a")
+    store, gone = RunStore(tmp_path), f"999999999:1.00@{machine()}"
+    (dead,) = store.create([RunSettings(method="lora")], "a", "[red]dead", process=gone)
+    digits = RunSettings(method="cdvft", recipe="digits")
+    (ended,) = store.create([digits], "a", process=this_process())
     told = Evaluation(2, 3729.4, 0.4, "accuracy", 0.75, True), run_events.done(2, seconds=3729.4)
     for event in (run_events.started(2), *told):
         store.append(ended.id, event)
