@@ -40,59 +40,53 @@ def plain(session: dict[str, Any] | None, address: str = "192.0.2.1", cookie: st
     return Request(scope if session is None else {**scope, "session": session})
 
 
-@pytest.fixture
-def space(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPACE_ID", "owner/space")
-    monkeypatch.setenv("OAUTH_CLIENT_SECRET", "of the hub")
-
-
-@pytest.mark.usefixtures("space")
-@pytest.mark.parametrize(
-    ("session", "who"),
-    [(SIGNED_IN, "account ada"), ({}, "address 192.0.2.1"), (None, "address 192.0.2.1")],
-)
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_on_a_space_the_account_of_the_hub_is_counted(session, who, wrapped):
-    with asking(gr.Request(plain(session)) if wrapped else plain(session)):
-        assert visitor() == who
-
-
-@pytest.mark.usefixtures("space")
-def test_whoever_signs_in_has_the_budget_of_the_account_and_is_told_so(app: AppState):
-    app.store.spending.charge("account ada", "training", 600)
-    with asking(plain(SIGNED_IN, "192.0.2.1")):
-        here = standing(app.queue.budget, None)
-    with asking(plain(SIGNED_IN, "198.51.100.7")):
-        elsewhere = standing(app.queue.budget, None)
-    with asking(plain({}, "192.0.2.1")):
-        unknown = standing(app.queue.budget, None)
-    assert here == elsewhere and here["visitor"] == "your account" and here["short"] == "20 min left"
-    assert (unknown["visitor"], unknown["short"]) == ("your network address", "30 min left")
-
-
-@pytest.mark.parametrize("named", ["SPACE_ID", "OAUTH_CLIENT_SECRET"])
-def test_a_session_that_anybody_could_sign_is_no_account(named, monkeypatch):
-    """Without the hub's secret Gradio signs with one that everybody knows."""
-    monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    monkeypatch.setenv(named, "given")
-    with asking(plain(SIGNED_IN)):
-        assert visitor() == "address 192.0.2.1"
+SPACE = {"SPACE_ID": "owner/space", "OAUTH_CLIENT_SECRET": "of the hub"}
+PUBLIC = {"CDVFT_PUBLIC": "1"}
+ADA, ADDRESS = "account ada", "address 192.0.2.1"
 
 
 @pytest.mark.parametrize(
-    ("request_", "who"),
+    ("variables", "request_", "who"),
     [
-        (plain(None, cookie="access-token-unsecure-1=known"), "account ada"),
-        (plain(None, cookie="access-token-1=known"), "account ada"),
-        (plain(None, cookie="access-token-1=made-up"), "address 192.0.2.1"),
-        (plain(None, cookie="access-token-2=known"), "address 192.0.2.1"),
-        (gr.Request(plain(None), username="ada"), "account ada"),
+        (SPACE, plain(SIGNED_IN), ADA),
+        (SPACE, plain({}), ADDRESS),
+        (SPACE, plain(None), ADDRESS),
+        (SPACE, gr.Request(plain(SIGNED_IN)), ADA),
+        (SPACE, gr.Request(plain({})), ADDRESS),
+        (SPACE, gr.Request(plain(None)), ADDRESS),
+        # Without the hub's secret Gradio signs with one that everybody knows.
+        (PUBLIC | {"SPACE_ID": "given"}, plain(SIGNED_IN), ADDRESS),
+        (PUBLIC | {"OAUTH_CLIENT_SECRET": "given"}, plain(SIGNED_IN), ADDRESS),
+        # Gradio's own login
+        (PUBLIC, plain(None, cookie="access-token-unsecure-1=known"), ADA),
+        (PUBLIC, plain(None, cookie="access-token-1=known"), ADA),
+        (PUBLIC, plain(None, cookie="access-token-1=made-up"), ADDRESS),
+        (PUBLIC, plain(None, cookie="access-token-2=known"), ADDRESS),
+        (PUBLIC, gr.Request(plain(None), username="ada"), ADA),
     ],
 )
-def test_gradios_own_login_is_an_account(request_, who, monkeypatch):
-    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+def test_an_account_that_nobody_could_make_up_is_counted_else_the_address(
+    variables, request_, who, monkeypatch
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     with asking(request_):
         assert visitor() == who
+
+
+def test_whoever_signs_in_has_the_budget_of_the_account_and_is_told_so(app: AppState, monkeypatch):
+    for name, value in SPACE.items():
+        monkeypatch.setenv(name, value)
+    app.store.spending.charge(ADA, "training", 600)
+
+    def told(session: dict[str, Any], address: str) -> Any:
+        with asking(plain(session, address)):
+            return standing(app.queue.budget, None)
+
+    here, elsewhere = told(SIGNED_IN, "192.0.2.1"), told(SIGNED_IN, "198.51.100.7")
+    unknown = told({}, "192.0.2.1")
+    assert here == elsewhere and here["visitor"] == "your account" and here["short"] == "20 min left"
+    assert (unknown["visitor"], unknown["short"]) == ("your network address", "30 min left")
 
 
 @pytest.fixture
