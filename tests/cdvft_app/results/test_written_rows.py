@@ -1,4 +1,4 @@
-"""Right and wrong of models that write: which rows are shown, what is marked, and who alone is right."""
+"""Right and wrong of models that write: which rows are shown, what is marked, and what is answered anew."""
 
 from __future__ import annotations
 
