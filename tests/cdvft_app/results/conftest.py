@@ -84,28 +84,31 @@ def planned(request: pytest.FixtureRequest, roberta_folder: Path) -> Callable[..
 
 
 @pytest.fixture(scope="session")
-def runs(planned, trained) -> Callable[[str, str], FinishedRun]:
+def few_answers(answer_rows: Rows) -> Rows:
+    """With three to evaluate on: they are written word by word."""
+    few = Split(answer_rows.evaluation.inputs[:3], answer_rows.evaluation.labels[:3])
+    return dataclasses.replace(answer_rows, evaluation=few)
+
+
+@pytest.fixture(scope="session")
+def runs(planned, trained, few_answers) -> Callable[[str, str], FinishedRun]:
     """`runs(kind, method)`: a run of four steps, trained once."""
 
     @functools.cache
     def run(kind: str, method: str) -> FinishedRun:
         rate = 0.005 if (kind, method) == ("answer", "full") else 0.1
         plan, rows = planned(kind, method, max_steps=4, learning_rate=rate)
-        return trained(plan, few(rows) if kind == "answer" else rows)
+        return trained(plan, few_answers if kind == "answer" else rows)
 
     return run
 
 
-def few(rows: Rows) -> Rows:
-    """With three to evaluate on: their answers are written word by word."""
-    return dataclasses.replace(rows, evaluation=Split(rows.evaluation.inputs[:3], rows.evaluation.labels[:3]))
-
-
 @pytest.fixture(scope="session")
-def of_gpt2(trained, answer_plan, answer_rows, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+def of_gpt2(trained, answer_plan, few_answers, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """A run on a model whose table of positions ends where its longest text does."""
     folder = tiny_models.causal(tmp_path_factory.mktemp("gpt2"), "gpt2")
-    return trained(answer_plan("full", folder, max_length=256, max_steps=1), few(answer_rows))
+    how = {"max_length": 256, "max_steps": 2, "learning_rate": 1e-6, "precision": "float32"}
+    return trained(answer_plan("full", folder, **how), few_answers)
 
 
 @pytest.fixture(scope="session")

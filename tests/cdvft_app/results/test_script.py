@@ -12,7 +12,6 @@ from pathlib import Path
 
 import listening
 import pytest
-import tiny_models
 from safetensors.torch import load_file
 from transformers import AttentionInterface
 
@@ -117,19 +116,13 @@ def test_the_script_has_the_loss_of_the_run_whatever_its_data_are_called(
 
 
 def test_a_script_of_gpt2_writes_as_the_run_did_up_to_its_last_position(
-    answer_plan, answer_rows, trained, store, tmp_path
+    of_gpt2, few_answers, store, tmp_path
 ):
     """A longer prompt has less room than one beside it, and GPT-2's table of positions ends there."""
-    folder = tmp_path / "gpt2"
-    plan = answer_plan(
-        "full", tiny_models.causal(folder, "gpt2"), max_length=256, max_steps=2, learning_rate=1e-6,
-        precision="float32",
-    )  # fmt: skip
-    run = trained(plan, answer_rows)
-    write_script(run, tmp_path / "out", answer_rows)
+    write_script(of_gpt2, tmp_path / "out", few_answers)
     names = ran(tmp_path / "out", (tmp_path / "out" / "train.py").read_text())
     assert len({len(row["prompt"]) for row in names["data"]["evaluation"]}) > 1
-    kept = predictions.read_answers(store.folder(run.record.id))
+    kept = predictions.read_answers(store.folder(of_gpt2.record.id))
     assert names["answers"] == [one.written.removesuffix("…") for one in kept.entries]
 
 
