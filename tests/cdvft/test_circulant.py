@@ -77,3 +77,12 @@ def test_cd_product_refuses_factors_that_do_not_interleave(n_diagonals: int, n_c
     sentence = f"Got {n_diagonals} diagonals and {n_circulants} circulants.*interleave"
     with pytest.raises(ValueError, match=sentence):
         cd_product([random(3)] * n_diagonals, [random(3)] * n_circulants)
+
+
+def test_gradients() -> None:
+    diagonals, circulants = [random(3), random(4)], [random(2, 2, 2)]
+    x, c = random(2, 3), random(3)
+    for tensor in (*diagonals, *circulants, x, c):
+        tensor.requires_grad_()
+    assert torch.autograd.gradcheck(lambda a, b, c: cd_product([a, b], [c]), (*diagonals, *circulants))
+    assert torch.autograd.gradcheck(circulant_matmul, (x, c))

@@ -32,6 +32,21 @@ def dense_update(layer: CDVFTLinear, adapter: str) -> Tensor:
     return alpha * cd_product(diagonals, circulants)
 
 
+@pytest.mark.parametrize("make", [linear, Conv1D])
+@pytest.mark.parametrize("m", [2, 3])
+@pytest.mark.parametrize(
+    ("d_out", "d_in", "p"), [(6, 6, None), (6, 6, 3), (6, 6, 4), (9, 6, None), (4, 7, 5), (6, 6, 1)]
+)
+def test_forward_adds_the_dense_update(make, m: int, d_out: int, d_in: int, p: int | None) -> None:
+    base = make(d_out, d_in).double()
+    layer = adapted(base, m=m, alpha=0.3, block_size=p)
+    x = torch.randn(2, 3, d_in, dtype=torch.float64)
+    expected = base(x) + x @ dense_update(layer, "default").T
+    torch.testing.assert_close(layer(x), expected)
+    assert layer.get_delta_weight("default").shape == base.weight.shape
+    assert (layer.in_features, layer.out_features) == (d_in, d_out)
+
+
 @pytest.mark.parametrize("init_weights", IDENTITY_STARTS)
 @pytest.mark.parametrize("m", [2, 3])
 def test_training_starts_at_the_base_with_one_zero_factor(init_weights, m: int) -> None:
