@@ -86,6 +86,12 @@ def test_a_sweep_of_the_form_runs_on_what_was_last_learned_and_only_for_its_owne
         library.last_learned(app.store, mine, "yours")
 
 
+def test_nobody_else_starts_on_it_even_knowing_its_hash(app: AppState, file: Path) -> None:
+    _, data = given(app, file, "mine")
+    ids, refused = actions.start(app, EMPTY | {"data": data}, "yours")
+    assert ids == [] and refused == "“scenes” is not among your data here; give it again."
+
+
 def test_resume_finds_it_by_its_hash_and_not_by_what_others_gave(app: AppState, file: Path) -> None:
     mine, data = given(app, file, "mine")
     run = raced(app, data, "mine")
