@@ -1,12 +1,16 @@
-"""A disk of eight megabytes, where the system lets tests have one."""
+"""A disk of eight megabytes, where the system lets tests have one; and where trainers and stored runs are."""
 
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+APP = Path(__file__).resolve().parents[1] / "cdvft_app"
+sys.path.extend(map(str, (APP, APP / "training", APP / "store")))
 
 
 @pytest.fixture

@@ -114,10 +114,7 @@ def one_life(root: Path, drawn: random.Random) -> tuple[str, float, list[str]]:
     after, times, step = drawn.randrange(300), drawn.choice([1, 1, 3, 40]), drawn.choice(CLOCK_STEPS)
     lasting = drawn.uniform(0.05, LONGEST_LIFE) * pace()
 
-    def act(tell: Callable[[str], object]) -> None:
-        def say(what: str, **facts: Any) -> None:
-            tell(json.dumps({"what": what, **facts}))
-
+    def act(say: Callable[..., None]) -> None:
         try:
             real, begin = time.time, time.monotonic()
             # Set once in its life, half way.

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 import run_events
 from outside import Told, problems
+from stored_runs import ask
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
@@ -36,13 +35,8 @@ def test_a_part_of_a_day_loses_nothing() -> None:
     assert result["refused by the disk"] > 0 and "died there" in str(result["lives by what they met"])
 
 
-def change(query: str) -> Callable[[Path], None]:
-    def act(root: Path) -> None:
-        with closing(sqlite3.connect(root / "history.sqlite")) as connection, connection:
-            connection.execute("PRAGMA foreign_keys = OFF")
-            connection.execute(query)
-
-    return act
+def change(query: str) -> Callable[[Path], object]:
+    return lambda root: ask(root / "history.sqlite", query)
 
 
 def swap_facts(root: Path) -> None:
@@ -66,7 +60,7 @@ def swap_facts(root: Path) -> None:
         (swap_facts, "has another's folder"),
     ],
 )  # fmt: skip
-def test_the_check_from_outside_notices(tmp_path: Path, damage: Callable[[Path], None], what: str) -> None:
+def test_the_check_from_outside_notices(tmp_path: Path, damage: Callable[[Path], object], what: str) -> None:
     store, told = RunStore(tmp_path), Told(seconds=10)
     for number in range(2):
         (run,) = store.create([RunSettings(method="cdvft")], "t", "n", this_process(), visitor="v")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
 
 import pytest
-from fault_trainer import FaultTrainer
+from fake_trainers import trains
 from in_process import InProcess
 from waiting import wait, wait_for
 
@@ -17,6 +18,7 @@ from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
 from cdvft_app.training.queue import RunQueue
+from cdvft_app.training.run import Train
 
 
 def fill(disk: Path) -> None:
@@ -26,7 +28,7 @@ def fill(disk: Path) -> None:
 
 
 @contextmanager
-def serving(disk: Path, trainer: FaultTrainer) -> Iterator[tuple[RunStore, RunQueue]]:
+def serving(disk: Path, trainer: Train) -> Iterator[tuple[RunStore, RunQueue]]:
     store = RunStore(disk / "runs")
     queue = RunQueue(store, executor=InProcess(trainer))
     queue.start()
@@ -37,7 +39,7 @@ def serving(disk: Path, trainer: FaultTrainer) -> Iterator[tuple[RunStore, RunQu
 
 def test_start_works_again_when_there_is_room(small_disk: Path) -> None:
     three_steps = RunSettings(method="cdvft", max_steps=3)
-    with serving(small_disk, FaultTrainer()) as (store, queue):
+    with serving(small_disk, trains) as (store, queue):
         (before,) = queue.submit([three_steps], "secret")
         wait(store, before, "finished")
         fill(small_disk)
@@ -56,14 +58,22 @@ def test_start_works_again_when_there_is_room(small_disk: Path) -> None:
 
 
 def test_a_run_that_fills_the_disk_fails_and_goes_on_when_there_is_room(small_disk: Path) -> None:
+    refused = Event()
+
     def fills(step: int) -> None:
-        if step == 3 and not trainer.refused.is_set():
+        if step == 3 and not refused.is_set():
             fill(small_disk)
 
-    trainer = FaultTrainer(fills)
+    def trainer(*given, **more):
+        try:
+            return trains(*given, **more, at_step=fills)
+        except (OSError, StoreError):
+            refused.set()
+            raise
+
     with serving(small_disk, trainer) as (store, queue):
         (run_id,) = queue.submit([RunSettings(method="cdvft", max_steps=20)], "secret")
-        wait_for(trainer.refused.is_set)
+        wait_for(refused.is_set)
         shown = wait(store, run_id, *FINAL)  # at once, though nothing can keep it yet
         assert shown.state == "failed" and "The disk is full" in shown.reason
         assert shown.reason.count("/") == 0, "where the history lies is not for visitors"

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import dying_trainer
 import pytest
+import tiny_trainer
 from waiting import pace
 
 from cdvft_app.training.checkpoints import CHECKSUMS, LAST_WRITTEN
 from cdvft_app.training.children import Child
-
-sys.path.extend(str(Path(__file__).resolve().parents[1] / at) for at in ("cdvft_app", "cdvft_app/training"))
-import tiny_trainer
 
 KILLS = 6
 LIFE_SECONDS = 120.0  # none takes more than a few seconds on an idle machine

@@ -1,6 +1,7 @@
 """A Ray cluster whose runs wait where a test asks them to: how it is started, and what came of its runs."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ from cdvft_app.cluster.executor import RayCluster
 from cdvft_app.events import Step
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
+from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
+from cdvft_app.training import children
 from cdvft_app.training.executors import supervise
 from cdvft_app.training.queue import RunQueue
 
@@ -82,6 +85,14 @@ def queue_on(store, executor, workers=1) -> Iterator[RunQueue]:
     queue.start()
     yield queue
     queue.close()
+
+
+def serve(folder, address):
+    """A page's queue on a cluster, with one run, until it is killed."""
+    children.import_nothing()
+    with queue_on(RunStore(folder), executor_on(None, address=address)) as queue:
+        queue.submit([settings(22, max_steps=300)], "a")
+        signal.pause()
 
 
 def settings(seed, max_steps=20, **more):

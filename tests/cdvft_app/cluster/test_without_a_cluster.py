@@ -1,11 +1,7 @@
 """What of a cluster needs none: attempts and their end, what is transferred, versions; no Ray unasked."""
 
-from __future__ import annotations
-
 import io
 import json
-import subprocess
-import sys
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -27,26 +23,30 @@ from cdvft_app.commands import train as train_command
 from cdvft_app.events import Done, Placed, Step
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.settings.environment import environment
-from cdvft_app.store.processes import this_process
+from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.records import LEFT_ON_CLUSTER, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import checkpoints, executors
 from cdvft_app.training.executors import NoNews, supervise
 
-RUN = RunSettings(method="cdvft")
+RUN, VISITOR = RunSettings(method="cdvft"), "address 192.0.2.1"
 
 
 class Cluster:
-    """Stands for the connection: tells what a test puts into `updates`, and keeps what it was asked."""
+    """Stands for the connection: tells what a test puts into `updates`, and keeps what it was asked.
 
-    refused = ""
+    Each pull takes the next of the seconds in `takes`, or none; `now` is the time by its clock.
+    """
+
+    refused, now = "", 0
 
     def __init__(self):
-        self.updates, self.asked, self.released = [], [], []
+        self.updates, self.asked, self.released, self.takes = [], [], [], []
         self.alive = [ClusterNode("1", "lab-1", {"CPU": 4.0}, None)]
 
     def pull(self, pull):
         self.asked.append(pull)
+        self.now += self.takes.pop(0) if self.takes else 0
         if not self.updates:
             raise NoNews
         return self.updates.pop(0) if len(self.updates) > 1 else self.updates[0]
@@ -62,6 +62,7 @@ class Cluster:
 def cluster(monkeypatch):
     made = Cluster()
     monkeypatch.setattr(executor, "Connection", lambda *given: made)
+    monkeypatch.setattr(executor, "time", SimpleNamespace(monotonic=lambda: made.now))
     monkeypatch.setattr(executor, "PULL_SECONDS", 0.0)
     monkeypatch.setattr(executor.ClusterRun, "pull_seconds", 0.0)
     monkeypatch.setattr(executors, "POLL_SECONDS", 0.0)
@@ -141,7 +142,7 @@ def test_a_run_that_the_cluster_knows_is_followed_and_one_that_it_does_not_begin
 
 
 def test_who_owns_a_run_does_not_leave_with_it(store, cluster, ray):
-    run = leased(store, visitor="address 192.0.2.1")
+    run = leased(store, visitor=VISITOR)
     facts = json.loads(ray.order(store, run, 1, None).files[f"runs/{run.id}/run.json"])
     assert facts["id"] == run.id and (facts["token_hash"], facts["visitor"]) == (None, None)
 
@@ -155,37 +156,29 @@ def test_stop_is_asked_for_with_each_pull(store, run, cluster, ray):
     assert (store.get(run.id).state, store.get(run.id).reason) == ("stopped", "Stopped early.")
 
 
-def test_a_visitor_without_time_left_has_its_run_stopped(store, cluster, ray, monkeypatch):
-    monkeypatch.setattr(executor, "CHARGED_SECONDS", 0.0)
+def test_a_visitor_whose_runs_used_up_the_time_has_them_stopped(store, cluster, ray, monkeypatch):
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "1")
-    run = leased(store, visitor="address 192.0.2.1")
-    store.spending.charge("address 192.0.2.1", "training", 5)
-    cluster.updates = [Update(node="lab-1"), Update(node="lab-1"), Update(node="lab-1", state="stopped")]
+    monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "40")
+    run = leased(store, visitor=VISITOR)
+    store.spending.charge(VISITOR, "training", 15)  # another run of theirs
+    cluster.takes = [0, 15, 15]
+    cluster.updates = [*[Update(node="lab-1")] * 4, Update(node="lab-1", state="stopped")]
     supervise(store, run, ray)
-    assert store.state(run.id) == "stopped" and cluster.asked[-1].stop
+    assert store.state(run.id) == "stopped"
+    assert [one.stop for one in cluster.asked] == [False, False, False, False, True]
+    assert sum(seconds for _, seconds in store.spending.since(VISITOR, 0)) == 15 + 30
     assert any("Resume goes on" in one["text"] for one in store.rows(run.id, kinds=["note"])[0])
 
 
-def test_a_visitor_pays_for_the_time_on_nodes_and_not_for_the_wait(store, cluster, ray, monkeypatch):
-    visitor, clock = "address 192.0.2.1", SimpleNamespace(now=0.0)
-    clock.monotonic = lambda: clock.now
-    monkeypatch.setattr(executor, "time", clock)
-    on_node = Update(node="lab-1")
+def test_a_visitor_pays_for_the_time_on_nodes_and_not_for_the_wait(store, cluster, ray):
     ended = Update(rows=ROWS, last=3, node="lab-2", state="finished")
-    told = [(100, Update()), (0, on_node), (7, LOST), (200, Update()), (0, Update(node="lab-2")), (5, ended)]
-
-    def pull(asked):
-        seconds, update = told.pop(0)
-        clock.now += seconds
-        return update
-
-    monkeypatch.setattr(cluster, "pull", pull)
-    run = leased(store, visitor=visitor)
+    cluster.takes = [100, 0, 7, 200, 0, 5]
+    cluster.updates = [Update(), Update(node="lab-1"), LOST, Update(), Update(node="lab-2"), ended]
+    run = leased(store, visitor=VISITOR)
     supervise(store, run, ray)
-    assert store.state(run.id) == "finished" and clock.now == 312
-    assert sum(seconds for _, seconds in store.spending.since(visitor, 0)) == 7 + 5
-    assert store.spending.running(visitor) == 0
+    assert store.state(run.id) == "finished" and cluster.now == 312
+    assert sum(seconds for _, seconds in store.spending.since(VISITOR, 0)) == 7 + 5
+    assert store.spending.running(VISITOR) == 0
 
 
 def test_when_the_program_ends_the_run_is_left_and_a_program_that_begins_takes_it_up(
@@ -247,19 +240,18 @@ def test_as_many_train_as_there_is_room_for_on_nodes_that_may(cluster, ray, monk
 
 
 @pytest.mark.parametrize(
-    "address", ["lab-1", "http://lab-1:10001", "ray://lab-1", "ray://lab 1:10001", "auto:1x"]
-)
-def test_what_is_no_address_is_refused(monkeypatch, address):
-    monkeypatch.setenv("CDVFT_CLUSTER", address)
-    with pytest.raises(InvalidChoice, match=r"CDVFT_CLUSTER: got .* it is ray://host:10001"):
-        environment()
-
-
-@pytest.mark.parametrize("resources", ["a100", "=1", "a100=x", "a100=-1", "a100=0"])
-def test_resources_are_names_with_amounts(monkeypatch, resources):
-    monkeypatch.setenv("CDVFT_RUN_RESOURCES", resources)
-    with pytest.raises(InvalidChoice, match="CDVFT_RUN_RESOURCES"):
-        environment()
+    ("variable", "values", "refusal"),
+    [
+        ("CDVFT_CLUSTER", "lab-1, http://lab-1:10001, ray://lab-1, ray://lab 1:10001, auto:1x",
+         "CDVFT_CLUSTER: got .* it is ray://host:10001"),
+        ("CDVFT_RUN_RESOURCES", "a100, =1, a100=x, a100=-1, a100=0", "CDVFT_RUN_RESOURCES"),
+    ],
+)  # fmt: skip
+def test_what_is_no_address_or_no_name_with_an_amount_is_refused(monkeypatch, variable, values, refusal):
+    for value in values.split(", "):
+        monkeypatch.setenv(variable, value)
+        with pytest.raises(InvalidChoice, match=refusal):
+            environment()
 
 
 def test_a_node_with_other_versions_is_told_by_what_differs():
@@ -430,9 +422,7 @@ def test_what_a_killed_process_left_on_a_node_goes_with_the_next_run(on_a_node):
     left = on_a_node()._root.with_name("f" * 32 + "-1")
     left.mkdir()
     (left / "rows.arrow").write_text("somebody's rows")
-    code = "from cdvft_app.store.processes import this_process; print(this_process())"
-    dead = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    (left / transfer.HOLDER).write_text(dead.stdout.strip())
+    (left / transfer.HOLDER).write_text(f"999999999:1.00@{machine()}")
     on_a_node()
     assert not left.exists()
 

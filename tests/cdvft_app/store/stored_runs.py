@@ -1,5 +1,6 @@
 """Settings, events, runs and damage that the tests of the store share."""
 
+import errno
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -7,11 +8,15 @@ from pathlib import Path
 import run_events
 
 from cdvft_app.events import Evaluation, Step
-from cdvft_app.settings import RunSettings
+from cdvft_app.settings import RunSettings, UploadedDataset
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 
 CDVFT, LORA = RunSettings(method="cdvft", seed=3), RunSettings(method="lora", seed=3)
+OWN_ROWS = UploadedDataset(
+    sha256="a" * 64, title="mine.csv", kind="text", inputs=("text",), label="label", labels=("bad", "good"),
+    train_rows=9, evaluation_rows=3,
+)  # fmt: skip
 STARTED = run_events.started(100, trainable_parameters=13_824, head_parameters=770, evaluation_examples=1066)
 
 
@@ -46,6 +51,10 @@ def ask(file: Path, query: str, *values: object) -> list[tuple]:
     """What SQLite answers of a history's file, or changes in it."""
     with closing(sqlite3.connect(file)) as connection, connection:
         return connection.execute(query, values).fetchall()
+
+
+def full_disk(*arguments: object, **named: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def lose_history(root: Path) -> None:

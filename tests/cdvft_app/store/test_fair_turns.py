@@ -1,7 +1,5 @@
 """The order in which a public server takes what several visitors have waiting."""
 
-from __future__ import annotations
-
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 

@@ -1,48 +1,41 @@
 """Nobody else on the machine reads what a store keeps, whatever the umask of whoever started it."""
 
-from __future__ import annotations
-
 import os
 import stat
-import subprocess
 import sys
-from pathlib import Path
 
-import pytest
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX modes of files")
-LIFE = """
-import os, sys
-from pathlib import Path
-os.umask(0)
 import numpy as np
+import pytest
 from stored_runs import CDVFT, STARTED, done, step
+
 from cdvft_app.store import predictions, snapshots
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
-store = RunStore(sys.argv[1])
-(run,) = store.create([CDVFT], "secret", process=this_process())
-for event in (STARTED, step(1), done()):
-    store.append(run.id, event)
-folder = store.folder(run.id)
-snapshots.write(folder, 1, {"query/diagonal.0": np.ones(8)})
-predictions.write(folder, np.arange(2), np.arange(2), np.ones((2, 2)))
-row = {"row": 0, "prompt": "a", "expected": "b", "written": "c", "scores": {"exact_match": 0.0}}
-predictions.write_answers(folder, [predictions.WrittenRow(**row)])
-(store.folders.path / ("e" * 32)).mkdir()
-(store.folders.path / ("e" * 32) / "run.json").write_text("{")
-store.folders.adopt()
-os.kill(os.getpid(), 9)
-"""
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX modes of files")
 
 
-def test_files_are_for_the_owner_alone(tmp_path: Path) -> None:
+@pytest.fixture
+def without_umask():
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def test_files_are_for_the_owner_alone(without_umask, tmp_path):
     root = tmp_path / "store"
-    subprocess.run(
-        [sys.executable, "-c", LIFE, str(root)],
-        check=False,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    store = RunStore(root)
+    (run,) = store.create([CDVFT], "secret", process=this_process())
+    for event in (STARTED, step(1), done()):
+        store.append(run.id, event)
+    folder = store.folder(run.id)
+    snapshots.write(folder, 1, {"query/diagonal.0": np.ones(8)})
+    predictions.write(folder, np.arange(2), np.arange(2), np.ones((2, 2)))
+    row = {"row": 0, "prompt": "a", "expected": "b", "written": "c", "scores": {"exact_match": 0.0}}
+    predictions.write_answers(folder, [predictions.WrittenRow(**row)])
+    (store.folders.path / ("e" * 32)).mkdir()
+    (store.folders.path / ("e" * 32) / "run.json").write_text("{")
+    store.folders.adopt()
     strangers = root / "quarantine" / ("e" * 32)
     found = [path for path in (root, *root.rglob("*")) if path not in (strangers, strangers / "run.json")]
     assert {path.suffix for path in found} >= {".sqlite", ".sqlite-wal", ".json", ".jsonl", ".safetensors"}
@@ -54,6 +47,6 @@ def test_files_are_for_the_owner_alone(tmp_path: Path) -> None:
 def test_a_store_of_before_is_closed_to_others_when_it_is_opened(store, run_id, tmp_path):
     for path in (tmp_path / "history.sqlite", tmp_path / "runs"):
         path.chmod(0o755)
-    type(store)(tmp_path).close()
+    RunStore(tmp_path).close()
     assert stat.S_IMODE((tmp_path / "history.sqlite").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "runs").stat().st_mode) == 0o700

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import os
@@ -15,9 +14,9 @@ from pathlib import Path
 import bombs
 import pytest
 from ended_runs import trained
-from stored_runs import ask, told
+from stored_runs import LORA, OWN_ROWS, ask, full_disk, told
 
-from cdvft_app.settings import InvalidChoice, RunSettings, UploadedDataset
+from cdvft_app.settings import InvalidChoice
 from cdvft_app.store import history_file
 from cdvft_app.store.records import StoreError
 
@@ -91,11 +90,7 @@ def test_a_terminal_takes_all_and_leaves_races_and_what_is_hidden_as_they_were(s
 
 
 def test_a_run_on_data_that_is_not_here_is_for_a_terminal(store, other, tmp_path):
-    data = UploadedDataset(
-        sha256="a" * 64, title="films", kind="text", inputs=("text",), label="label", labels=("bad", "good"),
-        held_out=0.2, split_seed=0, train_rows=9, evaluation_rows=3, mean_length=5, usual_length=9,
-    )  # fmt: skip
-    (run,) = store.create([RunSettings(method="lora", data=data)], "mine", private=True)
+    (run,) = store.create([LORA.model_copy(update={"data": OWN_ROWS})], "mine", private=True)
     store.set_state(run.id, "stopped")
     file = exported(store, tmp_path)
     found = take(other, file)
@@ -397,8 +392,8 @@ def test_a_run_that_another_import_has_just_adopted_stays(other, tmp_path, monke
 
 
 def test_only_what_has_ended_is_in_a_file_which_is_not_written_over(store, other, tmp_path):
-    ids = {trained(store, token="mine"), *(run.id for run in store.create([RunSettings(method="lora")], "b"))}
-    stopped = store.create([RunSettings(method="lora")], "b")[0].id
+    stopped, waiting = (run.id for run in store.create([LORA] * 2, "b"))
+    ids = {trained(store, token="mine"), waiting}
     store.set_state(stopped, "stopped")
     file = exported(store, tmp_path)
     with pytest.raises(StoreError, match="already there"):
@@ -424,10 +419,7 @@ def test_a_file_that_could_not_be_written_leaves_nothing_of_itself(store, tmp_pa
     place = tmp_path / "elsewhere"
     place.mkdir()
 
-    def full(*_, **__):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(of, refuses, full)
+    monkeypatch.setattr(of, refuses, full_disk)
     with pytest.raises(StoreError, match="The disk is full: free some space, or choose another place"):
         history_file.export_history(store, place / "runs.zip")
     assert [*place.iterdir()] == []

@@ -1,7 +1,5 @@
 """Stores as the last two formats' programs wrote them are read, runs with flat settings among them."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

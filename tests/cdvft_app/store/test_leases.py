@@ -1,6 +1,8 @@
 """Who may write: the holder of the latest lease, as long as it lives."""
 
+import multiprocessing
 import os
+import signal
 import time
 
 import pytest
@@ -33,6 +35,22 @@ def test_a_process_is_known_on_its_own_machine_alone():
         assert alive(f"{dead}@{machine()}") is False
 
 
+def tell_its_name(pipe):
+    pipe.send(this_process())
+    signal.pause()
+
+
+def test_another_process_of_this_machine_is_known_to_live_until_it_is_killed():
+    pipe, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=tell_its_name, args=(there,), daemon=True)
+    process.start()
+    name = pipe.recv()
+    assert alive(name) is True and name != this_process()
+    process.kill()
+    process.join()
+    assert alive(name) is False
+
+
 def test_each_lease_has_the_next_epoch_and_old_ones_cannot_write(store, run_id):
     first = store.leases.acquire(run_id, ELSEWHERE)
     assert (first.state, first.process, first.epoch) == ("preparing", ELSEWHERE, 1)
@@ -62,6 +80,7 @@ def test_a_run_is_taken_once(store, run_id):
 
 def test_a_lease_of_another_machine_ends_unless_it_is_renewed(store, clock):
     silent, renewed = (run.id for run in store.create([CDVFT] * 2, None, process=ELSEWHERE))
+    store.leases.join(silent, 1, "8:1.00@another-machine")  # a child of it may still train
     clock(leases.LEASE_SECONDS - 1)
     assert store.leases.expire() == []
     store.leases.renew(renewed, 1)

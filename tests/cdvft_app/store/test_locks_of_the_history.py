@@ -1,7 +1,5 @@
 """What another program may do to the history while this one has it open."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Runs that survive a lost disk: copied to a second place, and brought back from there."""
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import replace
 

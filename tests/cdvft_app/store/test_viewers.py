@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from stored_runs import LORA, OWN_ROWS
 
-from cdvft_app.settings import RunSettings, UploadedDataset
 from cdvft_app.store.owners import Viewer, token_hash
 from cdvft_app.store.records import NotOwner, StoreError
 from cdvft_app.store.runs import RunStore
-
-SETTINGS = RunSettings(method="lora")
 
 
 def seen(store: RunStore, token: str | None) -> RunStore:
@@ -31,9 +29,9 @@ def everywhere(store: RunStore, run_id: str, group_id: str) -> list[bool]:
 @pytest.fixture
 def mine(store):
     """A finished run of mine, which is private, between two open ones of others."""
-    store.create([SETTINGS], "theirs", "their name")
-    (run,) = store.create([SETTINGS], "mine", "my name", private=True)
-    store.create([SETTINGS], None, "from a terminal")
+    store.create([LORA], "theirs", "their name")
+    (run,) = store.create([LORA], "mine", "my name", private=True)
+    store.create([LORA], None, "from a terminal")
     for state in ("preparing", "running", "finished"):
         store.set_state(run.id, state)
     return run
@@ -58,11 +56,7 @@ def test_it_can_be_opened_and_closed_by_its_owner_alone(store, mine):
 
 
 def test_on_data_of_ones_own_it_stays_private_though_its_owner_asks(store):
-    data = UploadedDataset(
-        sha256="0" * 64, title="mine.csv", kind="text", inputs=("text",), label="label", labels=("a", "b"),
-        train_rows=8, evaluation_rows=2,
-    )  # fmt: skip
-    (run,) = store.create([SETTINGS.model_copy(update={"data": data})], "mine", private=True)
+    (run,) = store.create([LORA.model_copy(update={"data": OWN_ROWS})], "mine", private=True)
     with pytest.raises(StoreError, match=r"stays private: who sees it can read and take its rows\."):
         store.set_private(run.id, False, "mine")
     assert seen(store, "theirs").get(run.id) is None

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 from in_process import InProcess
 from listening import run

@@ -1,7 +1,5 @@
 """On a CPU a language model is trained with attention in float32, whatever the precision around it."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import pytest
@@ -29,9 +27,7 @@ def queries_keys_values():
 
 
 def test_values_and_gradients_are_those_of_the_formula_but_for_the_last_rounding():
-    mask = torch.zeros(2, 1, TOKENS, TOKENS).masked_fill(
-        torch.ones(TOKENS, TOKENS).triu(1).bool(), -torch.inf
-    )
+    mask = torch.full((2, 1, TOKENS, TOKENS), -torch.inf).triu(1)
     given = queries_keys_values()
     exact = [one.detach().double().requires_grad_() for one in given]
     with torch.autocast("cpu", torch.bfloat16):

@@ -10,7 +10,7 @@ from listening import TOTAL, Listener, run
 from safetensors.torch import load_file
 from tiny_models import reviews
 
-from cdvft_app.catalog import resolve
+from cdvft_app.catalog import Plan, resolve
 from cdvft_app.events import Done, Evaluation, Note, Started, Step
 from cdvft_app.settings import RaceRequest, RunSettings, UploadedDataset
 from cdvft_app.store import predictions, snapshots
@@ -148,14 +148,11 @@ def test_in_a_race_and_in_a_sweep_every_run_has_all_steps():
 def cut_off(plan, rows, folder, at: int) -> None:
     """A run that ends without a word at step `at`."""
 
-    class CutOff(Exception):
-        pass
-
     def emit(event):
         if isinstance(event, Step) and event.step == at:
-            raise CutOff
+            raise InterruptedError
 
-    with pytest.raises(CutOff):
+    with pytest.raises(InterruptedError):
         trainer.train_plan(plan, emit, lambda: 0, folder, rows=rows)
 
 
@@ -195,50 +192,46 @@ def test_where_the_best_is_damaged_the_last_step_is_kept_and_that_is_said(text_p
     assert "Step 4, the best, is damaged on the disk: the last is kept." in notes(heard)
 
 
-def test_what_a_stop_evaluates_may_be_taken_home_and_changes_nothing_for_a_run_that_goes_on(
-    text_plan, rows, scores, tmp_path
+@pytest.mark.parametrize(
+    "case",
+    [
+        ((0.5, 0.9), 7, (0.6, 0.4, 0.4), (TOTAL, 8)),  # taken home, and of no weight for a run that goes on
+        ((0.9, 0.5), 4, (0.5, 0.5), (12, 4)),  # patience does not count it either
+    ],
+)
+def test_what_a_stop_evaluates_changes_nothing_for_a_run_that_goes_on(
+    case, text_plan, rows, scores, tmp_path
 ):
+    before, best_then, after, ends = case
     plan = text_plan(checkpoint_every=5)
-    scores(0.5, 0.9)
+    scores(*before)
     _, stopped = run(plan, rows, tmp_path, stop_after=6)
-    assert (stopped.state, stopped.best_step) == ("stopped", 7) and is_of_step(stopped, 7)
-    scores(0.6, 0.4, 0.4)
+    assert (stopped.state, stopped.best_step) == ("stopped", best_then) and is_of_step(stopped, best_then)
+    scores(*after)
     _, finished = run(plan, rows, tmp_path, resume=True)
-    assert (finished.state, finished.step, finished.best_step) == ("finished", TOTAL, 8)
-    assert is_of_step(finished, 8)
+    assert (finished.state, finished.step, finished.best_step) == ("finished", *ends)
+    assert is_of_step(finished, finished.best_step)
 
 
-def test_a_stopped_run_keeps_its_best_and_patience_does_not_count_what_the_stop_evaluates(
-    text_plan, rows, scores, tmp_path
-):
-    plan = text_plan(checkpoint_every=5)
-    scores(0.9, 0.5)
-    _, done = run(plan, rows, tmp_path, stop_after=6)
-    assert (done.state, done.best_step) == ("stopped", 4) and is_of_step(done, 4)
-    scores(0.5, 0.5)
-    _, finished = run(plan, rows, tmp_path, resume=True)
-    assert (finished.state, finished.step, finished.best_step) == ("finished", 12, 4)
-
-
-def uploaded(train_rows: int) -> UploadedDataset:
-    return UploadedDataset(
+def resolved(train_rows: int) -> Plan:
+    """A plan on so many rows of one's own."""
+    data = UploadedDataset(
         sha256="0" * 64, title="mine", kind="text", inputs=("text",), label="label", labels=("no", "yes"),
         train_rows=train_rows, evaluation_rows=max(1, train_rows // 4),
     )  # fmt: skip
+    return resolve(RunSettings(method="cdvft", data=data))
 
 
 @pytest.mark.parametrize(("train_rows", "spared"), [(239, 0), (240, 50), (1000, 100), (9000, 512)])
 def test_of_ones_own_rows_one_in_ten_chooses_and_of_few_none(train_rows, spared):
-    plan = resolve(RunSettings(method="cdvft", data=uploaded(train_rows)))
+    plan = resolved(train_rows)
     assert plan.validation_examples == spared
     assert plan.settings.keep == ("best" if spared else "last")
     assert plan.settings.train_examples == min(2048, train_rows - spared)
 
 
 def test_of_few_rows_of_ones_own_it_is_said_that_the_last_step_is_kept(text_plan):
-    plan = dataclasses.replace(
-        text_plan(), settings=resolve(RunSettings(method="cdvft", data=uploaded(200))).settings
-    )
+    plan = dataclasses.replace(text_plan(), settings=resolved(200).settings)
     assert trainer.nothing_chosen(plan) == (
         "The last step is kept: of 200 training rows none is spared to choose a better one by. "
         "From 240 on some are."

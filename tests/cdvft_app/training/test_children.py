@@ -1,14 +1,12 @@
 """Items made in a child: they arrive, errors do, and no child is left behind."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys
 
 import psutil
 import pytest
-from queued_runs import wait_for
+from waiting import wait_for
 
 from cdvft_app.training import children
 from cdvft_app.training.children import ChildEnded, stream

@@ -47,10 +47,9 @@ def test_only_the_answer_and_its_end_are_learned(task):
     batch = task.collate([examples[0], examples[1]])
     learned = [[token for token in row if token != -100] for row in batch["labels"].tolist()]
     assert [task.tokenizer.decode(row) for row in learned] == ["n: 7<|end|>", "n: 12\nkind: even<|end|>"]
+    # The end's own id is 0, as padding's.
     whole = [task.tokenizer.decode(row[row != 0][-20:]) for row in batch["input_ids"]]
-    assert whole[0].endswith("n: 7") and whole[1].endswith(
-        "kind: even"
-    )  # the end's own id is 0, as padding's
+    assert whole[0].endswith("n: 7") and whole[1].endswith("kind: even")
     assert batch["attention_mask"].sum(1).tolist() == task.lengths(examples)
     read = task.tokenizer.decode(batch["input_ids"][1])
     assert read == "<|start|>s Say it.<|end|><|start|>u go go go 12<|end|><|start|>a n: 12\nkind: even<|end|>"
@@ -120,10 +119,8 @@ def test_a_run_learns_to_write_the_fields_and_to_stop(learned):
     assert (done.metric_name, done.metric) == ("exact_match", 1.0)
     curve = [evaluation.metric for evaluation in heard.of(Evaluation)]
     assert curve[0] < 1.0 and len(curve) == 5
-    assert any(
-        note.text.startswith("The answers that were written at the end: field F1 1.000. Perplexity of")
-        for note in heard.of(Note)
-    )
+    said = "The answers that were written at the end: field F1 1.000. Perplexity of"
+    assert any(note.text.startswith(said) for note in heard.of(Note))
 
 
 def test_the_same_prompts_are_answered_at_six_snapshots_and_the_answers_change(learned, answer_rows):
@@ -194,19 +191,9 @@ def test_adapters_start_alike_and_say_which_model_they_are_for(answer_plan, answ
     assert max(first.values()) - min(first.values()) < 1e-5
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(answer_plan, answer_rows, tmp_path):
-    plan = answer_plan(checkpoint_every=3)
-    whole, _ = run(plan, answer_rows, tmp_path / "whole")
-    run(plan, answer_rows, tmp_path / "cut", stop_after=4)
-    again, _ = run(plan, answer_rows, tmp_path / "cut", resume=True)
-    last = max(whole.losses())
-    assert again.losses()[last] == pytest.approx(whole.losses()[last], abs=1e-4)
-
-
 def test_rows_that_are_too_long_are_left_out_and_counted(answer_plan):
-    prepared = prepare(
-        answer_plan(), silent, never, rows(("go 1", "n: 1"), ("a" * 90, "n: 1"), ("b 2", "n: 2"))
-    )
+    given = rows(("go 1", "n: 1"), ("a" * 90, "n: 1"), ("b 2", "n: 2"))
+    prepared = prepare(answer_plan(), silent, never, given)
     assert len(prepared.train) == len(prepared.evaluation) == 2
     assert sorted(prepared.evaluation_rows) == [0, 2] and prepared.watched.prompts == ("go 1", "b 2")
     assert prepared.task.notes[-2:] == tuple(

@@ -1,5 +1,6 @@
 """The queue with trainers that take milliseconds: what they do is what a trainer may do to it."""
 
+import errno
 import shutil
 import subprocess
 import sys
@@ -8,19 +9,17 @@ from pathlib import Path
 
 import pytest
 import run_events
-from in_process import InProcess
-from queued_runs import RUN, FakeTrainer, steps, wait, wait_for
+from queued_runs import RUN, FakeTrainer, steps
+from waiting import wait, wait_for
 
 from cdvft_app.events import TrainingFailed
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.owners import EVERYTHING
 from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.records import IllegalTransition, NotOwner, StoreError, UnknownRun
-from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, FINAL
 from cdvft_app.training import queue as queue_module
 from cdvft_app.training import run as run_module
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.training.run import ERROR_FILE
 
 
@@ -38,7 +37,7 @@ def test_a_race_trains_in_order_and_finishes(store, queue):
     assert kinds == ["preparing", "started", "step", "step", "step", "evaluation", "done"]
 
 
-def test_stop_of_a_waiting_run_is_immediate(store, queue):
+def test_stop_of_a_waiting_run_is_immediate_and_before_the_first_step_nothing_is_kept(store, queue):
     trainer = FakeTrainer()
     trainer.go.clear()
     working = queue(trainer)
@@ -47,6 +46,9 @@ def test_stop_of_a_waiting_run_is_immediate(store, queue):
     assert [store.queue_place(run) for run in (first, second, third)] == [None, 1, 2]
     working.stop(second, "a")
     assert store.state(second) == "stopped" and store.queue_place(third) == 1
+    working.stop(first, "a")
+    run = wait(store, first, *FINAL)
+    assert (run.state, run.reason, run.step) == ("stopped", "Stopped before the first step.", 0)
     trainer.go.set()
     wait(store, third, "finished")
     assert len(trainer.calls) == 2 and store.state(second) == "stopped"
@@ -73,17 +75,6 @@ def test_stop_of_a_training_run_takes_one_step_and_resume_goes_on(store, queue):
     assert [(row["kind"], row["step"]) for row in rows] == [*(("step", n) for n in range(1, 7)), ("done", 6)]
 
 
-def test_stop_before_the_first_step_keeps_nothing(store, queue):
-    trainer = FakeTrainer()
-    trainer.go.clear()
-    working = queue(trainer)
-    (run_id,) = working.submit([RUN], "a")
-    wait(store, run_id, "preparing")
-    working.stop(run_id, "a")
-    run = wait(store, run_id, *FINAL)
-    assert (run.state, run.reason, run.step) == ("stopped", "Stopped before the first step.", 0)
-
-
 def test_who_lost_the_others_of_a_shared_run_says_so(monkeypatch):
     monkeypatch.setattr(run_module, "processes", lambda: 2)
     lost = "[/build/gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:1"
@@ -94,6 +85,7 @@ ENDINGS = [
     (TrainingFailed("The loss became nan at step 2. Try 1e-4."), "The loss became nan at step 2. Try 1e-4."),
     (RuntimeError("size mismatch\n  at layer 3"), "unexpectedly with RuntimeError: size mismatch at layer 3"),
     (OSError("no room in /srv/runs/3f/adapter.bin"), "unexpectedly with OSError: no room in adapter.bin"),
+    (OSError(errno.ENOSPC, "No space left on device"), "The disk is full. As soon as there is room, Resume"),
     (KeyError(), "unexpectedly with KeyError: no message"),
     (MemoryError(), "ran out of memory. Lower the batch size"),
     (StoreError("The disk is full."), "The disk is full."),
@@ -212,45 +204,28 @@ def test_close_stops_what_trains_and_leaves_what_waits(store, queue):
     wait(store, second, "finished")
 
 
-class FragileStore(RunStore):
-    """Refuses to write while `full`."""
-
-    full = False
-    refused = 0  # states that could not be kept
-
-    def append(self, *arguments):
-        if self.full:
-            raise StoreError("The disk is full.")
-        return super().append(*arguments)
-
-    def set_state(self, *arguments, **named):
-        if self.full:
-            self.refused += 1
-            raise StoreError("The disk is full.")
-        super().set_state(*arguments, **named)
-
-
-def test_a_disk_that_was_full_leaves_no_run_alive(tmp_path, monkeypatch, capsys):
+def test_a_disk_that_was_full_leaves_no_run_alive(store, queue, monkeypatch):
     monkeypatch.setattr(queue_module, "POLL_SECONDS", 0.02)
-    store = FragileStore(tmp_path)
-    filled = threading.Event()
+    full, refused = threading.Event(), []
 
-    def fill(step):
-        if step == 2:
-            store.full = True
-            filled.set()
+    def unless_full(write):
+        def written(*given, **named):
+            if full.is_set():
+                refused.append(write.__name__)
+                raise StoreError("The disk is full.")
+            return write(*given, **named)
 
-    working = RunQueue(store, executor=InProcess(FakeTrainer(3, fill)))
-    working.start()
-    (run_id,) = working.submit([RUN], "a")
-    assert filled.wait()
-    wait_for(lambda: store.refused > 2)
+        return written
+
+    for write in (store.append, store.set_state):
+        monkeypatch.setattr(store, write.__name__, unless_full(write))
+    (run_id,) = queue(FakeTrainer(3, lambda step: step == 2 and full.set())).submit([RUN], "a")
+    wait_for(lambda: refused.count("set_state") > 2)
     assert store.state(run_id) in ACTIVE
     shown = store.seen_by(lambda: EVERYTHING).get(run_id)  # the page's
     assert (shown.state, shown.reason) == ("failed", "The disk is full.")
-    store.full = False
+    full.clear()
     run = wait(store, run_id, *FINAL)
-    working.close()
     assert (run.state, run.reason, run.step) == ("failed", "The disk is full.", 1)
 
 

@@ -1,14 +1,15 @@
 """Runs in processes of their own that are killed, crash, hang, or do not listen: the others go on."""
 
+import multiprocessing
 import os
-import subprocess
+import signal
 import sys
 from contextlib import contextmanager
 
 import psutil
 import pytest
-from queued_runs import steps, wait, wait_for
-from waiting import pace
+from queued_runs import LONG, steps
+from waiting import pace, wait, wait_for
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
@@ -17,11 +18,11 @@ from cdvft_app.store.states import FINAL
 from cdvft_app.training import executors
 from cdvft_app.training.children import Child
 from cdvft_app.training.executors import LocalProcesses
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.training.run import patience
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 RUN = RunSettings(method="cdvft", max_steps=6)
-LONG = RunSettings(method="cdvft", max_steps=100_000)
 
 
 @pytest.fixture
@@ -111,19 +112,13 @@ def test_a_flood_of_events_is_no_hang(store, start, impatient):
     assert store.rows(run_id, 6000)[0][-1]["kind"] == "done"
 
 
-def test_the_clock_ends_a_run_at_a_checkpoint(store, start, monkeypatch):
+@pytest.mark.parametrize("trainer", ["slowly", "is_deaf"])
+def test_the_clock_ends_a_run_at_a_checkpoint_or_where_it_is(store, start, impatient, monkeypatch, trainer):
     monkeypatch.setenv("CDVFT_MAX_RUN_SECONDS", "1")
-    (run_id,) = start("slowly").submit([LONG], "a")
+    (run_id,) = start(trainer).submit([LONG], "a")
     run = wait(store, run_id, *FINAL)
     assert run.state == "failed" and "1 seconds, the limit of this server" in run.reason
-    assert int((store.folder(run_id) / "checkpoint").read_text()) == run.step > 0
-
-
-def test_the_clock_ends_a_run_that_does_not_listen(store, start, impatient, monkeypatch):
-    monkeypatch.setenv("CDVFT_MAX_RUN_SECONDS", "1")
-    (run_id,) = start("is_deaf").submit([RUN], "a")
-    run = wait(store, run_id, *FINAL)
-    assert run.state == "failed" and "the limit of this server" in run.reason
+    assert trainer == "is_deaf" or int((store.folder(run_id) / "checkpoint").read_text()) == run.step > 0
 
 
 def test_closing_does_not_wait_for_who_does_not_listen(store, start, monkeypatch, trainers):
@@ -135,39 +130,29 @@ def test_closing_does_not_wait_for_who_does_not_listen(store, start, monkeypatch
     assert store.state(run_id) == "interrupted" and not trainers()
 
 
-SERVER = """
-import multiprocessing, signal, sys
-sys.path[:0] = {paths!r}
-from cdvft_app.settings import RunSettings
-from cdvft_app.store.runs import RunStore
-from cdvft_app.training.children import Child
-from cdvft_app.training.executors import LocalProcesses
-from cdvft_app.training.queue import RunQueue
-if __name__ == "__main__":
+def serve(folder, runs, limits):
+    os.environ.update(limits)
     multiprocessing.set_forkserver_preload(["cdvft_app.training.run", "fake_trainers"])  # which need no torch
     assert Child(int).poll(90)  # from now on a process starts at once
-    queue = RunQueue(RunStore(sys.argv[1]), executor=LocalProcesses("fake_trainers:slowly", 1))
+    queue = RunQueue(RunStore(folder), executor=LocalProcesses("fake_trainers:slowly", 1))
     queue.start()
-    queue.submit([RunSettings(method="cdvft", max_steps=100_000)] * int(sys.argv[2]), "a", visitor="ada")
+    queue.submit([LONG] * runs, "a", visitor="ada")
     signal.pause()
-"""
 
 
 @contextmanager
 def served(folder, runs, **limits):
     """The store of a server with so many long runs, which is killed in the end."""
-    script = folder / "server.py"
-    script.write_text(SERVER.format(paths=sys.path))
-    command = [sys.executable, str(script), str(folder / "runs"), str(runs)]
-    server = subprocess.Popen(command, env={**os.environ, **limits})
+    server = multiprocessing.get_context("spawn").Process(target=serve, args=(folder, runs, limits))
+    server.start()
     try:
-        wait_for((folder / "runs" / "history.sqlite").exists)
-        store = RunStore(folder / "runs")
+        wait_for((folder / "history.sqlite").exists)
+        store = RunStore(folder)
         wait_for(lambda: len(store.history()) == runs)
         yield store
     finally:
         server.kill()
-        server.wait()
+        server.join()
 
 
 def test_a_child_whose_server_was_killed_leaves_at_a_checkpoint(tmp_path):

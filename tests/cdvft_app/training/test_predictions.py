@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -36,22 +37,19 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     return logits
 
 
+def in_both(change: Callable[[Split], Split], rows: Rows) -> Rows:
+    return dataclasses.replace(rows, train=change(rows.train), evaluation=change(rows.evaluation))
+
+
 @pytest.fixture
 def pairs(text_rows) -> Rows:
-    def paired(split: Split) -> Split:
-        return Split([(text, f"the {text}") for text in split.inputs], split.labels)
-
-    return dataclasses.replace(
-        text_rows, train=paired(text_rows.train), evaluation=paired(text_rows.evaluation)
-    )
+    return in_both(lambda of: Split([(one, f"the {one}") for one in of.inputs], of.labels), text_rows)
 
 
 @pytest.fixture
 def scores(text_rows) -> Rows:
-    def scored(split: Split) -> Split:
-        return Split(split.inputs, split.labels.astype(np.float32) * 5)
-
-    return Rows(scored(text_rows.train), scored(text_rows.evaluation), (), None)
+    rows = in_both(lambda of: Split(of.inputs, of.labels.astype(np.float32) * 5), text_rows)
+    return dataclasses.replace(rows, labels=())
 
 
 @pytest.mark.parametrize(

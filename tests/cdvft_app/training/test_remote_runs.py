@@ -6,7 +6,8 @@ import time
 
 import pytest
 import run_events
-from queued_runs import RUN, steps, wait
+from queued_runs import RUN, steps
+from waiting import wait
 
 from cdvft_app.events import Evaluation, Note
 from cdvft_app.store.processes import this_process

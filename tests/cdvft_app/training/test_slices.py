@@ -1,16 +1,13 @@
 """Slices that somebody drives: one run, as if it was of one piece."""
 
-from __future__ import annotations
-
 import time
 from types import SimpleNamespace
 
 import pytest
-from driven_slices import RUN, drive, drive_to_the_end
-from queued_runs import steps, wait, wait_for
-from safetensors.numpy import load_file
+from fake_trainers import slowly
+from queued_runs import LONG, RUN, begin, drive, drive_to_the_end, steps
 from tiny_trainer import MODEL, save_model
-from waiting import pace
+from waiting import pace, wait, wait_for
 
 from cdvft_app.events import Note
 from cdvft_app.settings import RunSettings
@@ -19,7 +16,12 @@ from cdvft_app.training import slices as slices_module
 from cdvft_app.training.queue import QueueFull
 
 
-def test_slices_make_a_whole_run(store, start_slices):
+def says_something(settings, emit, *others, **named):
+    emit(Note("Said at every loading."))
+    return slowly(settings, emit, *others, **named)
+
+
+def test_slices_make_a_whole_run_which_says_nothing_twice(store, start_slices):
     orders = []
 
     def lend(train):
@@ -29,14 +31,13 @@ def test_slices_make_a_whole_run(store, start_slices):
 
         return called
 
-    slices, queue = start_slices("slowly", seconds=0.02, lend=lend)
-    (run_id,) = queue.submit([RUN], "a")
-    wait_for(lambda: drive(slices, run_id))
+    slices, _, run_id, _ = begin(start_slices, "test_slices:says_something", lend=lend)
     assert store.state(run_id) == "running" and 0 < store.get(run_id).step < 40
     drive_to_the_end(slices, store, run_id)
     run = wait(store, run_id, *FINAL)
     assert (run.state, run.reason, run.step) == ("finished", None, 40)
     assert steps(store, run_id) == [*range(1, 41)] and len(orders) > 2
+    assert [row["text"] for row in store.rows(run_id, kinds=["note"])[0]] == ["Said at every loading."]
     assert not drive(slices, run_id)
 
 
@@ -55,43 +56,40 @@ def test_a_sliced_run_learns_exactly_what_a_run_of_one_piece_does(store, start_s
     assert store.state(whole) == store.state(sliced) == "finished"
     assert len(store.rows(whole, kinds=["started"])[0]) == 1
     assert len(store.rows(sliced, kinds=["started"])[0]) > 2
-    for kind, what in (
-        ("step", ("step", "loss", "learning_rate")),
-        ("evaluation", ("step", "loss", "metric")),
-    ):
+    for kind, also in (("step", "learning_rate"), ("evaluation", "metric")):
         of_each = [
-            [[row[name] for name in what] for row in store.rows(one, kinds=[kind])[0]]
-            for one in runs.values()
+            [(row["step"], row["loss"], row[also]) for row in store.rows(one, kinds=[kind])[0]]
+            for one in (whole, sliced)
         ]
         assert of_each[0] == of_each[1]
-    weights = [
-        load_file(store.folder(one) / "adapter" / "adapter_model.safetensors") for one in (whole, sliced)
-    ]
-    assert weights[0].keys() == weights[1].keys()
-    assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
+    weights = [store.folder(one) / "adapter" / "adapter_model.safetensors" for one in (whole, sliced)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
     notes = [row["text"] for row in store.rows(sliced, kinds=["note"])[0]]
     assert len(set(notes)) == len(notes) and not [note for note in notes if "Went on" in note]
 
 
-def test_seconds_on_the_hardware_add_up_over_slices(store, start_slices):
-    slices, queue = start_slices("slowly", seconds=0.05)
-    (run_id,) = queue.submit([RUN], "a")
-    first = wait_for(lambda: drive(slices, run_id))
-    lent = first[-1]["lent_seconds"]
-    assert lent >= first[-1]["loading_seconds"] + 0.05
+def test_seconds_on_the_hardware_add_up_over_slices_and_they_alone_are_charged(
+    store, start_slices, monkeypatch
+):
+    monkeypatch.setenv("CDVFT_PUBLIC", "1")
+    slices, _, run_id, first = begin(start_slices, seconds=0.05, visitor="ada")
+    lent, of_slice = first[-1]["lent_seconds"], first[-1]["loading_seconds"] + 0.05
     # What the run told as its last is a little less: the end of the slice was still to come.
-    assert first[-1]["loading_seconds"] + 0.05 <= store.get(run_id).result["lent_seconds"] <= lent
-    assert slices.lent_seconds(run_id) == lent
+    assert of_slice <= store.get(run_id).result["lent_seconds"] <= lent == slices.lent_seconds(run_id)
+    time.sleep(1)  # nobody drives it
+    (spent,) = store.spending.visitors(0)
+    assert spent.training == pytest.approx(lent)
     drive_to_the_end(slices, store, run_id)
-    assert store.get(run_id).result["lent_seconds"] > lent
+    (spent,) = store.spending.visitors(0)
+    run = store.get(run_id)
+    assert lent < run.result["lent_seconds"] <= spent.training < run.ended - run.started - 0.9
     wait_for(lambda: slices.lent_seconds(run_id) is None)
-    kinds = [row["kind"] for row in store.rows(run_id)[0]]
-    assert kinds[-2:] == ["lent", "done"]
+    assert [row["kind"] for row in store.rows(run_id)[0]][-2:] == ["lent", "done"]
 
 
 def test_a_slice_that_is_closed_leaves_at_a_checkpoint_at_once(store, start_slices):
     slices, queue = start_slices("slowly", seconds=60)
-    (run_id,) = queue.submit([RunSettings(method="cdvft", max_steps=100_000)], "a")
+    (run_id,) = queue.submit([LONG], "a")
     wait_for(lambda: slices.due([run_id]))
     slice_ = slices.drive(run_id)
     next(slice_)
@@ -106,9 +104,7 @@ def test_a_slice_that_is_closed_leaves_at_a_checkpoint_at_once(store, start_slic
 
 
 def test_a_run_that_is_asked_to_stop_does_so_in_the_next_slice(store, start_slices):
-    slices, queue = start_slices("slowly", seconds=0.02)
-    (run_id,) = queue.submit([RUN], "a")
-    wait_for(lambda: drive(slices, run_id))
+    slices, queue, run_id, _ = begin(start_slices)
     before = store.get(run_id).step
     queue.stop(run_id, "a")
     assert drive(slices, run_id)[-1]["ended"]
@@ -117,9 +113,7 @@ def test_a_run_that_is_asked_to_stop_does_so_in_the_next_slice(store, start_slic
 
 
 def test_between_two_slices_the_end_of_the_program_waits_for_nobody(store, start_slices):
-    slices, queue = start_slices("slowly", seconds=0.02)
-    (run_id,) = queue.submit([RUN], "a")
-    wait_for(lambda: drive(slices, run_id))
+    slices, queue, run_id, _ = begin(start_slices)
     began = time.monotonic()
     queue.close()
     assert time.monotonic() - began < 5 * pace()
@@ -129,9 +123,7 @@ def test_between_two_slices_the_end_of_the_program_waits_for_nobody(store, start
 
 
 def test_a_run_that_no_page_asks_for_is_paused_and_can_be_resumed(store, start_slices):
-    slices, queue = start_slices("slowly", seconds=0.02, idle_seconds=0.3)
-    (run_id,) = queue.submit([RUN], "a")
-    wait_for(lambda: drive(slices, run_id))
+    slices, queue, run_id, _ = begin(start_slices, idle_seconds=0.3)
     run = wait(store, run_id, *FINAL)
     assert run.state == "interrupted" and "page that this run trained through was closed" in run.reason
     assert not drive(slices, "of no such run")
@@ -178,35 +170,6 @@ def test_sweeps_are_refused_where_a_page_drives_each_run(start_slices):
     _, queue = start_slices("slowly")
     with pytest.raises(QueueFull, match="GPU is lent by the second"):
         queue.submit([RUN], "a", sweep=True)
-
-
-def says_something(settings, emit, should_stop, folder, resume=False):
-    emit(Note("Said at every loading."))
-    from fake_trainers import slowly
-
-    return slowly(settings, emit, should_stop, folder, resume)
-
-
-def test_what_one_slice_has_said_the_next_does_not_repeat(store, start_slices):
-    slices, queue = start_slices("test_slices:says_something", seconds=0.02)
-    (run_id,) = queue.submit([RUN], "a")
-    drive_to_the_end(slices, store, run_id)
-    assert [row["text"] for row in store.rows(run_id, kinds=["note"])[0]] == ["Said at every loading."]
-
-
-def test_only_the_hardwares_seconds_are_charged_and_no_waiting(store, start_slices, monkeypatch):
-    monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    slices, queue = start_slices("slowly", seconds=0.05)
-    (run_id,) = queue.submit([RUN], "a", visitor="ada")
-    first = wait_for(lambda: drive(slices, run_id))
-    time.sleep(1)  # nobody drives it
-    (spent,) = store.spending.visitors(0)
-    assert spent.training == pytest.approx(first[-1]["lent_seconds"])
-    drive_to_the_end(slices, store, run_id)
-    (spent,) = store.spending.visitors(0)
-    run = store.get(run_id)
-    assert spent.training >= run.result["lent_seconds"]  # told just before the last slice was over
-    assert spent.training < run.ended - run.started - 0.9
 
 
 def test_a_visitor_gets_no_slice_beyond_what_is_left(store, start_slices, monkeypatch):

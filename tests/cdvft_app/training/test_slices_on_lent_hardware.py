@@ -1,15 +1,12 @@
 """Hardware that is lent for a slice: how long it is asked for, and what becomes of a run that gets none."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest
-from driven_slices import RUN, drive, drive_to_the_end
-from queued_runs import steps, wait, wait_for
+from queued_runs import LONG, RUN, begin, drive, drive_to_the_end, steps
+from waiting import wait
 
 from cdvft_app.events import Preparing
-from cdvft_app.settings import RunSettings
 from cdvft_app.store.states import FINAL
 from cdvft_app.training.slices import NotLent
 
@@ -33,9 +30,7 @@ def refusing(*errors):
 
 def test_without_hardware_a_run_is_paused_and_says_why(store, start_slices):
     lend, _ = refusing(NotLent("The day's time is used up."))
-    slices, queue = start_slices("slowly", seconds=0.02, lend=lend)
-    (run_id,) = queue.submit([RUN], "a")
-    wait_for(lambda: drive(slices, run_id))
+    slices, queue, run_id, _ = begin(start_slices, lend=lend)
     run = wait(store, run_id, *FINAL)
     assert (run.state, run.reason) == ("interrupted", "The day's time is used up.")
     queue.resume(run_id, "a")
@@ -45,9 +40,7 @@ def test_without_hardware_a_run_is_paused_and_says_why(store, start_slices):
 
 def test_hardware_that_was_taken_away_is_asked_for_twice_as_long_and_only_once(store, start_slices):
     lend, orders = refusing(NotLent("Taken away.", again=True), NotLent("Taken away.", again=True))
-    slices, queue = start_slices("slowly", seconds=0.02, lend=lend)
-    (run_id,) = queue.submit([RUN], "a")
-    wait_for(lambda: drive(slices, run_id))
+    slices, _, run_id, _ = begin(start_slices, lend=lend)
     assert store.state(run_id) == "running"
     drive(slices, run_id)
     assert wait(store, run_id, *FINAL).state == "interrupted"
@@ -73,9 +66,7 @@ def test_a_slice_asks_for_no_longer_than_the_run_needs(store, start_slices):
 
 def test_what_is_left_of_a_day_is_used_by_a_shorter_slice(store, start_slices):
     lend, orders = refusing(NotLent("30 s are left.", left=30), NotLent("4 s are left.", left=4))
-    slices, queue = start_slices("slowly", lend=lend)
-    (run_id,) = queue.submit([RunSettings(method="cdvft", max_steps=100_000)], "a")
-    wait_for(lambda: drive(slices, run_id))
+    slices, _, run_id, _ = begin(start_slices, asked=LONG, seconds=15, lend=lend)
     assert store.state(run_id) == "running"
     drive(slices, run_id)
     assert wait(store, run_id, *FINAL).reason == "4 s are left."
@@ -96,7 +87,5 @@ def test_what_a_run_needs_is_fetched_once_before_the_hardware_is_asked_for(store
     drive_to_the_end(slices, store, one)
     drive_to_the_end(slices, store, two)
     assert told == [str(store.root)]
-    texts = [row["text"] for row in store.rows(one, kinds=["preparing"])[0]]
-    assert texts[0] == "Fetching the model" and "Fetching the model" not in [
-        row["text"] for row in store.rows(two, kinds=["preparing"])[0]
-    ]
+    first, second = ([row["text"] for row in store.rows(run, kinds=["preparing"])[0]] for run in (one, two))
+    assert first[0] == "Fetching the model" and "Fetching the model" not in second

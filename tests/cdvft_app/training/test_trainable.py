@@ -7,6 +7,8 @@ import torch
 from peft import PeftModel
 from torch import nn
 
+from cdvft_app.catalog import Plan
+from cdvft_app.catalog.dataset_readers import Rows
 from cdvft_app.events import TrainingFailed
 from cdvft_app.methods import METHODS
 from cdvft_app.progress import never, silent
@@ -19,12 +21,11 @@ ADAPTER = {"cdvft": 3 * 32, "lora": 2 * 2 * 32, "fourierft": 40, "c3a": 2 * 2 * 
 ADAPTER |= {"dora": 2 * 2 * 32 + 32, "vera": 4 + 32}
 
 
-def build(text_plan, text_rows, method: str, **chosen: object) -> nn.Module:
-    plan = text_plan(method, **chosen)
+def build(plan: Plan, rows: Rows, **changed: object) -> nn.Module:
     torch.manual_seed(7)
-    task = prepare(plan, silent, never, text_rows).task
+    task = prepare(plan, silent, never, rows).task
     torch.manual_seed(7)
-    return trainable.build(plan.settings, task.model, task.head)
+    return trainable.build(plan.settings.model_copy(update=changed), task.model, task.head)
 
 
 def vectors(model: nn.Module, method: str = "cdvft") -> dict[str, torch.Tensor]:
@@ -47,9 +48,9 @@ def shake(model: nn.Module) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_trained_is_counted_to_the_last_number(text_plan, text_rows, method):
-    model = build(text_plan, text_rows, method)
+    model = build(text_plan(method), text_rows)
     trained, head, base = trainable.count_parameters(model, "classifier")
-    whole = sum(p.numel() for p in build(text_plan, text_rows, "full").parameters())
+    whole = sum(p.numel() for p in build(text_plan("full"), text_rows).parameters())
     expected = {"head": 0, "full": whole - HEAD} | {name: LAYERS * one for name, one in ADAPTER.items()}
     assert (trained, head, base) == (expected[method], HEAD, whole)
     names = [
@@ -62,10 +63,10 @@ def test_what_is_trained_is_counted_to_the_last_number(text_plan, text_rows, met
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_saved_comes_back(text_plan, text_rows, method, tmp_path):
-    model = build(text_plan, text_rows, method)
+    model = build(text_plan(method), text_rows)
     shake(model)
     written = trainable.save(model, tmp_path)
-    again = build(text_plan, text_rows, method)
+    again = build(text_plan(method), text_rows)
     assert not torch.allclose(logits(again), logits(model))
     trainable.load(again, tmp_path)
     torch.testing.assert_close(logits(again), logits(model), rtol=0, atol=0)
@@ -76,9 +77,9 @@ def test_what_is_saved_comes_back(text_plan, text_rows, method, tmp_path):
 
 
 def test_weights_of_another_method_are_refused(text_plan, text_rows, tmp_path):
-    trainable.save(build(text_plan, text_rows, "head"), tmp_path)
+    trainable.save(build(text_plan("head"), text_rows), tmp_path)
     with pytest.raises(ValueError, match=r"lacks .*another model or method"):
-        trainable.load(build(text_plan, text_rows, "full"), tmp_path)
+        trainable.load(build(text_plan("full"), text_rows), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_weights_of_another_method_are_refused(text_plan, text_rows, tmp_path):
     ],
 )
 def test_vectors_are_named_by_the_backbone(text_plan, text_rows, method, shapes):
-    found = vectors(build(text_plan, text_rows, method), method)
+    found = vectors(build(text_plan(method), text_rows), method)
     modules = [
         f"encoder.layer.{layer}.attention.self.{name}" for layer in (0, 1) for name in ("query", "value")
     ]
@@ -101,7 +102,7 @@ def test_vectors_are_named_by_the_backbone(text_plan, text_rows, method, shapes)
 
 
 def test_vectors_stay_as_they_were(text_plan, text_rows):
-    model = build(text_plan, text_rows, "cdvft")
+    model = build(text_plan("cdvft"), text_rows)
     before = vectors(model)
     kept = {key: vector.clone() for key, vector in before.items()}
     shake(model)
@@ -109,27 +110,19 @@ def test_vectors_stay_as_they_were(text_plan, text_rows):
 
 
 def test_layers_that_do_not_exist_are_explained(text_plan, text_rows):
-    plan = text_plan("lora")
-    task = prepare(plan, silent, never, text_rows).task
-    settings = plan.settings.model_copy(update={"target_modules": ("attention.nothing",)})
     with pytest.raises(TrainingFailed, match=r"LoRA does not fit the layers attention\.nothing"):
-        trainable.build(settings, task.model, task.head)
+        build(text_plan("lora"), text_rows, target_modules=("attention.nothing",))
 
 
 def test_c3a_finds_a_block_size_for_a_model_nobody_knows(text_plan, text_rows):
-    plan = text_plan("c3a")
-    task = prepare(plan, silent, never, text_rows).task
-    settings = plan.settings.model_copy(
-        update={"method": METHODS["c3a"](), "target_modules": ("query", "intermediate.dense")}
-    )
-    model = trainable.build(settings, task.model, task.head)
+    targets = ("query", "intermediate.dense")
+    model = build(text_plan("c3a"), text_rows, method=METHODS["c3a"](), target_modules=targets)
     assert model.peft_config["default"].block_size == 32
 
 
 def test_an_adapter_of_images_fits_a_plain_timm_model(image_plan, image_rows, tmp_path):
     plan = image_plan("cdvft")
-    task = prepare(plan, silent, never, image_rows).task
-    model = trainable.build(plan.settings, task.model, task.head)
+    model = build(plan, image_rows)
     assert set(vectors(model)) >= {"blocks.0.attn.qkv/circulant.0", "blocks.0.attn.proj/diagonal.1"}
     shake(model)
     trainable.save(model, Path(tmp_path))

@@ -157,34 +157,29 @@ def test_an_adapter_of_a_hub_model_loads_as_peft_users_expect(text_plan, text_ro
     assert loss.item() == pytest.approx(heard.of(Evaluation)[-1].loss, abs=1e-5)
 
 
-def test_the_order_follows_from_seed_and_epoch_alone():
-    lengths = list(np.random.default_rng(0).integers(1, 20, 50))
-
-    def order(seed: int, epoch: int, noise: int) -> list[int]:
-        torch.manual_seed(noise)
-        return list(SeededLengthGroupedSampler(4, lengths, seed, lambda: epoch))
-
-    first = order(0, 0, noise=1)
-    assert sorted(first) == list(range(50))
-    assert order(0, 0, noise=2) == first
-    assert order(0, 1, noise=1) != first
-    assert order(1, 0, noise=1) != first
-    spread = [
-        max(lengths[i] for i in first[b : b + 4]) - min(lengths[i] for i in first[b : b + 4])
-        for b in range(4, 48, 4)
-    ]
-    assert np.mean(spread) < 8  # of 19, in batches drawn at random about 12
+LENGTHS = list(np.random.default_rng(0).integers(1, 20, 50))
 
 
-def test_examples_of_models_that_write_come_in_any_order_that_follows_from_the_seed():
+def order(sampler, lengths, seed=0, epoch=0, noise=1):
+    torch.manual_seed(noise)
+    return list(sampler(4, lengths, seed, lambda: epoch))
+
+
+def spread(lengths, places, first=0):
+    """By how much the lengths in a batch of four differ, on average over the batches from `first` on."""
+    batches = [[lengths[one] for one in places[at : at + 4]] for at in range(first, len(places) - 3, 4)]
+    return np.mean([max(batch) - min(batch) for batch in batches])
+
+
+@pytest.mark.parametrize("sampler", [SeededLengthGroupedSampler, SeededRandomSampler])
+def test_the_order_follows_from_seed_and_epoch_alone(sampler):
+    first = order(sampler, LENGTHS)
+    assert sorted(first) == list(range(50)) and order(sampler, LENGTHS, noise=2) == first
+    assert order(sampler, LENGTHS, epoch=1) != first != order(sampler, LENGTHS, seed=1)
+
+
+def test_texts_of_a_batch_are_of_like_length_and_prompts_to_write_from_come_in_any_order():
+    assert spread(LENGTHS, order(SeededLengthGroupedSampler, LENGTHS), 4) < 8  # of 19; at random about 12
     lengths = list(range(200))  # as places: an order by length would show
-
-    def order(seed: int, epoch: int) -> list[int]:
-        torch.manual_seed(seed + epoch)
-        return list(SeededRandomSampler(4, lengths, seed, lambda: epoch))
-
-    first = order(0, 0)
-    assert sorted(first) == lengths and order(0, 0) == first
-    assert order(0, 1) != first and order(1, 0) != first
-    assert abs(np.corrcoef(first, lengths)[0, 1]) < 0.3
-    assert np.mean([max(first[b : b + 4]) - min(first[b : b + 4]) for b in range(0, 200, 4)]) > 80
+    found = order(SeededRandomSampler, lengths)
+    assert spread(lengths, found) > 80 and abs(np.corrcoef(found, lengths)[0, 1]) < 0.3

@@ -1,14 +1,13 @@
 """What the operator's address hears of a run's end, and that nobody suffers from one that does not answer."""
 
-from __future__ import annotations
-
 import json
 import logging
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from queued_runs import RUN, FakeTrainer, wait_for
+from queued_runs import RUN, FakeTrainer
+from waiting import wait_for
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import replication

@@ -1,7 +1,5 @@
 """What makes writing fast changes no answer: ended rows are left out, updates stand in the weights."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from listening import run
@@ -31,17 +29,26 @@ def adapted(answer_plan, answer_rows, method="lora", **more):
     return task
 
 
+def batch_of(task):
+    examples = task.examples(PROMPTS)
+    return task.collate([examples[place] for place in range(len(PROMPTS))])
+
+
 def written(task, end, most=24):
     """Each row's tokens up to the end, and the probabilities of these."""
-    examples = task.examples(PROMPTS)
-    batch = task.collate([examples[place] for place in range(len(PROMPTS))])
-    steps = list(writing.tokens(task.model, batch, eos_token_id=end, max_new_tokens=most))
+    steps = list(writing.tokens(task.model, batch_of(task), eos_token_id=end, max_new_tokens=most))
     found = []
     for row in zip(*(zip(*step, strict=True) for step in steps), strict=True):
         ids = [int(token) for token, _ in row]
         length = ids.index(end) + 1 if end in ids else len(ids)
         found.append((ids[:length], [float(share) for _, share in row[:length]]))
     return found
+
+
+def when_chosen(monkeypatch, see):
+    """Have `see(logits)` called wherever tokens are chosen."""
+    chosen = writing._chosen
+    monkeypatch.setattr(writing, "_chosen", lambda logits, *how: see(logits) or chosen(logits, *how))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.75, 1.0])
@@ -54,10 +61,7 @@ def test_rows_that_have_ended_are_left_out_and_the_others_go_on(share, answer_pl
     assert len(set(first[end])) > 2, "rows end at different places"
     sizes = []
     monkeypatch.setattr(writing, "STILL_WRITING", share)
-    chosen = writing._chosen
-    monkeypatch.setattr(
-        writing, "_chosen", lambda logits, *how: sizes.append(len(logits)) or chosen(logits, *how)
-    )
+    when_chosen(monkeypatch, lambda logits: sizes.append(len(logits)))
     for (ids, shares), (whole, whole_shares) in zip(written(task, end), endless, strict=True):
         length = whole.index(end) + 1 if end in whole else len(whole)
         assert ids == whole[:length]
@@ -106,8 +110,7 @@ def test_weights_rounded_once_write_what_autocast_writes_and_are_back_afterwards
 def test_frozen_weights_rounded_once_are_what_autocast_rounds_in_every_pass(method, answer_plan, answer_rows):
     task = adapted(answer_plan, answer_rows, method)
     task.model.lm_head.weight = task.model.get_input_embeddings().weight
-    examples = task.examples(PROMPTS)
-    batch = task.collate([examples[place] for place in range(len(PROMPTS))])
+    batch = batch_of(task)
 
     def logits_and_gradients():
         trained = [one for one in task.model.parameters() if one.requires_grad]
@@ -117,11 +120,9 @@ def test_frozen_weights_rounded_once_are_what_autocast_rounds_in_every_pass(meth
 
     rounded_in_every_pass = logits_and_gradients()
     precision = round_frozen(task.model, torch.bfloat16)
-    dtypes = {
-        name: one.dtype for name, one in task.model.named_parameters() if name.endswith("proj.weight")
-    } | {"embedding": task.model.get_input_embeddings().weight.dtype}
-    assert dtypes.pop("embedding") == torch.float32
-    assert dtypes and set(dtypes.values()) == {torch.bfloat16}
+    named = [*task.model.named_parameters()]
+    assert {one.dtype for name, one in named if name.endswith("proj.weight")} == {torch.bfloat16}
+    assert task.model.get_input_embeddings().weight.dtype == torch.float32
     assert all(one.dtype == torch.float32 for one in task.model.parameters() if one.requires_grad)
     torch.testing.assert_close(logits_and_gradients(), rounded_in_every_pass, rtol=0, atol=0)
     layers = [one for one in task.model.modules() if isinstance(one, BaseTunerLayer)]
@@ -134,13 +135,7 @@ def test_frozen_weights_rounded_once_are_what_autocast_rounds_in_every_pass(meth
 def test_answers_are_written_in_the_precision_of_training(answer_plan, answer_rows, tmp_path, monkeypatch):
     monkeypatch.setattr("cdvft_app.training.loop.bf16_on_cpu", lambda plan: True)
     seen = set()
-    chosen = writing._chosen
-
-    def spying(logits, *how):
-        seen.add((torch.is_autocast_enabled("cpu"), logits.dtype))
-        return chosen(logits, *how)
-
-    monkeypatch.setattr(writing, "_chosen", spying)
+    when_chosen(monkeypatch, lambda logits: seen.add((torch.is_autocast_enabled("cpu"), logits.dtype)))
     run(answer_plan("lora", max_steps=1), answer_rows, tmp_path)
     assert seen == {(True, torch.bfloat16)}
 
@@ -162,10 +157,8 @@ def test_what_is_not_float32_is_not_merged(answer_plan, answer_rows):
     ],
 )
 def test_as_many_rows_are_written_together_as_600_mb_of_keys_and_values_allow(shape, length, rows):
-    layers, heads, shared, width = shape
-    config = LlamaConfig(
-        num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=shared, hidden_size=width
-    )
+    names = ("num_hidden_layers", "num_attention_heads", "num_key_value_heads", "hidden_size")
+    config = LlamaConfig(**dict(zip(names, shape, strict=True)))
     assert writing.rows_at_once(config, length) == rows
     assert writing.rows_at_once(RwkvConfig(), length) == 32, "it has no heads"
 
@@ -173,9 +166,8 @@ def test_as_many_rows_are_written_together_as_600_mb_of_keys_and_values_allow(sh
 def test_the_final_evaluation_is_the_same_in_batches_of_any_size(
     answer_plan, answer_rows, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(
-        kernels, "onednn_is_faster", lambda: False
-    )  # many rows would be rounded otherwise than few
+    # Else many rows would be rounded otherwise than few.
+    monkeypatch.setattr(kernels, "onednn_is_faster", lambda: False)
     plan = answer_plan("lora", max_steps=3, learning_rate=0.05, precision="float32")
     found = []
     for size in (2, 8):
