@@ -88,6 +88,10 @@ def browser() -> Iterator[Browser]:
         with_flags.close()
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker(pytest.mark.browser)
+
+
 # Playwright leaves its loop running in this thread, where tests of other folders have loops of their own.
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:

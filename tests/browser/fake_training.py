@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import run_events
+
 from cdvft_app.events import (
     Done,
     Evaluation,
     Event,
     Note,
     Preparing,
-    Started,
     Step,
     TrainingFailed,
     TrainingStopped,
@@ -49,19 +50,9 @@ def train(
         time.sleep(WAIT)
         if should_stop():
             raise TrainingStopped
-    emit(
-        Started(
-            steps,
-            PARAMETERS[settings.method.key],
-            770,
-            22_713_216,
-            "CPU, fake",
-            "float32",
-            64,
-            100,
-            "accuracy",
-        )
-    )
+    facts = {"head_parameters": 770, "base_parameters": 22_713_216, "device": "CPU, fake"}
+    rows = {"train_examples": 64, "evaluation_examples": 100}
+    emit(run_events.started(steps, trainable_parameters=PARAMETERS[settings.method.key], **facts, **rows))
     emit(Evaluation(first - 1, 0.0, 0.7, "accuracy", 0.5))
     emit(Note("This training is a fake."))
     done = first - 1
@@ -85,8 +76,7 @@ def train(
     metric = 0.5 + 0.3 * done / steps
     emit(Evaluation(done, done * SECONDS_A_STEP, 0.5, "accuracy", metric, final=True))
     state = "finished" if done == steps else "stopped"
-    end = Done(
-        state, done, done * SECONDS_A_STEP, "accuracy", metric, 0.4, 25.0, 1000, None, folder / "adapter"
-    )
+    facts = {"metric": metric, "train_loss": 0.4, "examples_per_second": 25.0, "adapter_bytes": 1000}
+    end = run_events.done(done, folder / "adapter", state=state, seconds=done * SECONDS_A_STEP, **facts)
     emit(end)
     return end

@@ -92,6 +92,34 @@ def fill_in(field: Locator, text: str) -> None:
     raise AssertionError(f"{field} does not keep {text!r}")
 
 
+def downloaded(button: Locator) -> Path:
+    """The file that comes when this is pressed."""
+    with button.page.expect_download() as coming:
+        button.click()
+    return Path(coming.value.path())
+
+
+def set_range(slider: Locator, value: int) -> None:
+    slider.evaluate(
+        """(slider, value) => {
+          slider.value = value;
+          slider.dispatchEvent(new Event("input", { bubbles: true }));
+        }""",
+        value,
+    )
+
+
+def beyond_the_edge(page: Page, but_for: str, room: float = 0) -> list[str]:
+    """What ends right of the window, on what is not of those selectors nor within it."""
+    return page.evaluate(
+        """([butFor, room]) => [...document.querySelectorAll("main *")]
+             .filter((node) => !node.closest(butFor) && node.getClientRects().length
+               && node.getBoundingClientRect().right > innerWidth + room)
+             .map((node) => node.outerHTML.slice(0, 120))""",
+        [but_for, room],
+    )
+
+
 def pick(radio: Locator) -> None:
     """Choose by keyboard: what still comes in above a pointer moves what it points at."""
     radio.press(" ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import run_events
 from playwright.sync_api import Page
-from studio import Server, Visit
+from studio import Server, Visit, set_range
 
 from cdvft.blocks import partitions
 from cdvft_app.inspection import sources
@@ -85,10 +85,14 @@ def opened(visit: Visit, run: Source, **options: object) -> Page:
     return visit(f"?run=nothing&tab=factors&factors={run.id}", ready=READY, **options)
 
 
+def turn_to(page: Page, run: str) -> None:
+    """Choose another run, and wait until all that is asked for by itself has come."""
+    page.locator("#factors-run").select_option(run)
+    page.locator(f".factors[data-settled='{run}']").wait_for()
+
+
 def scrub(page: Page, place: int) -> None:
-    page.get_by_role("slider", name="Training step").evaluate(
-        "(slider, place) => { slider.value = place; slider.dispatchEvent(new Event('input')); }", place
-    )
+    set_range(page.get_by_role("slider", name="Training step"), place)
 
 
 def number(text: str) -> float:

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import made
 import pytest
+import tiny_races
 from playwright.sync_api import Page, expect
-from studio import Server, Visit, axe_violations, client_of
+from studio import Server, Visit, axe_violations, client_of, downloaded
 from waiting import wait_for
 
-from cdvft_app.catalog import MODELS, get_model, resolve
+from cdvft_app.catalog import MODELS
 from cdvft_app.catalog.dataset_readers import Rows
 from cdvft_app.results import apply as applying
 from cdvft_app.results.answering import Answering, Questions
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "cdvft_app"))  # where tiny models are made
-
-pytestmark = pytest.mark.browser
 HELD: list[int] = []  # after so many rows an answer waits to be stopped
 WAITING: list[int] = []  # after how many one does
 
@@ -32,13 +29,8 @@ WAITING: list[int] = []  # after how many one does
 def run_id(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A finished run, for which this process answers."""
     import tiny_models
-    from listening import run
 
-    folder = tiny_models.bert(tmp_path_factory.mktemp("bert"))
-    tiny = dataclasses.replace(get_model("minilm"), source="local", location=str(folder))
-    rows = Rows(
-        tiny_models.reviews(60, seed=1), tiny_models.reviews(24, seed=2), ("negative", "positive"), None
-    )
+    tiny = tiny_races.entry("minilm", tiny_models.bert(tmp_path_factory.mktemp("bert")))
     stopped: list[bool] = []
 
     def stream_here(self: Answering, question: str, **about: object) -> Iterator[object]:
@@ -54,31 +46,22 @@ def run_id(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         patch.setitem(MODELS, "minilm", tiny)  # type: ignore[arg-type]
         patch.setattr(Answering, "stream", stream_here)
         patch.setattr(Answering, "stop", lambda self: stopped.append(True))
-        plan = resolve(RunSettings(method="cdvft", max_steps=12, batch_size=8))
-        (record,) = server.store.create([plan.settings], "somebody", "Films", "1:1")
-        heard, _ = run(plan, rows, server.store.make_folder(record.id))
-        for event in heard:
-            server.store.append(record.id, event)
-        yield record.id
+        settings = RunSettings(method="cdvft", max_steps=12, batch_size=8)
+        (run_id,) = tiny_races.trained(server, tiny_races.films(), "Films", [settings])
+        yield run_id
 
 
 @pytest.fixture(scope="module")
 def run_on_pictures(server: Server, run_id: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     import tiny_models
-    from listening import run
 
     folder = tiny_models.vit(tmp_path_factory.mktemp("vit"), "deit_tiny_patch16_224")
     rows = Rows(tiny_models.greys(40, seed=1), tiny_models.greys(16, seed=2), ("dark", "grey", "light"), None)
-    plan = resolve(
-        RunSettings(
-            recipe="mnist", model=str(folder), method="cdvft", max_steps=4, batch_size=8, image_size=32
-        )
+    settings = RunSettings(
+        recipe="mnist", model=str(folder), method="cdvft", max_steps=4, batch_size=8, image_size=32
     )
-    (record,) = server.store.create([plan.settings], "somebody", "Greys", "1:2")
-    heard, _ = run(plan, rows, server.store.make_folder(record.id))
-    for event in heard:
-        server.store.append(record.id, event)
-    return record.id
+    (run_id,) = tiny_races.trained(server, rows, "Greys", [settings])
+    return run_id
 
 
 def give(page: Page, file: Path) -> None:
@@ -89,11 +72,9 @@ def give(page: Page, file: Path) -> None:
     page.locator("#use-apply-file input").set_input_files(file)
 
 
-def answered(page: Page, tmp_path: Path) -> list[dict[str, str]]:
-    with page.expect_download() as download:
-        page.locator("#use-apply-answered a[download]").first.click()
-    download.value.save_as(tmp_path / "answered.csv")
-    return list(csv.DictReader((tmp_path / "answered.csv").open(encoding="utf-8")))
+def answered(page: Page) -> list[dict[str, str]]:
+    file = downloaded(page.locator("#use-apply-answered a[download]").first)
+    return [*csv.DictReader(file.read_text(encoding="utf-8").splitlines())]
 
 
 def test_files_come_back_answered_and_scored_and_what_is_stopped_goes_on(
@@ -118,7 +99,7 @@ def a_file_comes_back_answered_and_scored(page: Page, tmp_path: Path):
     expect(said).to_contain_text("2 of 3 rows are answered.")
     expect(said).to_contain_text("Not answered: Row 4, column “text”: it is empty. Give it a text, or leave")
     expect(said).to_contain_text("over 2 rows with a label")
-    rows = answered(page, tmp_path)
+    rows = answered(page)
     assert [row["n"] for row in rows] == ["-5", "+49", "7"]
     assert [*rows[0]] == ["text", "label", "n", "answer", "confidence", "correct"]
 
@@ -158,7 +139,7 @@ def what_is_stopped_goes_on(page: Page, tmp_path: Path):
     HELD.clear()
     page.locator("#use-apply-start").click()
     expect(page.locator("#use-apply-said")).to_contain_text("2,000 of 2,000 rows are answered.")
-    assert len(answered(page, tmp_path)) == 2000
+    assert len(answered(page)) == 2000
 
 
 def test_pictures_come_back_answered(visit: Visit, run_on_pictures: str, tmp_path: Path):
@@ -169,22 +150,14 @@ def test_pictures_come_back_answered(visit: Visit, run_on_pictures: str, tmp_pat
     expect(page.locator("#use-apply-said")).to_contain_text("2 of 2 rows are answered.")
 
 
-def test_programs_get_answers_and_score(server: Server, run_id: str):
-    client = client_of(server)
-    found = client.predict(
-        run_id, "text,label\ngood film,1\nbad film,0\n", token="somebody", api_name="/apply"
-    )
-    assert [one["row"] for one in found["answers"]] == [2, 3]
-    assert {*found["answers"][0]} == {"row", "answer", "confidence", "correct"}
-    assert found["score"]["rows"] == 2 and "accuracy" in found["score"]["sentence"].lower()
-    assert found["unanswered"] == found["unscored"] == found["not_read"] == []
-
-
-def test_programs_are_told_why_a_row_has_no_answer_or_no_score(server: Server, run_id: str):
-    client = client_of(server)
+def test_programs_get_answers_their_score_and_why_a_row_has_none(server: Server, run_id: str):
     rows = "text,label\ngood film,1\n,0\nbad film,7\n"
-    found = client.predict(run_id, rows, token="somebody", api_name="/apply")
+    found = client_of(server).predict(run_id, rows, token="somebody", api_name="/apply")
+    assert [one["row"] for one in found["answers"]] == [2, 3, 4]
+    assert {*found["answers"][0]} == {"row", "answer", "confidence", "correct"}
     assert [one["answer"] is None for one in found["answers"]] == [False, True, False]
+    assert found["score"]["rows"] == 1 and "accuracy" in found["score"]["sentence"].lower()
+    assert found["not_read"] == []
     assert found["unanswered"] == ["Row 3, column “text”: it is empty. Give it a text, or leave the row out."]
     (unscored,) = found["unscored"]
     assert unscored.startswith("Row 4, column “label”: this run does not know it. Give it one of “negative”")

@@ -10,14 +10,9 @@ from typing import NamedTuple
 import pytest
 from playwright.sync_api import Locator, Page, Request, expect
 from studio import Server, Visit, two_frames
-from waiting import wait
 
-from cdvft_app import catalog
-from cdvft_app.settings import RaceRequest
 from cdvft_app.ui.compare import tab as compare_tab
 from cdvft_app.ui.train import tab as train_tab
-
-pytestmark = pytest.mark.browser
 
 
 class Choice(NamedTuple):
@@ -97,29 +92,25 @@ def test_a_model_that_is_trained_is_chosen_by_a_recipe_left_and_typed(
 ) -> None:
     slow_answers.set()
     page = visit()
-    a_recipe_that_was_chosen_is_kept_whole_and_refuses_nothing(page, slow_answers)
+    a_recipe_that_was_chosen_brings_its_layers_and_refuses_nothing(page, slow_answers)
     page.get_by_role("radio", name="Sentiment of film reviews").check()
     expect(chosen(page, TRAIN.layers)).to_have_text(["query", "value"])
     leaving_a_models_field_keeps_its_layers(page, server, TRAIN)
     typing_replaces_a_model_and_brings_its_layers(page, TRAIN)
 
 
-def test_a_model_that_is_compared_is_left_typed_and_chosen_and_a_finished_race_is_on_offer(
+def test_a_model_that_is_compared_is_left_typed_and_chosen(
     visit: Visit, server: Server, slow_answers: threading.Event
 ) -> None:
     slow_answers.set()
-    runs = [catalog.resolve(settings).settings for settings in RaceRequest(max_steps=10).runs()]
-    for run in server.queue.submit(runs, "somebody", "finished"):
-        wait(server.store, run, "finished")
     page = visit("?tab=compare", ready="#costs h2")
     page.get_by_role("button", name="Methods, sizes, layers").click()
-    expect(page.locator("#cost-race")).to_contain_text("Fills in its model, layers and settings.")
     leaving_a_models_field_keeps_its_layers(page, server, COMPARE)
     typing_replaces_a_model_and_brings_its_layers(page, COMPARE)
     a_model_is_counted_with_its_own_layers_until_its_choice_is_answered(page, slow_answers)
 
 
-def a_recipe_that_was_chosen_is_kept_whole_and_refuses_nothing(
+def a_recipe_that_was_chosen_brings_its_layers_and_refuses_nothing(
     page: Page, slow_answers: threading.Event
 ) -> None:
     page.evaluate(WATCHED, "#counts")
@@ -127,16 +118,10 @@ def a_recipe_that_was_chosen_is_kept_whole_and_refuses_nothing(
     page.get_by_role("radio", name=re.compile("^Handwritten digits")).check()
     expect(page.locator("#counts")).to_contain_text("trains 46,080")
     expect(page.locator("#start")).to_be_enabled()
-    refused = page.evaluate("window.refusals")
     slow_answers.set()
-    page.reload()
-    page.locator("#train[aria-busy=false]").wait_for()
-    expect(page.get_by_role("radio", name=re.compile("^Handwritten digits"))).to_be_checked()
-    expect(page.locator("#counts")).to_contain_text("trains 46,080")
-    expect(page.locator("#start")).to_be_enabled()
     page.get_by_role("button", name="Model and data").click()
     expect(chosen(page, "set-target_modules")).to_have_text(["attn.qkv", "attn.proj"])
-    assert refused == []
+    assert page.evaluate("window.refusals") == []
 
 
 def a_model_is_counted_with_its_own_layers_until_its_choice_is_answered(

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 from playwright.sync_api import Error, Page, Route, expect
-from studio import Server, Visit, axe_violations, look_again
-
-pytestmark = pytest.mark.browser
+from studio import Server, Visit, axe_violations, downloaded, look_again
 
 TEACHING = "?tab=learn&lesson=teaching"
 
@@ -26,9 +23,8 @@ def signing_key() -> Iterator[None]:
 
 
 def table(teacher: Page) -> list[dict[str, str]]:
-    with teacher.expect_download() as taken:
-        teacher.get_by_role("button", name="Table as CSV").click()
-    return [*csv.DictReader(io.StringIO(taken.value.path().read_text()))]
+    file = downloaded(teacher.get_by_role("button", name="Table as CSV"))
+    return [*csv.DictReader(file.read_text().splitlines())]
 
 
 def started(visit: Visit) -> tuple[Page, str]:

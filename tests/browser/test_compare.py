@@ -1,58 +1,16 @@
-"""The Compare tab in Chromium: settings change the numbers, matching, growth, export, axe."""
+"""The Compare tab in Chromium: settings change the numbers, matching, growth, evidence, export, axe."""
 
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
-from comparing import answer, choose, compare, unfold
+from comparing import answer, choose, compare, no_names_in_a_figure_overlap, unfold
 from playwright.sync_api import Page, expect
-from studio import Visit, axe_violations, fill_in, server_calls, spot, two_frames
+from studio import Visit, axe_violations, downloaded, fill_in, setting, spot, two_frames
 
 from cdvft_app.costs import roofline
-
-pytestmark = pytest.mark.browser
-
-
-def open_tab(page: Page, name: str) -> None:
-    """Until it has its entry in the browser's history, to go back from."""
-    page.get_by_role("tab", name=name).click()
-    page.wait_for_url(f"**tab={name.lower()}*")
-
-
-def test_each_page_has_its_address_and_draws_only_once_it_is_looked_at(visit: Visit) -> None:
-    page = compare(visit)
-    asked = server_calls(page)
-    assert page.locator("#growth svg, #outcomes svg, #sweep svg, #paper table").count() == 0
-    page.get_by_role("link", name="Growth").click()
-    page.locator("#growth .chart svg").first.wait_for()
-    expect(page.locator("#costs")).to_be_hidden()
-    expect(page).to_have_url(re.compile(r"\?tab=compare&page=growth$"))
-    assert not asked  # neither runs nor sweeps
-    page.get_by_role("link", name="Results").click()
-    page.locator("#outcomes .chart svg").first.wait_for()
-    page.go_back()
-    expect(page.locator("#growth .chart")).to_be_visible()
-    expect(page.get_by_role("link", name="Growth")).to_have_attribute("aria-current", "page")
-    page.go_forward()
-    expect(page.locator("#outcomes .chart")).to_be_visible()
-    page.reload()
-    expect(page.locator("#outcomes .chart svg").first).to_be_visible()
-    expect(page.locator("#growth")).to_be_hidden()
-    page.get_by_role("link", name="The paper").click()
-    open_tab(page, "Learn")
-    page.go_back()  # to a page of another tab
-    expect(page.locator("#paper table").first).to_be_visible()
-    page.go_back()
-    expect(page.locator("#outcomes .chart")).to_be_visible()
-    open_tab(page, "Use")
-    open_tab(page, "Train")
-    page.go_back()
-    expect(page.get_by_role("tab", name="Use")).to_have_attribute("aria-selected", "true")
-    page.go_back()
-    expect(page.locator("#outcomes .chart")).to_be_visible()
 
 
 def test_numbers_and_growth_follow_the_settings_and_go_with_what_is_unknown(visit: Visit) -> None:
@@ -76,15 +34,6 @@ def numbers_follow_the_settings(page: Page) -> None:
     page.locator("#cost-lora_r input").fill("4")
     expect(numbers.nth(1)).to_have_text("147,456")
     expect(page.locator("#costs .problem")).to_have_text("")
-    ranks = page.locator("#cost-lora_rank_pattern input")
-    fill_in(ranks, "key=2")
-    expect(page.locator("#costs .problem")).to_contain_text(
-        "Ranks of layers: got key=2; there is no layer key"
-    )
-    fill_in(ranks, "query=16 value=4")
-    expect(numbers.nth(1)).to_have_text("368,640")
-    fill_in(ranks, "")
-    expect(numbers.nth(1)).to_have_text("147,456")
     choose(page, "cost-match", "equal parameters")
     expect(page.locator("#costs .answers thead")).to_contain_text("LoRA r\u00a0=\u00a03")
     expect(numbers.nth(2)).to_have_text("92,160")
@@ -227,14 +176,10 @@ def tables_are_saved(page: Page) -> None:
     page.get_by_role("link", name="Decide").click()
     expect(page.locator("#costs .answers tbody th").first).to_have_text("Fits here")
     page.locator("#costs summary", has_text="Save").click()
-    with page.expect_download() as saved:
-        page.get_by_role("button", name="Save costs as JSON").click()
-    rows = json.loads(saved.value.path().read_text())
+    rows = json.loads(downloaded(page.get_by_role("button", name="Save costs as JSON")).read_text())
     assert [row["trainable_parameters"] for row in rows] == [55_296, 294_912, 24_000, 18_432]
     page.get_by_role("link", name="The paper").click()
-    with page.expect_download() as saved:
-        page.get_by_role("button", name="Save paper as CSV").click()
-    lines = saved.value.path().read_text().splitlines()
+    lines = downloaded(page.get_by_role("button", name="Save paper as CSV")).read_text().splitlines()
     assert lines[0].startswith("topic,quantity,unit,published,recomputed,verdict") and "5.33" in lines[1]
     page.get_by_role("link", name="Growth").click()
     page.locator("#growth summary", has_text="Show as table").click()
@@ -262,3 +207,51 @@ def there_is_no_axe_violation_where_all_is_unfolded(page: Page) -> None:
         alike = page.locator(f"{part} :is(tbody tr, .points path):nth-child(n + 20)")
         alike.evaluate_all("(all) => all.forEach((one) => one.remove())")
         assert not axe_violations(page, None if name == "Decide" else f"#compare-pages, {part}"), name
+
+
+def test_figures_of_evidence_unfold_name_their_lines_and_open_train(visit: Visit) -> None:
+    page = visit("?tab=compare&page=evidence", ready="#evidence .chart svg")
+    symbols = page.locator("#evidence .legend path").evaluate_all(
+        "(all) => all.map((one) => one.getAttribute('d'))"
+    )
+    names = page.locator("#evidence .legend li").count()
+    assert names == len({*symbols} - {None}) == 6, "each method's points have a symbol of their own"
+    a_folded_doubt_shows_its_answer_and_draws_its_figure_once_opened(page)
+    no_names_in_a_figure_overlap(page)
+    a_figure_opens_train_with_its_settings_without_a_reload(page)
+
+
+def a_folded_doubt_shows_its_answer_and_draws_its_figure_once_opened(page: Page) -> None:
+    folded = page.locator("#evidence-many")
+    expect(folded.locator("summary").first).to_have_text("Do smaller files matter?")
+    expect(folded.get_by_role("heading")).to_be_hidden()
+    expect(folded.locator(".js-plotly-plot")).to_have_count(0)
+    folded.locator("summary").first.click()
+    expect(folded.get_by_role("heading")).to_contain_text("10,000")
+    expect(folded.locator(".chart .main-svg").first).to_be_visible()
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("body.dark")).to_have_count(1)
+    folded.locator("summary", has_text="Why").click()
+    expect(folded).to_contain_text("by how much the process grew")
+
+
+def a_figure_opens_train_with_its_settings_without_a_reload(page: Page) -> None:
+    page.evaluate("() => { window.same = true; }")
+    figure = page.locator("#evidence-settings")
+    figure.locator("summary", has_text="Why").click()
+    expect(figure).to_contain_text("python -m benchmarks.record_sweep")
+    figure.locator("summary", has_text="Show as table").click()
+    table = downloaded(figure.get_by_role("button", name="Save By how much each setting").first)
+    assert "Sentiment of film reviews,m," in table.read_text()
+    figure.get_by_role("link", name="Open in Train with these settings").nth(1).click()
+    expect(page.get_by_role("tab", name="Train")).to_have_attribute("aria-selected", "true")
+    assert page.evaluate("() => window.same") is True, "the page was loaded anew"
+    expect(setting(page, "m")).to_have_value("3")
+    expect(page.locator("#counts")).to_contain_text("CDVFT")
+    expect(page.locator("#recipes input[value=mnist]")).to_be_checked()
+    expect(page.get_by_role("checkbox", name="C3A")).not_to_be_checked()
+    page.wait_for_function("() => !location.search.includes('recipe')")  # the form is the visitor's now
+    fill_in(setting(page, "m"), "2")
+    expect(page.locator(".promise b")).to_have_text("46,080")  # counted, and remembered
+    page.reload()
+    expect(setting(page, "m")).to_have_value("2")

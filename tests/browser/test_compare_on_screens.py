@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 
-import pytest
-from comparing import answer, compare, unfold
+from comparing import answer, compare, no_names_in_a_figure_overlap, unfold
 from playwright.sync_api import Page, expect
-from studio import Visit, fill_in, two_frames
-
-pytestmark = pytest.mark.browser
+from studio import Visit, fill_in, server_calls, two_frames
 
 BROKEN_AMOUNTS = """() => {
   const top = (node, at) => {
@@ -43,8 +40,49 @@ WORDS = """(page) => {
 }"""
 
 
-def test_on_a_desk_each_first_screen_makes_its_point_in_few_words(visit: Visit) -> None:
+def open_tab(page: Page, name: str) -> None:
+    """Until it has its entry in the browser's history, to go back from."""
+    page.get_by_role("tab", name=name).click()
+    page.wait_for_url(f"**tab={name.lower()}*")
+
+
+def test_on_a_desk_each_page_has_its_address_is_drawn_once_looked_at_and_makes_its_point_in_few_words(
+    visit: Visit,
+) -> None:
     page = compare(visit, viewport={"width": 1440, "height": 900})
+    asked = server_calls(page)
+    assert page.locator("#growth svg, #outcomes svg, #sweep svg, #paper table").count() == 0
+    page.get_by_role("link", name="Growth").click()
+    page.locator("#growth .chart svg").first.wait_for()
+    expect(page.locator("#costs")).to_be_hidden()
+    expect(page).to_have_url(re.compile(r"\?tab=compare&page=growth$"))
+    assert not asked  # neither runs nor sweeps
+    page.get_by_role("link", name="Results").click()
+    page.locator("#outcomes .chart svg").first.wait_for()
+    page.go_back()
+    expect(page.locator("#growth .chart")).to_be_visible()
+    expect(page.get_by_role("link", name="Growth")).to_have_attribute("aria-current", "page")
+    page.go_forward()
+    expect(page.locator("#outcomes .chart")).to_be_visible()
+    page.reload()
+    expect(page.locator("#outcomes .chart svg").first).to_be_visible()
+    expect(page.locator("#growth")).to_be_hidden()
+    page.get_by_role("link", name="The paper").click()
+    open_tab(page, "Learn")
+    page.go_back()  # to a page of another tab
+    expect(page.locator("#paper table").first).to_be_visible()
+    page.go_back()
+    expect(page.locator("#outcomes .chart")).to_be_visible()
+    open_tab(page, "Use")
+    expect(page.locator("#use-race")).to_contain_text(
+        "No race has finished here yet: this one ran elsewhere. Start one on the Train tab"
+    )
+    expect(page.locator("#use-texts")).to_be_visible()
+    open_tab(page, "Train")
+    page.go_back()
+    expect(page.get_by_role("tab", name="Use")).to_have_attribute("aria-selected", "true")
+    page.go_back()
+    expect(page.locator("#outcomes .chart")).to_be_visible()
     each_first_screen_makes_its_point_in_few_words(page, 1440, 900)
 
 
@@ -53,6 +91,8 @@ def test_on_a_phone_points_and_answers_come_first_and_no_line_ends_within_an_amo
     said = page.locator("#costs .answer").bounding_box()
     assert said and said["y"] + said["height"] < 500
     each_first_screen_makes_its_point_in_few_words(page, 390, 844)
+    page.get_by_role("link", name="Evidence").click()
+    no_names_in_a_figure_overlap(page)
     page.get_by_role("link", name="Growth").click()
     the_growths_legend_has_a_line_a_method(page)
     page.get_by_role("link", name="Decide").click()

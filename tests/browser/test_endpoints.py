@@ -13,8 +13,6 @@ from gradio_client.exceptions import AppError
 from studio import Server, client_of
 from waiting import wait_for
 
-pytestmark = pytest.mark.browser
-
 
 @pytest.fixture(scope="module")
 def client(server: Server) -> Client:
@@ -34,12 +32,6 @@ def until_final(client: Client, run_id: str) -> tuple[dict[str, Any], list[dict[
         return state if state["state"] in ("finished", "stopped", "failed") else None
 
     return wait_for(final), rows
-
-
-def test_recipes(client: Client) -> None:
-    recipes = client.predict(api_name="/recipes")["recipes"]
-    assert {"sentiment", "mnist", "digits"} <= {recipe["key"] for recipe in recipes}
-    assert recipes[0]["learning_rates"]["cdvft"] > 0
 
 
 def test_start_follow_restart_stop(client: Client, server: Server) -> None:
@@ -83,12 +75,8 @@ def test_data_of_ones_own_is_nobody_elses(client: Client) -> None:
     assert listed["id"] == yours["id"] and listed["rows"] == 40
 
     said = client.predict(id=mine["id"], token=mine["token"], api_name="/describe_dataset")
-    assert (said["inputs"], said["label"], said["train_rows"], said["recipe"]) == (
-        ["text"],
-        "label",
-        32,
-        "sentiment",
-    )
+    assert (said["inputs"], said["label"]) == (["text"], "label")
+    assert (said["train_rows"], said["recipe"]) == (32, "sentiment")
     asked["data"]["token"] = mine["token"]
     (run_id,) = client.predict(settings=asked, api_name="/start")["run_ids"]
     with pytest.raises(AppError, match="there is no run"):
@@ -108,32 +96,12 @@ def test_a_zip_of_pictures_is_uploaded_as_base64(client: Client, tmp_path: Path)
 @pytest.mark.parametrize(
     ("endpoint", "arguments", "sentence"),
     [
-        (
-            "/start",
-            {"settings": {"recipe": "nonsense"}},
-            "There is no recipe 'nonsense'. Choose one of sentiment",
-        ),
+        ("/start", {"settings": {"recipe": "none"}}, "There is no recipe 'none'. Choose one of sentiment"),
         ("/start", {"settings": {"recipe": "sst2"}}, "cannot be fetched. HF_HUB_OFFLINE is set"),
         ("/start", {"settings": {"m": 1}}, "m: got 1; it must be from 2 to 16"),
-        ("/start", {"settings": {"m": "2; DROP TABLE runs"}}, "m: got '2; DROP TABLE runs'"),
-        ("/start", {"settings": {"colour": "red"}}, "colour is not a setting"),
         ("/start", {"settings": {"methods": []}}, "methods: got \\[\\]"),
-        ("/start", {"settings": {"methods": ["cdvft", "cdvft"]}}, "it names CDVFT twice"),
-        ("/start", {"settings": {"max_steps": 10**9}}, "max_steps: got 1000000000"),
-        ("/start", {"settings": {"alpha": -1}}, "alpha: got -1"),
         ("/start", {"settings": {"target_modules": []}}, "target_modules: got \\[\\]; give at least 1"),
-        (
-            "/start",
-            {"settings": {"learning_rates": {"gold": 1}}},
-            "learning_rates.gold is not a setting",
-        ),
-        (
-            "/start",
-            {"settings": {"block_size": 9999}},
-            "block_size: got 9999; attention.self.query is 384 x 384",
-        ),
-        ("/start", {"settings": {"model": "../../etc/passwd"}}, "is not a hub id"),
-        ("/start", {"settings": {"recipe": "sentiment", "dataset": "mnist"}}, "choose both of one kind"),
+        ("/start", {"settings": {"m": "2; DROP TABLE runs"}}, "m: got '2; DROP TABLE runs'"),
         ("/start", {"settings": [1, 2]}, "Settings must be one object"),
         ("/start", {"settings": "sentiment"}, "Settings must be one object"),
         ("/start", {"settings": None}, "Settings must be one object"),
@@ -152,8 +120,8 @@ def test_refusals_are_sentences(
         client.predict(**arguments, api_name=endpoint)
 
 
-@pytest.mark.parametrize("cursor", [-1, 1.5, "1", None, True, 2**70])
-def test_a_bad_cursor_is_quoted(client: Client, cursor: object) -> None:
+def test_a_bad_cursor_is_quoted(client: Client) -> None:
     run_id = client.predict(settings={"methods": ["head"], "max_steps": 1}, api_name="/start")["run_ids"][0]
-    with pytest.raises(AppError, match="cursor: got"):
-        client.predict(run_id=run_id, cursor=cursor, api_name="/state")
+    for cursor in (-1, 1.5, "1", None, True, 2**70):
+        with pytest.raises(AppError, match="cursor: got"):
+            client.predict(run_id=run_id, cursor=cursor, api_name="/state")

@@ -6,15 +6,17 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
+import run_events
 from playwright.sync_api import Locator, Page, Route, expect
 from studio import (
     Server,
     Visit,
     axe_violations,
+    beyond_the_edge,
+    downloaded,
     drawn,
     fetched_megabytes,
     own_requests,
@@ -24,22 +26,16 @@ from studio import (
     two_frames,
     without_app,
 )
-from synthetic_runs import QUERY, READY, keep, number, opened, scrub, settings, vectors
+from synthetic_runs import QUERY, READY, keep, number, opened, scrub, settings, turn_to, vectors
 from visitors import MOVING
 
 from cdvft_app.errors import TooManyRequests
 from cdvft_app.inspection import layers, numbers, sources
 from cdvft_app.inspection.background import Inspector
 from cdvft_app.inspection.sources import Source
+from cdvft_app.store import leases, snapshots
 
-pytestmark = pytest.mark.browser
 SPACES = re.compile(r"\s+")
-
-
-def turn_to(page: Page, run: str) -> None:
-    """Choose another run, and wait until all that is asked for by itself has come."""
-    page.locator("#factors-run").select_option(run)
-    page.locator(f".factors[data-settled='{run}']").wait_for()
 
 
 def changes_of(run: Source) -> dict[str, float]:
@@ -157,7 +153,7 @@ def test_two_runs_are_compared_by_what_they_do_and_directions_are_switched_off(v
 
 
 def test_a_run_without_a_model_is_scrubbed_shown_full_screen_and_compared(
-    visit: Visit, runs: dict[str, Source]
+    visit: Visit, runs: dict[str, Source], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = visit("?run=nothing&tab=factors&factors=nope", ready=READY)
     a_link_to_a_run_that_is_gone_says_so(page, runs["square"])
@@ -169,6 +165,7 @@ def test_a_run_without_a_model_is_scrubbed_shown_full_screen_and_compared(
     the_tab_fills_the_screen_and_leaves_it(page)
     two_runs_beside_each_other(page, runs)
     each_method_is_drawn_as_what_it_trains(page, runs)
+    a_busy_server_may_be_asked_again(page, runs["three"].id, monkeypatch)
 
 
 def a_link_to_a_run_that_is_gone_says_so(page: Page, there: Source) -> None:
@@ -270,21 +267,18 @@ def test_a_run_in_blocks_is_saved_played_and_read_entry_by_entry(
 def numbers_and_pictures_can_be_saved(page: Page, run: Source) -> None:
     scrub(page, 2)
 
-    def saved(act: Callable[[], object]) -> Path:
-        with page.expect_download() as download:
-            act()
-        return Path(download.value.path())
-
     press_while_what_comes_into_view_is_answered(page, page.get_by_role("button", name="as JSON"))
-    known = json.loads(saved(page.mouse.up).read_text())
+    with page.expect_download() as coming:
+        page.mouse.up()
+    known = json.loads(coming.value.path().read_text())
     assert known["step"] == 2 and known["vectors"]["circulant.0"]["shape"] == [3, 2, 4]
     truth = run.read(2, QUERY.format(0))
     np.testing.assert_array_equal(np.float32(known["vectors"]["diagonal.1"]["values"]), truth["diagonal.1"])
-    table = saved(page.get_by_role("button", name="as CSV").click).read_text().splitlines()
+    table = downloaded(page.get_by_role("button", name="as CSV")).read_text().splitlines()
     assert table[0] == "vector,place,value" and len(table) == 1 + 7 + 10 + 24
     for picture in page.get_by_role("button", name="as PNG").all():
         if picture.is_visible():
-            assert saved(picture.click).read_bytes().startswith(b"\x89PNG")
+            assert downloaded(picture).read_bytes().startswith(b"\x89PNG")
 
 
 def press_while_what_comes_into_view_is_answered(page: Page, button: Locator) -> None:
@@ -351,9 +345,7 @@ def heatmap_by_keyboard_tells_each_entry(page: Page, run: Source) -> None:
     assert drawn(curve, plain)  # the frequency's wave lies over c
 
 
-def test_a_busy_server_may_be_asked_again(
-    visit: Visit, runs: dict[str, Source], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def a_busy_server_may_be_asked_again(page: Page, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
     busy = True
 
     def unless_busy(answer: Callable[..., object]) -> Callable[..., object]:
@@ -365,8 +357,9 @@ def test_a_busy_server_may_be_asked_again(
         return asked
 
     monkeypatch.setattr(Inspector, "ask", unless_busy(Inspector.ask))
-    page = visit(f"?run=nothing&tab=factors&factors={runs['three'].id}", ready=".factors .problem")
-    problem, again = page.locator(".factors > .problem"), page.get_by_role("button", name="Try again")
+    page.locator("#factors-run").select_option(run)
+    problem = page.locator(".factors > .problem")
+    again = problem.get_by_role("button", name="Try again")
     expect(page.locator(".cell b")).to_have_text("–")  # all has been asked for
     expect(problem).to_contain_text("Somebody else is at it.")
     expect(page.locator(".ranks .note").first).to_have_text("not computed")
@@ -484,9 +477,28 @@ def headings_and_switch_say_what_they_mean(page: Page) -> None:
 
 def nothing_is_beyond_the_edge(page: Page) -> None:
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
-    widest = page.evaluate(
-        """() => Math.max(...[...document.querySelectorAll(".factors *")]
-             .filter((node) => !node.closest(".table-scroll") && node.getClientRects().length)
-             .map((node) => node.getBoundingClientRect().right))"""
-    )
-    assert widest <= 390
+    assert beyond_the_edge(page, ".table-scroll") == []
+
+
+def test_a_run_that_trains_is_followed_to_its_end(
+    visit: Visit, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 600.0)  # nobody renews it
+    rng = np.random.default_rng(3)
+    found = {f"{QUERY.format(0)}/{name}": x for name, x in vectors(rng, 8, 8, 2).items()}
+    [run] = server.store.create([settings()], "somebody", "Under way", process="1:1")
+    folder = server.store.folder(run.id)
+    server.store.append(run.id, run_events.started(9))
+    snapshots.write(folder, 0, found)
+    page = visit(f"?run=nothing&tab=factors&factors={run.id}", ready=".factors[data-layer]", **MOVING)
+    expect(page.locator(".factors .origin")).to_contain_text("Training, followed live: step 0")
+    for step in (3, 6):
+        server.store.append(run.id, run_events.step(step))
+        snapshots.write(folder, step, {name: step * x for name, x in found.items()})
+        expect(page.locator(".player .readout")).to_contain_text(f"step {step} of {step}")
+    page.get_by_role("slider", name="Training step").focus()
+    page.keyboard.press("Home")
+    server.store.append(run.id, run_events.done(6, folder))
+    expect(page.locator(".factors .origin")).not_to_contain_text("followed live")
+    expect(page.locator(".player .readout")).to_contain_text("step 0 of 6")  # where somebody was looking
+    expect(page.locator(".compare tbody tr")).to_have_count(1)

@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import failures
-import pytest
 from studio import Server, Visit
 from visitors import Visitors
-
-pytestmark = pytest.mark.browser
 
 
 class Report:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from playwright.sync_api import Page, expect
 from studio import Server, Visit, all_is_asked, fill_in, setting, without_app
-
-pytestmark = pytest.mark.browser
-
 
 COUNT_WRAPPED_EVENTS = """window.wrapped = 0;
   window.Proxy = new Proxy(Proxy, { construct(proxy, given) {

@@ -25,7 +25,6 @@ from cdvft_app.inspection import background, frozen, sources
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 
-pytestmark = pytest.mark.browser
 TEXT = "a gripping, funny and deeply human film"
 
 

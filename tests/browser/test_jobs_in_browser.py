@@ -18,7 +18,6 @@ from cdvft_app.hub_jobs import hardware
 from cdvft_app.hub_jobs.job import event_line
 from cdvft_app.store.leases import LEFT_JOB
 
-pytestmark = pytest.mark.browser
 STEPS = 5
 EVENTS = (
     run_events.started(STEPS, trainable_parameters=13_824, device="Tesla T4"),

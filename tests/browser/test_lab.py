@@ -23,8 +23,6 @@ from cdvft_app.lessons.fitting import fitted_on_one_thread
 from cdvft_app.methods import METHODS
 from cdvft_app.ui.learn import lab as laboratory
 
-pytestmark = pytest.mark.browser
-
 STATUS, VERDICT = "#lab-view .status", "#lab-view .verdict"
 DONE = re.compile("^Done in")
 CLEAR = re.compile("clear|remove", re.I)

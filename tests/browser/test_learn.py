@@ -4,25 +4,45 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
 from playwright.sync_api import Locator, Page, expect
-from studio import Visit, axe_violations, fetched_megabytes, own_requests, server_calls, shortcuts_taken, spot
+from studio import (
+    Visit,
+    axe_violations,
+    beyond_the_edge,
+    fetched_megabytes,
+    own_requests,
+    server_calls,
+    set_range,
+    shortcuts_taken,
+    spot,
+)
 from visitors import MOVING, SIZE
 
 from cdvft_app import ASSETS
 from cdvft_app.inspection.sources import recorded_keys
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Choice, Estimate, Lesson, Question, Task
 
-pytestmark = pytest.mark.browser
-
-
 LESSON = {lesson.key: lesson for lesson in LESSONS}
 KEYS = [*LESSON]
 QUESTION = {question.key: question for lesson in LESSONS for question in lesson.questions}
 PICTURES = "(part) => [...part.querySelectorAll('canvas:not(.over)')].map((canvas) => canvas.toDataURL())"
+
+
+@contextmanager
+def redrawn(part: Locator) -> Iterator[None]:
+    """What happens within changes a picture."""
+    before = part.evaluate(PICTURES)
+    yield
+    part.page.wait_for_function(
+        f"([part, before]) => ({PICTURES})(part).join() !== before",
+        arg=[part.element_handle(), ",".join(before)],
+    )
 
 
 def opened(visit: Visit, key: str, **options: object) -> tuple[Page, Locator]:
@@ -47,14 +67,6 @@ def revealed(visit: Visit, key: str, **options: object) -> tuple[Page, Locator]:
     page, lesson = opened(visit, key, **options)
     lesson.get_by_role("button", name="Show me without a guess").click()
     return page, lesson
-
-
-def set_range(slider: Locator, value: int) -> None:
-    slider.evaluate(
-        "(input, value) => { input.value = value; input.dispatchEvent(new Event('input', {bubbles: "
-        "true})); }",
-        value,
-    )
 
 
 def predict(part: Locator, question: Question, right: bool) -> None:
@@ -99,15 +111,11 @@ def test_a_lesson_opens_on_few_words_and_a_machine_that_moves_stands_alone_and_p
         assert len(said) <= MAX_WORDS, f"{lesson.key}: {len(said)} words: {' '.join(said)}"
         assert part.locator("[inert]").count() == 0
         expect(part.locator(".lesson-reasons").first).to_be_hidden()
-        before = part.evaluate(PICTURES)
         handle = part.locator(".lesson-play").locator("[role=slider], input").locator("visible=true").first
         handle.focus()
-        for key in ("End", "Home", "ArrowRight", "Space"):
-            page.keyboard.press(key)
-        page.wait_for_function(
-            f"([part, before]) => ({PICTURES})(part).join() !== before",
-            arg=[part.element_handle(), ",".join(before)],
-        )
+        with redrawn(part):
+            for key in ("End", "Home", "ArrowRight", "Space"):
+                page.keyboard.press(key)
         expect(part.locator(".lesson-reasons").first).to_be_hidden()
     a_lesson_stands_alone_works_without_its_server_and_prints_on_a_sheet(page)
 
@@ -216,22 +224,15 @@ def the_column_slides(part: Locator) -> None:
 
 def waves_are_moved(part: Locator) -> None:
     waves, said = part.locator(".wave-stack").first, part.locator(".wave-machine [role=status]")
-
-    def changes(act: Callable[[], object]) -> None:
-        before = part.evaluate(PICTURES)
-        act()
-        part.page.wait_for_function(
-            f"([part, before]) => ({PICTURES})(part).join() !== before",
-            arg=[part.element_handle(), ",".join(before)],
-        )
-
     waves.press("ArrowDown")
     expect(said).to_have_text("The wave 1 turn")
     for key in ("+", "ArrowRight", "-", "ArrowLeft"):
-        changes(lambda key=key: waves.press(key))
+        with redrawn(part):
+            waves.press(key)
     for start, end in (((0.4, 0.25), (0.6, 0.2)), ((0.4, 0.9), (0.4, 0.8))):  # a wave, and their sum
         places = {"source_position": spot(waves, *start), "target_position": spot(waves, *end)}
-        changes(lambda places=places: waves.drag_to(waves, **places))
+        with redrawn(part):
+            waves.drag_to(waves, **places)
     expect(said).to_have_text("Their sum, x")
 
 
@@ -393,8 +394,16 @@ def test_links_lead_to_lessons_and_back_and_with_an_answer_offer_no_look_without
         expect(part.locator("h2")).to_be_visible()
         expect(part.locator(".feedback").first).not_to_be_empty()
         expect(part.get_by_role("button", name="Show me without a guess")).to_be_hidden()
+    page.evaluate("() => { window.same = true; }")  # a reload would forget it
     part.get_by_role("link", name="circulant blocks of a layer that is not square").click()
     expect(page.locator("#factors-run")).to_have_value("recorded-blocks")
+    expect(page.locator(".layer-about")).to_contain_text("circulant blocks of")
+    page.go_back()
+    rank = turn_to(page, LESSON["rank"])
+    rank.get_by_role("button", name="Show me without a guess").click()
+    rank.locator(".real-layer a").click()
+    expect(page.locator("#factors-run")).to_have_value("recorded-cdvft")
+    assert page.evaluate("() => window.same") is True
 
 
 def test_lessons_fit_a_phone_and_break_no_rule_of_axe(visit: Visit) -> None:
@@ -422,12 +431,7 @@ def the_links_differ_to_the_eye(page: Page) -> None:
 
 
 def nothing_is_beyond_the_edge(part: Locator, key: str) -> None:
-    beyond = part.page.evaluate(
-        """() => [...document.querySelectorAll("main *")]
-             .filter((node) => !node.closest("svg, .hidden-text, .katex-display, .katex-mathml")
-               && node.getClientRects().length && node.getBoundingClientRect().right > 390.5)
-             .map((node) => node.outerHTML.slice(0, 120))"""
-    )
+    beyond = beyond_the_edge(part.page, "svg, .hidden-text, .katex-display, .katex-mathml", room=0.5)
     assert not beyond, f"lesson {key}:\n" + "\n".join(beyond)
     part.page.evaluate("() => document.fonts.ready.then(() => {})")
     formulas = part.locator(".katex-display")
@@ -508,22 +512,22 @@ def drawn(count: int, seeds: np.ndarray) -> np.ndarray:
     )
 
 
+PLACE = (np.arange(12)[:, None] - np.arange(12)) % 12  # of a circulant's entries, in its first column
+
+
 def losses(start: list[np.ndarray], wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """First and last loss of 160 steps of descent on ||a3 circ(c) a1 - wanted||^2 / 24, of each layer."""
-    a1, c, a3 = (vector.copy() for vector in start)
-    place = (np.arange(12)[:, None] - np.arange(12)) % 12
-    seen = []
+    vectors, seen = [torch.tensor(vector, requires_grad=True) for vector in start], []
     for _ in range(161):
-        missed = a3[:, :, None] * c[:, place] * a1[:, None, :] - wanted
+        a1, c, a3 = vectors
+        missed = a3[:, :, None] * c[:, PLACE] * a1[:, None, :] - torch.tensor(wanted)
         seen.append((missed**2).sum((1, 2)) / 24)
-        by_place = missed * a3[:, :, None] * a1[:, None, :]
-        steps = (
-            (missed * a3[:, :, None] * c[:, place]).sum(1),
-            np.stack([by_place[:, place == k].sum(1) for k in range(12)], 1),
-            (missed * c[:, place] * a1[:, None, :]).sum(2),
-        )
-        a1, c, a3 = (vector - 0.01 * step for vector, step in zip((a1, c, a3), steps, strict=True))
-    return seen[0], seen[-1]
+        slopes = torch.autograd.grad(seen[-1].sum(), vectors)
+        vectors = [
+            (vector - 0.12 * slope).detach().requires_grad_()
+            for vector, slope in zip(vectors, slopes, strict=True)
+        ]
+    return seen[0].detach().numpy(), seen[-1].detach().numpy()
 
 
 def every_curve_of_longer_products_is_named_and_looks_its_own(part: Locator) -> None:
@@ -620,9 +624,8 @@ def the_lesson_on_the_start_counts_how_often_the_right_start_ends_lower(part: Lo
     """It seldom does, on such layers: what a zero buys is the beginning, and the page says so."""
     part.locator(".verdict-of-many").scroll_into_view_if_needed()
     trials = np.arange(100) * 10
-    place = (np.arange(12)[:, None] - np.arange(12)) % 12
     a1, c, a3 = (drawn(12, 1000 + trials + k) for k in range(3))
-    wanted = a3[:, :, None] * c[:, place] * a1[:, None, :]
+    wanted = a3[:, :, None] * c[:, PLACE] * a1[:, None, :]
     start = [drawn(12, 5000 + trials + k) for k in range(3)]
     none, one = losses(start, wanted), losses([*start[:2], 0 * start[2]], wanted)
     lower, first = int((one[1] < none[1]).sum()), float((none[0] / one[0]).mean())
@@ -638,8 +641,7 @@ def what_the_start_says_of_a_form_is_of_that_form(part: Locator) -> None:
     part.get_by_text("LoRA", exact=True).click()
     expect(said).to_be_hidden()
     a1, c, a3 = (drawn(12, np.array([41 + k]))[0] for k in range(3))
-    place = (np.arange(12)[:, None] - np.arange(12)) % 12
-    values = np.linalg.svd(a3[:, None] * c[place] * a1, compute_uv=False)
+    values = np.linalg.svd(a3[:, None] * c[PLACE] * a1, compute_uv=False)
     least = float((values[1:] ** 2).sum() / 24)
     expect(part).to_contain_text(f"has rank 12: so no LoRA of r = 1 comes below a loss of {least:.3g}.")
 

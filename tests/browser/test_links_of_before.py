@@ -12,8 +12,6 @@ from playwright.sync_api import Page, expect
 from studio import Server, Visit
 from synthetic_runs import READY
 
-pytestmark = pytest.mark.browser
-
 BEFORE = Path(__file__).parents[1] / "cdvft_app" / "store" / "kept_histories" / "format-11"
 # Of that store.
 CDVFT, LORA = "660b986bf620b6666aa02c95fc5417d1", "ace2b7a458ba6e8d219a23ab8d3f5fe2"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import Page, expect
 from studio import Visit
 from visitors import SIZE
-
-pytestmark = pytest.mark.browser
 
 SEEN = """(everywhere) => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), seen = [];

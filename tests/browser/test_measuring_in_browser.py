@@ -16,14 +16,12 @@ import psutil
 import pytest
 from comparing import answer, choose, compare, unfold
 from playwright.sync_api import Page, Route, expect
-from studio import Visit
+from studio import Visit, downloaded
 from waiting import wait_for
 
 from cdvft_app.ui.compare import measure
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cdvft_app" / "measuring"))  # where `fake_measures` is
-
-pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
@@ -92,9 +90,8 @@ def test_steps_are_measured_kept_saved_and_matched(visit: Visit, tiny: str, go_o
     expect(page.locator("#costs .part-of .seen")).to_contain_text("a step with CDVFT m\u00a0=\u00a02 takes")
     expect(page.locator("#costs .part-of .chart").first).to_contain_text("Frozen model")
     page.locator("#costs summary", has_text="Save").click()
-    with page.expect_download() as saved:
-        page.get_by_role("button", name="Save costs as CSV").click()
-    header, *rows = saved.value.path().read_text().splitlines()
+    table = downloaded(page.get_by_role("button", name="Save costs as CSV"))
+    header, *rows = table.read_text().splitlines()
     assert "measured_seconds" in header and "measured_device" in header and len(rows) == 2
 
     again = compare(visit)  # somebody else, later

@@ -7,20 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import made
-import pytest
 from playwright.sync_api import Page, expect
 from studio import Server, Visit, axe_violations, start_race
 from uploaded_data import give
 
-pytestmark = pytest.mark.browser
 
-
-def test_a_finding_is_mended_by_steps_that_can_be_undone_and_that_the_race_keeps(
+def test_prices_are_read_and_a_finding_is_mended_by_steps_that_can_be_undone_and_that_the_race_keeps(
     visit: Visit, server: Server, tmp_path: Path
 ):
+    page = visit()
+    prices_are_read_unasked_and_in_doubt_after_a_question(page, tmp_path)
     rows = made.sentences(80)
     dirty = [(text, "Good" if place % 8 == 0 else label) for place, (text, label) in enumerate(rows)]
-    page = visit()
     give(page, made.clean_csv(tmp_path / "tickets.csv", dirty))
     found = page.locator("#own-found")
     expect(found).to_contain_text("into 3 classes")
@@ -73,8 +71,7 @@ def priced(path: Path, price: Callable[[int], str]) -> Path:
     return path
 
 
-def test_prices_are_read_unasked_and_in_doubt_after_a_question(visit: Visit, tmp_path: Path):
-    page = visit()
+def prices_are_read_unasked_and_in_doubt_after_a_question(page: Page, tmp_path: Path):
     found = page.locator("#own-found")
     give(page, priced(tmp_path / "flats.csv", lambda number: f"1.{number},50 €"))
     expect(found).to_contain_text("An amount.")

@@ -8,12 +8,10 @@ import re
 import pytest
 import run_events
 from playwright.sync_api import Page, expect
-from studio import Server, Visit, axe_violations
+from studio import Server, Visit, axe_violations, downloaded
 
 from cdvft_app import catalog
 from cdvft_app.settings import RunSettings
-
-pytestmark = pytest.mark.browser
 
 SCORES = {
     "cdvft": (0.920, 0.930, 0.925),
@@ -114,9 +112,7 @@ def the_table_and_the_file_say_the_same(page: Page) -> None:
     expect(row.locator("td").nth(0)).to_have_text("3 (seeds 0, 1, 2)")
     expect(row.locator("td").nth(2)).to_have_text("92.0\u00a0% to 93.0\u00a0%")
     expect(row.locator("td").last).to_have_text("yes")
-    with page.expect_download() as saved:
-        page.get_by_role("button", name="Save runs as JSON").click()
-    runs = json.loads(saved.value.path().read_text())
+    runs = json.loads(downloaded(page.get_by_role("button", name="Save runs as JSON")).read_text())
     assert len(runs) == 9
     assert {run["seed"] for run in runs if run["method"]["method"] == "lora"} == {0, 1, 2}
 
@@ -143,6 +139,7 @@ def axes_change_points_and_sentences(page: Page) -> None:
 def a_finished_race_fills_the_costs(page: Page) -> None:
     page.get_by_role("link", name="Decide").click()
     page.locator("#cost-race input").click()
+    expect(page.locator("#cost-race")).to_contain_text("Fills in its model, layers and settings.")
     page.get_by_role("option", name="Three digits").first.click()
     expect(page.locator("#costs h2").first).to_have_text("timm/vit_small_patch14_dinov2")
     expect(page.locator("#costs .origin")).to_contain_text("16 × 26 tokens a step")

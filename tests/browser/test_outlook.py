@@ -9,13 +9,10 @@ import fake_training
 import pytest
 from playwright.sync_api import Page, expect
 from program import fill
-from studio import Visit, axe_violations, fill_in, judged
+from studio import Visit, axe_violations, downloaded, fill_in, judged
 
 from cdvft_app import prediction
 from cdvft_app.training import device
-
-pytestmark = pytest.mark.browser
-
 
 BEYOND = """() => {
   const { documentElement: page } = document;
@@ -76,9 +73,8 @@ def a_run_that_ended_is_beside_its_forecast_and_teaches_the_next(page: Page) -> 
     expect(page.locator("#counts .outlook")).to_contain_text("About ")  # a range no more: two runs have ended
     how = page.locator("#counts .outlook span").first.get_attribute("title")
     assert how and "of the same method on the same model and data here" in how
-    with page.expect_download() as saved:
-        page.get_by_role("button", name="Save Predicted and measured as JSON").click()
-    rows = json.loads(saved.value.path().read_text())
+    table = downloaded(page.get_by_role("button", name="Save Predicted and measured as JSON"))
+    rows = json.loads(table.read_text())
     found = {(row["method"], row["quantity"]): (row["forecast"], row["measured"]) for row in rows}
     assert found["CDVFT", "trainable_parameters"] == (13_824, 13_824)
     assert found["CDVFT", "adapter_bytes"] == (63_768, 1000)

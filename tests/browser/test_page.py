@@ -14,6 +14,7 @@ from studio import (
     Visit,
     all_is_asked,
     axe_violations,
+    beyond_the_edge,
     fill_in,
     open_fold,
     pick,
@@ -33,12 +34,6 @@ from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import form
 from cdvft_app.ui.train import tab as train_tab
 
-pytestmark = pytest.mark.browser
-
-BEYOND_THE_EDGE = """() => [...document.querySelectorAll("main *")]
-  .filter((node) => !node.closest("svg, .hidden-text, .table-scroll, .katex-mathml"))
-  .filter((node) => node.getClientRects().length && node.getBoundingClientRect().right > 390)
-  .map((node) => node.outerHTML.slice(0, 120))"""
 FOCUSED = """() => {
   const at = document.activeElement;
   return [at.id, at.getAttribute("aria-label"), at.value, at.textContent.slice(0, 40)].join("|");
@@ -81,8 +76,7 @@ def test_fits_a_phone_and_breaks_no_rule_of_axe(visit: Visit, races: dict[str, s
     settled(page)
     expect(page.locator(".promise b")).to_be_visible()
     unfold(page)
-    beyond = page.evaluate(BEYOND_THE_EDGE)
-    assert not beyond, "\n".join(beyond)
+    assert beyond_the_edge(page, "svg, .hidden-text, .table-scroll, .katex-mathml") == []
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     first, second = (
         page.locator(part).bounding_box() for part in (".choose", ".watch")[:: -1 if linked else 1]
@@ -117,21 +111,22 @@ def test_a_phone_folds_settings_once_a_run_is_on_and_has_stop_beside_it_for_its_
     expect(stop).to_be_hidden()
     expect(settings).to_have_attribute("aria-expanded", "true")
     expect(page.locator("#start")).to_be_enabled()
+    assert top(page, "#own-file") < top(page, "#run")
     page.locator("#start").click()
     expect(settings).to_have_attribute("aria-expanded", "false")
     expect(page.locator("#set-methods")).to_be_hidden()
-    expect(page.locator("#stop")).to_be_visible()
-    page.locator("#stop").click(trial=True)
     expect(page.locator("#run .status")).to_contain_text("step 5")
+    assert top(page, "#run") < min(top(page, part) for part in ("#own-file", "#recipes", ".go-buttons"))
+    expect(page.locator("#run h2")).to_be_in_viewport()
+    page.locator("#stop").click(trial=True)
     stranger = visit("?" + page.url.partition("?")[2], **phone)
     expect(stranger.locator("#run .status")).to_contain_text("step 5")
     expect(stranger.get_by_role("button", name="Stop this race")).to_be_hidden()
     stop.scroll_into_view_if_needed()
-    top, end = stop.evaluate(
-        """(stop) => [stop.getBoundingClientRect().top,
-             document.querySelector("#run .status").getBoundingClientRect().bottom]"""
+    assert stop.evaluate(
+        """(stop) => stop.getBoundingClientRect().top
+             < document.querySelector("#run .status").getBoundingClientRect().bottom"""
     )
-    assert top < end
 
     def refuse(*_: str) -> None:
         raise StoreError("It cannot be stopped just now.")
@@ -146,6 +141,10 @@ def test_a_phone_folds_settings_once_a_run_is_on_and_has_stop_beside_it_for_its_
     expect(stop).to_be_hidden()
     settings.click()
     expect(page.locator("#set-methods")).to_be_visible()
+
+
+def top(page: Page, part: str) -> float:
+    return page.locator(part).evaluate("(part) => part.getBoundingClientRect().top")
 
 
 def note_questions(page: Page) -> None:
@@ -469,22 +468,17 @@ def test_the_form_waits_for_a_races_settings_and_stays_as_it_was_if_they_do_not_
     (trouble,) = troubles
     assert "status of 500" in trouble
     troubles.clear()
-    while_they_come_nothing_is_done_that_they_would_overwrite(page)
+    what_is_done_once_they_have_come_stays(page)
 
 
 def use_settings(page: Page) -> None:
     page.get_by_role("button", name="Use these settings").click()
 
 
-def while_they_come_nothing_is_done_that_they_would_overwrite(page: Page) -> None:
-    fold = page.locator(".fold > button", has_text="Method settings")
-    fold.click()
-    expect(page.locator("#set-m")).to_be_hidden()
+def what_is_done_once_they_have_come_stays(page: Page) -> None:
     settings = hold_back(page, "**/run/predict*", '"23"')
     use_settings(page)
     until_held(page, settings)
-    expect(page.locator("#train")).to_have_attribute("aria-busy", "true")
-    nothing_of_the_form_takes_a_click_or_the_keyboard(page)
     page.evaluate(
         """() => new MutationObserver((_, observer) => {
           if (document.querySelector("#train").ariaBusy === "true") return;

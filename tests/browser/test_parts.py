@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import APIResponse, Locator, Page, Response, Route, expect
+from playwright.sync_api import APIResponse, Page, Response, Route, expect
 from studio import Server, Visit, judged, pick, status, two_frames
 from synthetic_runs import READY
 from waiting import wait_for
@@ -16,8 +16,6 @@ from waiting import wait_for
 from cdvft_app import catalog
 from cdvft_app.inspection.sources import Source
 from cdvft_app.settings import RaceRequest, RunSettings
-
-pytestmark = pytest.mark.browser
 
 # A query collects all garbage before it looks, which takes half a second: one prototype for all observers.
 OBSERVERS = """(() => {
@@ -347,27 +345,6 @@ def a_tab_that_was_left_before_the_page_is_told_of_it_is_not_in_the_address(page
     assert "tab=compare" in page.url
     page.get_by_role("tab", name="Use").click()
     page.wait_for_url("**tab=use*")
-
-
-def real_layer(page: Page, lesson: str) -> Locator:
-    page.locator(f"#lesson-{lesson}").get_by_role("button", name="Show me without a guess").click()
-    return page.locator(f"#lesson-{lesson} .real-layer a")
-
-
-def test_lessons_lead_to_real_layers_one_after_another(visit: Visit) -> None:
-    page = visit("?tab=learn&lesson=rank", ready="#lesson-rank .question")
-    on_the_same_page(page)
-    real_layer(page, "rank").click()
-    still_the_same(page, "Factors")
-    page.locator(READY).wait_for()
-    expect(page.locator("#factors-run")).to_have_value("recorded-cdvft")
-    page.go_back()
-    still_the_same(page, "Learn")
-    page.get_by_role("navigation", name="Lessons").get_by_role("link", name="Rectangles").click()
-    real_layer(page, "blocks").click()
-    still_the_same(page, "Factors")
-    expect(page.locator("#factors-run")).to_have_value("recorded-blocks")
-    expect(page.locator(".layer-about")).to_contain_text("circulant blocks of")
 
 
 NO_ANSWERS = re.compile(r"/(gradio_api/(queue|run|call)/|cdvft(/|$))")

@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from studio import Hold, Server, Visit, axe_violations, start_race, status
 
-pytestmark = pytest.mark.browser
 KEY = "open, sesame seed"
 
 

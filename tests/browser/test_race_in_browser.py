@@ -24,8 +24,6 @@ from cdvft_app import catalog
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 
-pytestmark = pytest.mark.browser
-
 
 def curve_points(page: Page, count: list[int]) -> None:
     """Wait until the curves have so many points each."""
@@ -50,8 +48,6 @@ def test_start_watch_finish_and_look_into_it(visit: Visit, hold: Hold) -> None:
     expect(status(page)).to_have_text("All 3 finished")
     expect(rows.nth(0)).to_contain_text("80.0 %")
     expect(rows.nth(1)).to_contain_text("73,728")
-    training = page.locator("#run .scoreboard").get_by_role("columnheader", name="Training", exact=True)
-    expect(training).to_have_attribute("title", re.compile("without loading and evaluation"))
     expect(page.locator("#stop")).to_be_hidden()
     expect(page.locator("#resume")).to_be_hidden()
     curve_points(page, [40] * 6)  # measured and smoothed, of three methods
@@ -210,6 +206,7 @@ def test_a_race_outlives_its_server_and_one_that_fails_is_a_card(
     expect(page.locator("#run .scoreboard tbody tr.stopped")).to_have_count(3)
     expect(page.locator("#history .race")).not_to_have_count(0)
     failure_is_a_card_that_stays_open_while_others_train(page, hold)
+    runs_that_failed_for_one_reason_share_a_card_and_without_a_step_have_no_axes(page, server)
 
 
 def axes_bear_numbers_only_where_there_is_something_to_read(page: Page) -> None:
@@ -244,15 +241,16 @@ def failure_is_a_card_that_stays_open_while_others_train(page: Page, hold: Hold)
     expect(page.locator("#history .race").first).to_contain_text(re.compile(r"CDVFT failed at step \dLoRA"))
 
 
-def test_runs_that_failed_for_one_reason_share_a_card_and_without_a_step_have_no_axes(
-    visit: Visit, server: Server
+def runs_that_failed_for_one_reason_share_a_card_and_without_a_step_have_no_axes(
+    page: Page, server: Server
 ) -> None:
     methods: tuple[str, ...] = ("cdvft", "lora", "head")
     plans = [catalog.resolve(RunSettings(method=method)).settings for method in methods]
     runs = server.store.create(plans, "somebody", process=this_process())
     for run, reason in zip(runs, ("The disk is full. Free some.",) * 2 + ("NaN.",), strict=True):
         server.store.set_state(run.id, "failed", reason)
-    page = visit("?run=" + ",".join(run.id for run in runs))
+    show = "(detail) => document.dispatchEvent(new CustomEvent('show-runs', { detail }))"
+    page.evaluate(show, [run.id for run in runs])
     shared = page.get_by_role("article", name="CDVFT and LoRA r = 8 failed")
     expect(shared).to_contain_text("The disk is full.")
     expect(page.get_by_role("article", name="Head only failed")).to_contain_text("NaN.")

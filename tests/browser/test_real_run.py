@@ -16,11 +16,7 @@ from waiting import wait_for
 
 from cdvft_app.store.runs import RunStore
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.timeout(1800),
-]  # a busy machine trains slowly
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # a busy machine trains slowly
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ import pytest
 from playwright.sync_api import Page, expect
 from studio import Hold, Visit, axe_violations, fill_in, look_again, open_fold
 
-pytestmark = pytest.mark.browser
-
 
 def test_a_search_is_stopped_goes_on_and_its_best_are_raced(visit: Visit, hold: Hold) -> None:
     page = visit("?tab=train&recipe=sentiment&methods=cdvft,lora", ready="#start:enabled")

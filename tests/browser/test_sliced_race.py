@@ -17,11 +17,7 @@ from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from deploy.build_space import build
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.timeout(1800),
-]  # a busy machine trains slowly
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # a busy machine trains slowly
 
 
 class Space(Program):

@@ -6,12 +6,10 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from studio import Hold, Visit, axe_violations, fill_in
+from studio import Hold, Visit, axe_violations, downloaded, fill_in
 
 from cdvft_app.sweep import recorded
 from cdvft_app.sweep.results import JudgedSweep, payload
-
-pytestmark = pytest.mark.browser
 
 CURVES = "() => document.querySelector('#sweep .chart').data.map(({ name, y }) => [name, ...y])"
 
@@ -50,9 +48,8 @@ def the_long_table_is_folded_under_how_many_settings_it_has(page: Page) -> None:
     expect(rows.last).to_be_visible()
     first, last = (float(row.locator("td").first.inner_text().split()[0]) for row in (rows.first, rows.last))
     assert first > last
-    with page.expect_download() as saved:
-        page.get_by_role("button", name="Save sweep as CSV").click()
-    assert len(saved.value.path().read_text().splitlines()) == rows.count() + 1
+    saved = downloaded(page.get_by_role("button", name="Save sweep as CSV"))
+    assert len(saved.read_text().splitlines()) == rows.count() + 1
 
 
 def what_cannot_be_is_said_beside_the_button(page: Page) -> None:

@@ -10,13 +10,12 @@ from pathlib import Path
 import made
 import pytest
 from playwright.sync_api import Page, expect
-from studio import Hold, Visit, axe_violations, start_race, status
+from studio import Visit, axe_violations, start_race, status
 from uploaded_data import give, learns
 from waiting import wait_for
 
 from cdvft_app.ui.train import uploaded_panel
 
-pytestmark = pytest.mark.browser
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 SENTIMENT, ADDRESSES = "Sentiment of film reviews", "Read addresses (a language model)"
 
@@ -149,18 +148,3 @@ def a_column_is_given_its_role_in_its_head_and_says_what_is_wrong_with_it(page: 
     expect(priority).to_be_focused()
     learns(page, "mail")
     assert not axe_violations(page, "#own-shown")
-
-
-def test_on_a_phone_the_running_race_comes_before_all_settings(visit: Visit, hold: Hold) -> None:
-    hold(3)
-    page = visit("?run=nothing", viewport=PHONE)
-
-    def top(part: str) -> float:
-        return page.locator(part).evaluate("(part) => part.getBoundingClientRect().top")
-
-    assert top("#own-file") < top("#run")
-    start_race(page, steps=6)
-    expect(status(page)).to_contain_text("step 3 of 6")
-    assert top("#run") < min(map(top, ("#own-file", "#recipes", ".go-buttons")))
-    expect(page.locator("#run h2")).to_be_in_viewport()
-    hold(None)
