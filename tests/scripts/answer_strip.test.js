@@ -48,10 +48,8 @@ test("what was answered after a step that is computed anew is void", () => {
     );
   news([1, 2, 3], [0, 3]);
   news([3, 4], [4]);
-  assert.deepEqual(
-    model.shown[0].answers?.map(({ step }) => step),
-    [0, 4],
-  );
+  const kept = model.shown[0].answers?.map(({ step }) => step);
+  assert.deepEqual(kept, [0, 4]);
 });
 
 test("an answer is told line by line, each piece with its probability", () => {

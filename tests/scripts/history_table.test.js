@@ -35,12 +35,7 @@ test("every word that is searched must occur, in whatever a row says", () => {
 test("rows are sorted by numbers as numbers, and those without one come last both ways", () => {
   const runs = [run({ id: "none" }), run({ id: "high", metric: 10 }), run({ id: "low", metric: 9 })];
   const column = { key: "metric", title: "Score", value: (/** @type {any} */ { metric }) => metric };
-  assert.deepEqual(
-    sorted(runs, column, false).map(({ id }) => id),
-    ["low", "high", "none"],
-  );
-  assert.deepEqual(
-    sorted(runs, column, true).map(({ id }) => id),
-    ["high", "low", "none"],
-  );
+  const [up, down] = [false, true].map((falling) => sorted(runs, column, falling).map(({ id }) => id));
+  assert.deepEqual(up, ["low", "high", "none"]);
+  assert.deepEqual(down, ["high", "low", "none"]);
 });

@@ -49,10 +49,8 @@ test("a part's drawing after an answer is no failed request: it is said there, l
   };
   for (let turn = 0; turn < 2; turn++) await drawn(/** @type {any} */ (place), draw);
   assert.match(place.texts.join(), /^This part has an error: cannot draw Well\. [^,]*$/);
-  assert.deepEqual(
-    logged.filter((error) => error.includes("cannot draw")),
-    ["Error: cannot draw Well"],
-  );
+  const told = logged.filter((error) => error.includes("cannot draw"));
+  assert.deepEqual(told, ["Error: cannot draw Well"]);
   broken = false;
   await drawn(/** @type {any} */ (place), draw);
   assert.deepEqual(place.texts, []);

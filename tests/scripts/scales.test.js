@@ -67,60 +67,29 @@ test("of very many decades a few", () => {
   for (const value of found) assert.ok(Number.isInteger(Math.round(Math.log10(value) * 1e9) / 1e9));
 });
 
-test("an axis ends where its numbers end, and what is no number does not count", () => {
-  assert.deepEqual(
-    ends(() => [3, NaN, -1, Infinity, 2], {}),
-    [-1, 3],
-  );
-});
-
-test("given ends stand, also zero", () => {
-  assert.deepEqual(
-    ends(() => [3, 5], { low: 0 }),
-    [0, 5],
-  );
-  assert.deepEqual(
-    ends(() => [3, 5], { high: 100 }),
-    [3, 100],
-  );
-});
-
-test("a logarithmic axis leaves out what is not above zero, and gets room", () => {
-  assert.deepEqual(
-    ends(() => [0, -5, 2, 8], { log: true }, 2),
+for (const [what, values, options, expected, room] of [
+  ["where its numbers end, and what is no number does not count", [3, NaN, -1, Infinity, 2], {}, [-1, 3]],
+  ["at a given low end, also zero", [3, 5], { low: 0 }, [0, 5]],
+  ["at a given high end", [3, 5], { high: 100 }, [3, 100]],
+  [
+    "with room where it is logarithmic, without what is not above zero",
+    [0, -5, 2, 8],
+    { log: true },
     [1, 16],
-  );
-});
-
-test("zeros alone above a given end do not draw the axis below it", () => {
-  assert.deepEqual(
-    ends(() => [0, 0], { low: 0 }),
-    [0, 1],
-  );
-});
-
-test("one number gets an axis around it, and no number one around zero", () => {
-  assert.deepEqual(
-    ends(() => [4], {}),
-    [2, 6],
-  );
-  assert.deepEqual(
-    ends(() => [-4], {}),
-    [-6, -2],
-  );
-  assert.deepEqual(
-    ends(() => [0], {}),
-    [-1, 1],
-  );
-  assert.deepEqual(
-    ends(() => [], {}),
-    [-1, 1],
-  );
-  assert.deepEqual(
-    ends(() => [], { log: true }),
-    [0.1, 1],
-  );
-});
+    2,
+  ],
+  ["above a given end where there are zeros alone", [0, 0], { low: 0 }, [0, 1]],
+  ["around one number", [4], {}, [2, 6]],
+  ["around one negative number", [-4], {}, [-6, -2]],
+  ["around zero alone", [0], {}, [-1, 1]],
+  ["around zero where there is no number", [], {}, [-1, 1]],
+  ["somewhere where there is no logarithm", [], { log: true }, [0.1, 1]],
+])
+  test(`an axis ends ${what}`, () =>
+    assert.deepEqual(
+      ends(() => values, options, room),
+      expected,
+    ));
 
 test("a linear scale puts the ends at the ends and the middle in the middle", () => {
   const y = scale([10, 20], false, 200, 0);
