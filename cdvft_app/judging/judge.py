@@ -770,7 +770,7 @@ def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int
 def _rounded(count: float) -> int:
     """Return the count, rounded up to two significant digits: no more is known of it."""
     digits = 10 ** max(len(str(math.ceil(count))) - 2, 0)
-    return max(1, math.ceil(count / digits) * digits)
+    return math.ceil(count / digits) * digits
 
 
 def _seeds(one: Contestant) -> int:

@@ -89,7 +89,7 @@ class Cdvft(Method):
         yield GrowthAxis("m", range(2, 9), "Two more vectors for each further m.")
         largest = max(max(shape.d_out, shape.d_in) for shape in shapes)
         blocks = [2**power for power in range(4, 15) if 2**power <= largest]
-        blocks = [p for p in blocks if all((s.d_out // p) * (s.d_in // p) <= _MAX_BLOCKS for s in shapes)]
+        blocks = [p for p in blocks if all(-(-s.d_out // p) * -(-s.d_in // p) <= _MAX_BLOCKS for s in shapes)]
         note = "Smaller blocks hold more numbers; shorter transforms, but more products of their spectra."
         yield GrowthAxis("block_size", sorted({*blocks, common_divisor(shapes)}), note)
 

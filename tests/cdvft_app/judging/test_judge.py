@@ -82,12 +82,14 @@ def test_runs_that_never_differ_are_not_as_good_on_a_few_rows():
     few, many = (judged(*alone(0, 0, rows)) for rows in (20, 2000))
     assert (few.word, few.size, few.high > 0.1, many.word) == ("not shown", 0, True, "as good")
     assert few.more_rows is None, "fifty times as many and more is no advice"
+    of_two = judged(*alone(0, 0, 20), family=2)  # at a confidence of 97.5 %
+    assert of_two.high == pytest.approx(1 - 0.0125 ** (1 / 20))
 
 
-@pytest.mark.parametrize("seeds", [2, 5])
+@pytest.mark.parametrize("seeds", [(2, 2), (5, 5), (2, 1)])
 def test_more_seeds_that_never_differ_are_as_good_on_many_rows_alone(seeds):
     """None of 20 rows differs: by Clopper and Pearson up to 1 − 0.025^(1/20) = 17 % of all may."""
-    few, many = (judged(*[answered(*[of_wrong(rows, [])] * seeds)] * 2) for rows in (20, 2000))
+    few, many = (judged(*(answered(*[of_wrong(rows, [])] * of) for of in seeds)) for rows in (20, 2000))
     assert (few.word, few.size, few.high) == ("not shown", 0, pytest.approx(1 - 0.025 ** (1 / 20)))
     assert (few.low, few.more_seeds, many.word) == (pytest.approx(-few.high), None, "as good")
 
@@ -110,6 +112,18 @@ def test_equal_correlations_are_not_as_good_whatever_the_rows(metric):
         assert (found.word, found.low, found.high) == ("not shown", None, None)
         if given.any():
             assert band(Contestant("A", side), metric) is None
+
+
+def test_a_difference_that_every_row_has_is_not_known_where_scores_have_no_ends_or_are_no_means():
+    """A metric of unknown range; and labels of one class, all right by one run and all wrong by the other."""
+    tenths = [answered(of_scores([score] * 10)) for score in (0.3, 0.1)]
+    one_class = [
+        answered(of_predictions(Predictions(np.arange(10), np.zeros(10, int), np.eye(2)[given]), "matthews"))
+        for given in ([0] * 10, [1] * 10)
+    ]
+    for metric, sides in (("rouge", tenths), ("matthews", one_class)):
+        found = judged(*sides, metric)
+        assert (found.word, found.low, found.high) == ("not shown", None, None)
 
 
 def test_a_correlation_that_rounding_alone_keeps_from_1_is_as_little_known():
@@ -239,6 +253,29 @@ def test_the_best_of_many_is_chosen_on_other_rows_than_it_is_judged_on():
 def test_a_row_is_in_one_half_by_all_of_its_bits():
     """⌊2⁶⁴ / φ⌋ begins with a 1, so row 1 is not in row 0's half; it is odd, so the highest bit counts."""
     assert half_of(np.array([0, 1, 2**63], dtype=np.uint64)).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("chosen_on", "judged_on", "how"), [(2, 2, "other rows"), (1, 5, "all"), (5, 1, "all")]
+)
+def test_rows_are_halved_where_each_half_has_two(chosen_on, judged_on, how):
+    every, drawn = np.arange(99), np.random.default_rng(0)
+    of_first = half_of(every)
+    rows = np.sort([*every[of_first][:chosen_on], *every[~of_first][:judged_on]])
+    one, two, rival = (
+        Contestant(name, answered(of_scores(drawn.random(len(rows)), rows))) for name in ("A", "B", "C")
+    )
+    (found,) = judge([Pair((one, two), (rival,))], "chrf")
+    assert (found.chosen, found.rows) == (how, judged_on if how == "other rows" else len(rows))
+
+
+def test_for_each_seed_stands_who_is_best_on_the_others_and_has_it_itself():
+    """`once` has the best score of all, of seed 0 alone: it has no other seed to be chosen by."""
+    once, both = Contestant("A", (Run(0, 0.99, ROWS),)), Contestant("A", scored(0.8, 0.7))
+    rival = Contestant("B", scored(0.5, 0.5))
+    (found,) = judge([Pair((once, both), (rival,), "seed")], "accuracy")
+    assert (found.first, found.second, found.chosen) == ("A", "B", "other seeds")
+    assert (found.size, found.seeds) == (pytest.approx(0.75 - 0.5), (2, 2))
 
 
 def test_five_seeds_speak_of_methods_and_four_of_runs():
@@ -423,6 +460,17 @@ def test_one_race_alone_is_what_it_was():
     one = race(0.7, 0.8, 3)
     (alone,), (both,) = judge([one], "accuracy"), judge_pooled([[one]], "accuracy")
     assert (both.size, both.low, both.high, both.word) == (alone.size, alone.low, alone.high, alone.word)
+
+
+def test_races_of_too_few_seeds_do_not_count_among_others_and_alone_show_nothing():
+    whole, short = race(0.7, 0.8, 3), pair(scored(0.9), scored(0.1))
+    assert judge_pooled([[whole], [short]], "accuracy") == judge_pooled([[whole]], "accuracy")
+    (neither,) = judge_pooled([[short]] * 2, "accuracy")
+    assert (neither.word, neither.low, neither.rows) == ("not shown", None, None)
+    unknown = pair(scored(*[0.8] * 5, rows=None), scored(*[0.7] * 5, rows=None))
+    assert judge_pooled([[unknown]] * 2, "accuracy")[0].rows is None
+    with pytest.raises(ValueError, match="shorter"):
+        judge_pooled([[whole], []], "accuracy")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from cdvft_app.methods import METHODS, flat
@@ -37,6 +39,12 @@ def test_a_run_is_written_with_flat_names_in_the_order_of_a_command():
     assert (written["method"], written["c3a_block_size"]) == ("c3a", 48)
     assert (written["learning_rate"], written["seed"]) == (0.1, 5)
     assert "block_size" not in written and "r" not in written
+    assert json.loads(json.dumps(written)) == written and None not in written.values()
+
+
+def test_of_switches_those_that_are_on_are_written():
+    written = flat.write_run(RunSettings(method="lora", gradient_checkpointing=True))
+    assert written["gradient_checkpointing"] is True and "torch_compile" not in written
 
 
 DEFAULT = ("cdvft", "lora")

@@ -109,6 +109,14 @@ def test_a_low_rank_change_is_scaled_by_its_alpha_and_not_at_any_rank(key, given
     assert (config.r, config.lora_dropout) == (given["r"], 0.25)
 
 
+def test_factors_are_applied_in_the_order_of_their_numbers_beyond_ten_too():
+    vectors = {f"diagonal.{k}": torch.full((4,), float(k)) for k in range(12)}
+    vectors |= {f"circulant.{k}": torch.full((1, 1, 4), float(k)) for k in range(11)}
+    factors = METHODS["cdvft"](m=12).factors(dict(sorted(vectors.items())))
+    assert [int(one[0]) for one in factors.diagonals] == [*range(12)]
+    assert [int(one[0, 0, 0]) for one in factors.circulants] == [*range(11)]
+
+
 @pytest.mark.parametrize("key", ["lora", "dora", "fourierft"])
 def test_a_method_starts_at_the_pretrained_model(key):
     base = nn.ModuleDict({"x": nn.Linear(8, 8)})

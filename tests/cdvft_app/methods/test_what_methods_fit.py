@@ -13,6 +13,7 @@ KEYS = ("cdvft", "lora", "fourierft", "c3a", "dora", "vera", "head", "full")
 Cdvft, Lora, FourierFT, C3A, Dora, Vera, Head, Full = (METHODS[key] for key in KEYS)
 NARROW, WIDE = cost.Shape("narrow", 8, 12), cost.Shape("wide", 12, 16)  # d_out, d_in
 SQUARE, LARGE = (cost.Shape("square", size, size) for size in (768, 4096))
+HUGE = cost.Shape("huge", 2**15, 3 * 2**14)
 POWERS = [2**n for n in range(14)]
 
 
@@ -97,6 +98,7 @@ def test_c3a_takes_the_greatest_common_divisor_where_nothing_was_chosen():
         (FourierFT, [SQUARE], (1, 10, 100, 1000, 10_000, 100_000)),
         (FourierFT, [SQUARE, cost.Shape("x", 100, 10)], (1, 10, 100, 1000)),
         (C3A, [SQUARE], (768, 384, 256, 192, 128, 96, 64, 48)),  # at most 16 blocks a side
+        (C3A, [cost.Shape("x", 272, 272)], (272, 136, 68, 34, 17)),  # not 17 blocks of 16
         (C3A, [NARROW, WIDE], (4, 2, 1)),
         (Cdvft, [SQUARE], ()),
         (Head, [SQUARE], ()),
@@ -114,17 +116,25 @@ def test_values_for_an_equal_time_go_from_the_quickest_step_to_the_slowest(kind,
         (Lora, [cost.Shape("x", 2048, 4096)], {"r": POWERS[:10]}),
         (FourierFT, [cost.Shape("x", 100, 10)], {"n": [10, 30, 100, 300, 1000]}),
         (FourierFT, [LARGE, SQUARE], {"n": [n * 10**k for k in range(1, 6) for n in (1, 3)]}),
+        (FourierFT, [HUGE], {"n": [n * 10**k for k in range(1, 7) for n in (1, 3)]}),
+        (Vera, [SQUARE], {"r": POWERS[:13]}),
         (Cdvft, [SQUARE], {"m": range(2, 9), "block_size": [16, 32, 64, 128, 256, 512, 768]}),
         (Cdvft, [cost.Shape("x", 96, 64)], {"m": range(2, 9), "block_size": [16, 32, 64]}),
         # In blocks of 16 it would have 32,768, twice as many as are drawn, and the next 16,384, just as many.
         (Cdvft, [cost.Shape("x", 4096, 2048)], {"m": range(2, 9), "block_size": POWERS[5:13]}),
         (Cdvft, [cost.Shape("x", 2048, 2048)], {"m": range(2, 9), "block_size": POWERS[4:12]}),
+        # A block that is cut is one, too: of 16 there would be 129 × 128. 8 divides both sides.
+        (Cdvft, [cost.Shape("x", 2056, 2048)], {"m": range(2, 9), "block_size": [8, *POWERS[5:12]]}),
+        (Cdvft, [cost.Shape("x", 2048, 2056)], {"m": range(2, 9), "block_size": [8, *POWERS[5:12]]}),
+        (Cdvft, [HUGE], {"m": range(2, 9), "block_size": [*POWERS[9:], 2**14]}),
         (C3A, [SQUARE], {}),
         (Full, [SQUARE], {}),
     ],
 )
 def test_along_what_costs_are_drawn(kind, shapes, growths):
-    drawn = {growth.setting: growth.values for growth in kind.growth_axes(shapes)}
+    axes = [*kind.growth_axes(shapes)]
+    assert all(axis.note.endswith(".") for axis in axes), "which stands below the chart"
+    drawn = {axis.setting: axis.values for axis in axes}
     assert {name: list(values) for name, values in drawn.items()} == {
         name: list(values) for name, values in growths.items()
     }
