@@ -67,6 +67,7 @@ def test_partitions(d_out: int, d_in: int, m: int, block_size: int | None, expec
 )
 def test_parameter_count(shape: tuple[int, int], m: int, block_size: int | None, count: int) -> None:
     assert parameter_count(*shape, m, block_size) == count
+    assert m != 2 or block_size or parameter_count(*shape) == count
 
 
 @pytest.mark.parametrize("block_size", [0, -3, 11, 2.0, True, "4"])

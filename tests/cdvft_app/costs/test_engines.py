@@ -28,6 +28,9 @@ def test_the_frozen_layer_is_two_products_and_the_merged_one_three() -> None:
     assert merged(768, 768, TOKENS).flops == 3 * 2 * TOKENS * 768**2
     # x, y and their gradients, and the weight twice, two bytes each
     assert frozen(768, 3072, TOKENS).bytes == 2 * 2 * (TOKENS * (768 + 3072) + 768 * 3072)
+    # For both passes W is read and W + dW written; x and g are read for g^T x, which is written and read.
+    more = merged(2, 3, 5).bytes - frozen(2, 3, 5).bytes
+    assert more == 2 * (2 * 2 * 6 + 5 * (2 + 3) + 2 * 6)
 
 
 def test_the_fused_kernel_adds_transforms_and_what_it_reads_and_writes() -> None:
@@ -39,6 +42,8 @@ def test_the_fused_kernel_adds_transforms_and_what_it_reads_and_writes() -> None
     assert whole.bytes == 2 * 11 * TOKENS * 768
     blocks = fused(Partition(3072, 768, 768), TOKENS, plan.flops)
     assert blocks.flops == ((4 + 4) + (4 + 1) + (4 + 4) + 2 * 4) * TOKENS * plan.flops
+    # Of 3 rows of 2 blocks: in and out, the gradient the other way round, in and out, both for each block.
+    assert fused(Partition(12, 8, 4), 1, 1).flops == (6 + 3) + (6 + 2) + (6 + 3) + 2 * 6
 
 
 def test_the_longer_of_both_is_the_limit() -> None:

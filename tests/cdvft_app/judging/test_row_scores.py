@@ -66,9 +66,12 @@ def test_classes_that_some_rows_lack_count_for_nothing():
     assert none.terms.shape == (0, 5)
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "matthews", "pearson"])
+@pytest.mark.parametrize("metric", ["accuracy", "of earlier versions", "matthews", "pearson"])
 def test_the_labels_of_some_rows_go_with_them(metric):
-    """So that two runs whose data differ in one row agree on the others, and on all rows do not."""
+    """So that two runs whose data differ in one row agree on the others, and on all rows do not.
+
+    A metric that is not known here is that of right and wrong.
+    """
     labels, first = np.arange(6) % 2, np.arange(6) < 5
     outputs = np.eye(2)[[0, 1, 1, 0, 0, 1]]
     one, other, later = (
@@ -76,7 +79,7 @@ def test_the_labels_of_some_rows_go_with_them(metric):
         for rows, own in ((ROWS[:6], labels), (ROWS[:6], labels * first), (ROWS[1:7], labels))
     )
     assert one.same_rows(one) and not one.same_rows(other) and not one.same_rows(later)
-    assert one.same_rows(of_wrong(6, [2, 3, 4])) == (metric == "accuracy"), "whose labels are not known"
+    assert one.same_rows(of_wrong(6, [2, 3, 4])) == (metric not in ("matthews", "pearson")), "no labels known"
     assert one.at(first).same_rows(other.at(first))
     assert not one.at(~first).same_rows(other.at(~first))
 
@@ -90,6 +93,21 @@ def test_rows_and_labels_come_with_scores():
     assert of_wrong(4, [1, 3]).terms[:, 0].tolist() == [1, 0, 1, 0]
     assert of_wrong(4, []).score == 1
     assert of_predictions(Predictions(ROWS[:2], ROWS[:2], np.eye(2)), "matthews").terms.dtype == np.float64
+
+
+def test_written_answers_have_the_rows_and_what_was_expected(tmp_path):
+    rows = [
+        WrittenRow(
+            row=row, prompt="", expected=right, written=text, scores={"exact_match": score, "chrf": score}
+        )
+        for row, right, text, score in ((3, "a", "a", 1.0), (5, "b", "z", 0.0))
+    ]
+    predictions.write_answers(tmp_path, rows)
+    for metric in ("exact_match", "chrf"):
+        found = of_folder(tmp_path, metric)
+        assert (found.rows.tolist(), found.labels.tolist()) == ([3, 5], ["a", "b"])
+    assert of_folder(tmp_path, "exact_match").terms.tolist() == [[1.0], [0.0]]
+    assert of_folder(tmp_path, "rouge") is None, "of which no row has a score"
 
 
 def test_a_verdict_on_chrf_is_about_the_chrf_of_all_rows(tmp_path):

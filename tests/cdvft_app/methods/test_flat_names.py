@@ -33,7 +33,7 @@ def test_a_run_of_before(given, read):
 
 
 def test_a_run_is_written_with_flat_names_in_the_order_of_a_command():
-    run = RunSettings.model_validate({"method": C3A(block_size=48, learning_rate=0.1), "seed": 5})
+    run = RunSettings(method=C3A(block_size=48, learning_rate=0.1), seed=5, target_modules=("query",))
     written = flat.write_run(run)
     assert list(written)[:3] == ["recipe", "method", "c3a_block_size"]
     assert (written["method"], written["c3a_block_size"]) == ("c3a", 48)

@@ -109,6 +109,17 @@ def test_a_low_rank_change_is_scaled_by_its_alpha_and_not_at_any_rank(key, given
     assert (config.r, config.lora_dropout) == (given["r"], 0.25)
 
 
+def test_scaling_is_fourierfts_own():
+    assert METHODS["fourierft"](scaling=3.0).peft_config(target_modules=["x"]).scaling == 3
+
+
+@pytest.mark.parametrize("key", ADAPTERS)
+def test_vectors_are_those_of_the_adapter_that_is_named(key):
+    config = small(key).peft_config(target_modules=["x"])
+    adapted = get_peft_model(nn.ModuleDict({"x": nn.Linear(8, 8)}), config, adapter_name="other")
+    assert dict(small(key).vectors(adapted.base_model.model["x"], "other"))
+
+
 def test_factors_are_applied_in_the_order_of_their_numbers_beyond_ten_too():
     vectors = {f"diagonal.{k}": torch.full((4,), float(k)) for k in range(12)}
     vectors |= {f"circulant.{k}": torch.full((1, 1, 4), float(k)) for k in range(11)}

@@ -100,6 +100,7 @@ def test_what_is_its_own_and_what_decides_its_size():
 
 def test_matching_changes_one_setting_alone():
     assert FourierFT(n=50, scaling=100.0).matched(70) == FourierFT(n=70, scaling=100.0)
+    assert Lora(r=4, rank_pattern="query=2").matched(6) == Lora(r=6), "in every layer"
     assert [kind.matched_by for kind in (Lora, Dora, Vera, C3A)] == ["r", "r", "r", "block_size"]
     assert Cdvft.matched_by is None and Head.matched_by is None
 
