@@ -43,7 +43,7 @@ def test_no_rows_are_none_and_an_input_wider_than_the_blocks_is_refused() -> Non
     assert circulant_matmul(random(0, 5), random(5)).shape == (0, 5)
     assert block_circulant_matmul(random(2, 0, 5), random(2, 1, 5), 7).shape == (2, 0, 7)
     with pytest.raises(ValueError, match="width 7, but 2 blocks of length 3 take 6"):
-        block_circulant_matmul(random(2, 7), random(1, 2, 3), 3)
+        block_circulant_matmul(random(2, 2, 7), random(1, 2, 3), 3)
 
 
 @pytest.mark.parametrize(

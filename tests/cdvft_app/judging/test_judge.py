@@ -399,6 +399,7 @@ def test_methods_whose_seeds_do_not_differ_need_more_rows_and_several_races_a_fu
     assert (found.word, found.about, found.more_seeds) == ("not shown", "methods", None)
     assert found.more_rows > ROWS
     assert (both.word, both.about, both.more_rows) == ("not shown", "methods", None)
+    assert both.low == pytest.approx(0.02 - (both.high - 0.02))
 
 
 @pytest.mark.parametrize("counts", [(18, 8), (4, 3), (3, 3), (60, 1)])

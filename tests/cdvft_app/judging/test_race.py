@@ -120,6 +120,10 @@ def test_what_is_behind_is_not_taken_however_cheap_it_is():
     assert race.advice.startswith("Take LoRA r\u00a0=\u00a08: ") and race.advice.endswith("are behind.")
 
 
+def test_of_what_nobody_counted_it_is_not_said_that_it_trains_the_fewest():
+    assert priced({"cdvft": 11, "lora": 11}, cdvft=None, lora=73_728).advice.startswith("Take LoRA")
+
+
 def at_rates(**wrong):
     """Settings of LoRA that differ in the rate alone, by the rows of 100 that each has wrong."""
     rates = zip((1e-4, 2e-4, 4e-4), wrong.items(), strict=False)

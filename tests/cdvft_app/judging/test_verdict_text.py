@@ -9,7 +9,16 @@ from itertools import product
 import pytest
 
 from cdvft_app.judging.judge import Verdict
-from cdvft_app.judging.verdict_text import as_dicts, basis, more_rows, result, sentences, settled_by
+from cdvft_app.judging.verdict_text import (
+    as_dicts,
+    at_searched_rates,
+    basis,
+    depends_on_runs,
+    more_rows,
+    result,
+    sentences,
+    settled_by,
+)
 
 VERDICT = Verdict(
     first="CDVFT", second="LoRA", word="ahead", about="runs", metric_name="accuracy", size=0.03, low=0.01,
@@ -27,6 +36,13 @@ def test_more_rows_are_not_judged_where_nobody_knows_how_sure_the_scores_are():
     for third, two_thirds in ((unknown, known), (known, unknown)):
         said = more_rows("CDVFT", (300, 600, 900), third, two_thirds, is_most=True)
         assert said == "Whether more rows would help cannot be told: how sure the scores are is not known."
+
+
+def test_a_pair_depends_on_its_runs_where_those_at_searched_rates_tell_another_thing():
+    assert depends_on_runs(VERDICT, replace(VERDICT, word="not shown"))
+    assert not depends_on_runs(VERDICT, replace(VERDICT, size=0.01))
+    assert not depends_on_runs(VERDICT, None), "which nobody has trained"
+    assert at_searched_rates([]) == "" and result(VERDICT) in at_searched_rates([VERDICT])
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 5, 1024])

@@ -123,7 +123,7 @@ def test_values_for_an_equal_time_go_from_the_quickest_step_to_the_slowest(kind,
         # In blocks of 16 it would have 32,768, twice as many as are drawn, and the next 16,384, just as many.
         (Cdvft, [cost.Shape("x", 4096, 2048)], {"m": range(2, 9), "block_size": POWERS[5:13]}),
         (Cdvft, [cost.Shape("x", 2048, 2048)], {"m": range(2, 9), "block_size": POWERS[4:12]}),
-        # A block that is cut is one, too: of 16 there would be 101 × 163, and fewer than drawn were cut ones not counted.
+        # A block that is cut is one, too: of 16 there would be 101 × 163, without the cut ones 100 × 162.
         (Cdvft, [cost.Shape("x", 1601, 2593)], {"m": range(2, 9), "block_size": [1, *POWERS[5:12]]}),
         (Cdvft, [cost.Shape("x", 2593, 1601)], {"m": range(2, 9), "block_size": [1, *POWERS[5:12]]}),
         (Cdvft, [HUGE], {"m": range(2, 9), "block_size": [*POWERS[9:], 2**14]}),
