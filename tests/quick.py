@@ -103,6 +103,8 @@ class Tree:
             elif name.endswith(".py"):
                 tree = ast.parse(source)
                 named, also = _named(tree)
+                if name.startswith(("cdvft/", "cdvft_app/")):
+                    named.discard("README.md")  # which is one that it writes
                 for module in {*imports(self.module(name), tree, set(modules)), *also}:
                     found[name] |= set(_with_packages(module, modules))
                 if name.endswith("__init__.py") and 'import_module(f"{__name__}.' in source:
@@ -199,8 +201,8 @@ class Chosen:
 def select(tree: Tree, uses: dict[str, set[str]], change: Change) -> list[Chosen]:
     """Every test that the change can break, the likeliest first, those of the page in Chromium last."""
     reached = reached_tests(tree, uses, change.files)
-    functions = {name: _functions(source) for name, source in tree.files.items() if is_test(name)}
-    rarity = _rarity(words for one in functions.values() for words, _ in one.values())
+    known = {name: functions(source) for name, source in tree.files.items() if is_test(name)}
+    rarity = _rarity(words for one in known.values() for words, _ in one.values())
     words = change.words + (LAYOUT if any(name.startswith(STYLES) for name in change.files) else Counter())
     weights = {word: math.log(1 + count) * rarity.get(word, 0.0) for word, count in words.items()}
     weights |= {word: rarity[word] * 2 for one in change.files for word in _stem_words(one) if word in rarity}
@@ -208,7 +210,7 @@ def select(tree: Tree, uses: dict[str, set[str]], change: Change) -> list[Chosen
     chosen = []
     for name in reached:
         nearness = max((_nearness(name, one) for one in change.files), default=0.0)
-        for test, (words, slow) in functions[name].items():
+        for test, (words, slow) in known[name].items():
             likeness = nearness + 3 * sum(weights.get(word, 0.0) for word in words) / whole
             chosen.append(Chosen(name, test, reached[name], likeness, slow))
     return sorted(chosen, key=lambda one: one.rank)
@@ -240,14 +242,17 @@ def _shown_in(tree: Tree, uses: dict[str, set[str]], changed: frozenset[str]) ->
     return found
 
 
-def _functions(source: str) -> dict[str, tuple[set[str], bool]]:
+def functions(source: str) -> dict[str, tuple[set[str], bool]]:
     """The test functions of a file: their words, and whether they are marked as slow."""
     tree = ast.parse(source)
     lines = source.splitlines()
     all_slow = bool(re.search(r"^pytestmark\b.*\bslow\b", source, re.M))
-    found = {}
+    assigned = [one for node in tree.body if isinstance(node, ast.Assign) for one in ast.walk(node)]
+    made = [one.id for one in assigned if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)]
+    # Of what others make of a file's tables all its words are.
+    found = {one: (set(WORD.findall(source.lower())), all_slow) for one in made if one.startswith("test_")}
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test"):
             first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
             text = "\n".join(lines[first - 1 : node.end_lineno])
             marked = any("slow" in ast.unparse(one) for one in node.decorator_list)
@@ -301,12 +306,16 @@ def fitting(chosen: list[Chosen], seconds: Mapping[str, float], room: float) -> 
 
 
 class Box:
-    """Runs the tests taken in their order, begins none once the time is over, and says what was left out."""
+    """Runs the tests taken in their order, begins none once the time is over, and says what was left out.
+
+    That the time is over is no failure.
+    """
 
     def __init__(self, chosen: list[Chosen], taken: list[Chosen], end: float) -> None:
         self.chosen, self.end = chosen, end
         self.places = {one.id: place for place, one in enumerate(taken)}
         self.ran: set[str] = set()
+        self.why = NO_TIME
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -321,17 +330,22 @@ class Box:
         items[:] = sorted(wanted, key=lambda item: first[item.nodeid.partition("::")[0]])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.ran.add(function_id(report.nodeid))
+        if report.when == "teardown":
+            self.ran.add(function_id(report.nodeid))
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        if time.monotonic() > self.end and self.session.items[-1].nodeid != nodeid:
-            self.session.shouldstop = "the time is over"
+        if time.monotonic() > self.end:
+            places = {item.nodeid: place for place, item in enumerate(self.session.items)}
+            del self.session.items[places[nodeid] + 1 :]
+
+    def pytest_keyboard_interrupt(self) -> None:
+        self.why = "it was interrupted"
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self.session = session
 
     def pytest_unconfigure(self) -> None:
-        print(left_out([one for one in self.chosen if one.id not in self.ran]))
+        print(left_out([one for one in self.chosen if one.id not in self.ran], self.why))
 
 
 def function_id(nodeid: str) -> str:
@@ -340,13 +354,16 @@ def function_id(nodeid: str) -> str:
     return f"{file}::{rest.partition('[')[0].rpartition('::')[2]}"
 
 
-def left_out(ones: list[Chosen]) -> str:
+NO_TIME = "there was no time (`make quick SECONDS=200` takes more)"
+
+
+def left_out(ones: list[Chosen], why: str = NO_TIME) -> str:
     if not ones:
         return "Nothing was left out that the change can reach."
     files = Counter(one.file for one in ones)
     named = [f"  {count:4d} of {file}" for file, count in [*files.items()][:12]]
     more = [f"       and of {len(files) - 12} other files"] if len(files) > 12 else []
-    first = f"Left out, for it would have taken more than a minute: {len(ones)} tests."
+    first = f"Left out, for {why}: {len(ones)} tests that may notice it, the likeliest first."
     return "\n".join([first, *named, *more])
 
 
@@ -370,7 +387,7 @@ def main(since: str = "", seconds: str = "") -> int:
     chosen = select(tree, uses, change)
     print(f"{len(change.files)} files differ, which {len(chosen)} tests can notice.")
     if unread := [name for name in sorted(change.files) if not reached_tests(tree, uses, frozenset([name]))]:
-        print(f"No test reads {', '.join(unread)}.")
+        print(f"No test reads {', '.join(unread)}: `make check` does, and sees to links, format and types.")
     allowed = float(seconds or SECONDS)
     taken = fitting(chosen, kept_seconds(), allowed - STARTING - (time.monotonic() - begun))
     if not taken:

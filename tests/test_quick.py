@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from quick import Change, Chosen, Tree, fitting, function_id, left_out, select
+from quick import Change, Chosen, Tree, fitting, function_id, functions, is_test, left_out, select
 from quick_faults import FAULTS, Fault, commit_all
 from sources import ROOT
 
@@ -139,7 +139,8 @@ def boxed(folder: Path, taken: list[str], chosen: list[str], seconds: float) -> 
 import time, pytest
 from quick import Box, Chosen
 taken, chosen = ([Chosen(*one.split("::"), 1, 0, False) for one in ones] for ones in ({taken}, {chosen}))
-pytest.main(["-v", "."], plugins=[Box(chosen, taken, time.monotonic() + {seconds})])
+code = pytest.main(["-v", "."], plugins=[Box(chosen, taken, time.monotonic() + {seconds})])
+print("code", int(code))
 """
     environment = {"PYTHONPATH": f"{ROOT}/tests"}
     return subprocess.check_output([sys.executable, "-c", code], cwd=folder, env=environment, text=True)
@@ -151,7 +152,10 @@ def test_what_was_taken_runs_and_the_rest_is_named(tmp_path: Path) -> None:
     said = boxed(tmp_path, every[:2], every, 600)
     assert "2 passed, 1 deselected" in said and "1 of test_it.py" in said
     said = boxed(tmp_path, every[:2], every, -1)  # the time is over after the first
-    assert "1 passed, 1 deselected" in said and "2 of test_it.py" in said
+    assert "1 passed, 1 deselected" in said and "2 of test_it.py" in said and "code 0" in said
+    (tmp_path / "test_it.py").write_text("def test_b(): raise KeyboardInterrupt\ndef test_a(): ...\n")
+    said = boxed(tmp_path, every[:2], every[:2], 600)
+    assert "for it was interrupted: 2 tests" in said and "code 2" in said
 
 
 def test_what_failed_the_last_time_comes_first(tmp_path: Path) -> None:
@@ -160,6 +164,26 @@ def test_what_failed_the_last_time_comes_first(tmp_path: Path) -> None:
     every = ["test_one.py::test_a", "test_two.py::test_b"]
     orders = [boxed(tmp_path, every, every, 600) for _ in range(2)]
     assert [said.index("test_one.py::") < said.index("test_two.py::") for said in orders] == [True, False]
+
+
+def test_every_file_of_tests_has_some_that_can_be_taken() -> None:
+    """Those of the lessons are made from tables of sentences and bear their words; some are `async`."""
+    tree = Tree.read()
+    found = {name: functions(source) for name, source in tree.files.items() if is_test(name)}
+    assert [name for name, ones in found.items() if not ones] == []
+    words, _ = found["tests/cdvft_app/lessons/test_circulant_words.py"]["test_nothing_is_left_out"]
+    assert "circulant" in words
+
+
+def test_the_readme_that_the_program_writes_is_none_of_ours() -> None:
+    tree = Tree(
+        {
+            "cdvft_app/card.py": "(folder / 'README.md').write_text('')",
+            "README.md": "",
+            "build.py": "copy('README.md')",
+        }
+    )
+    assert {name for name, used in tree.uses().items() if "README.md" in used} == {"build.py"}
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())

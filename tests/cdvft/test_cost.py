@@ -61,12 +61,9 @@ def test_counting_a_group_is_counting_its_layers(method):
     assert group == layers
 
 
-@pytest.mark.parametrize(("method", "settings"), [one for one in SETTINGS if one[0] != "dora"])
-@pytest.mark.parametrize("input_gradient", [True, False])
-@pytest.mark.parametrize(("d_out", "d_in"), SIZES)
-def test_bytes_kept_for_backward_are_those_that_autograd_saves(method, settings, d_out, d_in, input_gradient):
-    shape = cost.Shape("layer", d_out, d_in, input_gradient=input_gradient)
-    layer = adapted(method, settings, {"layer": nn.Linear(d_in, d_out)}).get_base_model()["layer"]
+def saved_bytes(adapter, d_out, d_in, batch=2, input_gradient=True):
+    """What autograd keeps of `batch` sequences of 8 besides the layer's own tensors."""
+    layer = adapted(*adapter, {"layer": nn.Linear(d_in, d_out)}).get_base_model()["layer"]
     own = [*layer.parameters(), *getattr(layer, "indices", {}).values()]
     held = {tensor.untyped_storage().data_ptr() for tensor in own}
     saved: dict[int, torch.UntypedStorage] = {}  # kept, so that no address is used twice
@@ -77,9 +74,30 @@ def test_bytes_kept_for_backward_are_those_that_autograd_saves(method, settings,
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        layer(torch.randn(2, 8, d_in, requires_grad=input_gradient))
+        layer(torch.randn(batch, 8, d_in, requires_grad=input_gradient))
+    return sum(saved[address].nbytes() for address in saved.keys() - held)
+
+
+@pytest.mark.parametrize(("method", "settings"), [one for one in SETTINGS if one[0] != "dora"])
+@pytest.mark.parametrize("input_gradient", [True, False])
+@pytest.mark.parametrize(("d_out", "d_in"), SIZES)
+def test_bytes_kept_for_backward_are_those_that_autograd_saves(method, settings, d_out, d_in, input_gradient):
+    shape = cost.Shape("layer", d_out, d_in, input_gradient=input_gradient)
     found = cost.estimate(method, [shape], batch=2, sequence=8, **settings)
-    assert found.activation_bytes == sum(saved[address].nbytes() for address in saved.keys() - held)
+    assert found.activation_bytes == saved_bytes((method, settings), d_out, d_in, 2, input_gradient)
+
+
+@pytest.mark.parametrize(("d_out", "d_in"), SIZES)
+def test_what_dora_keeps_of_each_token_is_what_autograd_saves(d_out, d_in):
+    """Besides it keeps matrices of the layer's size for its norms, however many tokens there are."""
+    two, three = (saved_bytes(("dora", {"r": 8}), d_out, d_in, batch) for batch in (2, 3))
+    counted = [
+        cost.estimate(
+            "dora", [cost.Shape("layer", d_out, d_in)], batch=batch, sequence=8, r=8
+        ).activation_bytes
+        for batch in (2, 3)
+    ]
+    assert counted[1] - counted[0] == three - two
 
 
 def test_layers_that_read_the_same_tensor_keep_it_once():
@@ -170,13 +188,15 @@ def test_in_the_style_of_papers_backward_is_twice_forward_where_there_are_ffts(m
     ("method", "changes", "sentence"),
     [
         ("lora", {"r": 0}, "r is 0, but must be a whole number of at least 1"),
-        ("lora", {"r": 2.5}, "r is 2.5"),
-        ("fourierft", {"n": 0}, "n is 0"),
+        ("lora", {"r": 2.5}, "r is 2.5.*It is LoRA's rank"),
+        ("dora", {"r": 0}, "r is 0.*It is DoRA's rank"),
+        ("vera", {"r": 0}, "r is 0.*It is the rows of VeRA's shared A"),
+        ("fourierft", {"n": 0}, "n is 0.*It is the number of FourierFT's entries a layer"),
         ("fourierft", {"n": 768**2 + 1}, "has only 589824 spectral entries"),
         ("cdvft", {"m": 1}, "m is 1"),
         ("cdvft", {"block_size": 769}, "block_size is 769"),
         ("c3a", {"block_size": 500}, "it must divide every layer's sizes, and so 768"),
-        ("c3a", {"block_size": 0}, "block_size is 0"),
+        ("c3a", {"block_size": 0}, "block_size is 0.*It must divide every layer's sizes, and so 768"),
         ("hydra", {}, "method is 'hydra', but must be one of cdvft, lora"),
         ("lora", {"convention": "big_o"}, "convention is 'big_o'"),
         ("lora", {"batch": 0}, "batch is 0"),
@@ -189,7 +209,7 @@ def test_impossible_settings_are_refused_in_a_sentence(method, changes, sentence
 
 
 def test_impossible_shapes_are_refused_in_a_sentence():
-    with pytest.raises(ValueError, match="d_in of query is 0"):
+    with pytest.raises(ValueError, match=r"d_in of query is 0.*Give the layer's real size"):
         cost.Shape("query", 768, 0)
     with pytest.raises(ValueError, match="list of shapes is empty"):
         cost.estimate("lora", [], batch=1, sequence=1)
