@@ -139,7 +139,8 @@ def boxed(folder: Path, taken: list[str], chosen: list[str], seconds: float) -> 
 import time, pytest
 from quick import Box, Chosen
 taken, chosen = ([Chosen(*one.split("::"), 1, 0, False) for one in ones] for ones in ({taken}, {chosen}))
-code = pytest.main(["-v", "."], plugins=[Box(chosen, taken, time.monotonic() + {seconds})])
+box = Box(chosen, taken, time.monotonic() + {seconds})
+code = pytest.main(["-v", "-p", "no:randomly", "."], plugins=[box])
 print("code", int(code))
 """
     environment = {"PYTHONPATH": f"{ROOT}/tests"}

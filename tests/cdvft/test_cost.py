@@ -199,8 +199,8 @@ def test_in_the_style_of_papers_backward_is_twice_forward_where_there_are_ffts(m
         ("c3a", {"block_size": 0}, "block_size is 0.*It must divide every layer's sizes, and so 768"),
         ("hydra", {}, "method is 'hydra', but must be one of cdvft, lora"),
         ("lora", {"convention": "big_o"}, "convention is 'big_o'"),
-        ("lora", {"batch": 0}, "batch is 0"),
-        ("lora", {"sequence": -1}, "sequence is -1"),
+        ("lora", {"batch": 0}, "batch is 0.*Give the sequences or images of one step"),
+        ("lora", {"sequence": -1}, "sequence is -1.*Give the tokens of one sequence or image"),
     ],
 )
 def test_impossible_settings_are_refused_in_a_sentence(method, changes, sentence):

@@ -109,8 +109,25 @@ def test_a_low_rank_change_is_scaled_by_its_alpha_and_not_at_any_rank(key, given
     assert (config.r, config.lora_dropout) == (given["r"], 0.25)
 
 
-def test_scaling_is_fourierfts_own():
-    assert METHODS["fourierft"](scaling=3.0).peft_config(target_modules=["x"]).scaling == 3
+OF_CDVFT = {"m": 4, "block_size": 2, "alpha": 2.0, "init_weights": "zero_input"}
+OF_LORA = {"r": 4, "alpha": 3, "dropout": 0.5, "rank_pattern": "x=2", "loraplus_lr_ratio": 4.0}
+OTHER_VALUES = {
+    "cdvft": OF_CDVFT | {"input_diagonal_lr_ratio": 4.0},
+    "lora": OF_LORA, "dora": OF_LORA, "fourierft": {"n": 9, "scaling": 3.0},
+    "c3a": {"block_size": 2}, "vera": {"r": 4},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ADAPTERS)
+def test_each_setting_of_a_method_changes_its_adapter_or_its_learning_rates(key):
+    """One that changes nothing would be offered and left out; a new one has its value in the table."""
+    assert OTHER_VALUES[key].keys() == set(METHODS[key].settings())
+
+    def trained_by(method):
+        return method.peft_config(target_modules=["x"]).to_dict(), method.lr_ratios()
+
+    for name, value in OTHER_VALUES[key].items():
+        assert trained_by(small(key)) != trained_by(small(key, **{name: value})), name
 
 
 @pytest.mark.parametrize("key", ADAPTERS)
