@@ -103,7 +103,7 @@ class Tree:
             elif name.endswith(".py"):
                 tree = ast.parse(source)
                 named, also = _named(tree)
-                if name.startswith(("cdvft/", "cdvft_app/")):
+                if not name.startswith("deploy/") and not is_test(name):
                     named.discard("README.md")  # which is one that it writes
                 for module in {*imports(self.module(name), tree, set(modules)), *also}:
                     found[name] |= set(_with_packages(module, modules))

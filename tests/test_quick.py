@@ -181,10 +181,10 @@ def test_the_readme_that_the_program_writes_is_none_of_ours() -> None:
         {
             "cdvft_app/card.py": "(folder / 'README.md').write_text('')",
             "README.md": "",
-            "build.py": "copy('README.md')",
+            "deploy/build.py": "copy('README.md')",
         }
     )
-    assert {name for name, used in tree.uses().items() if "README.md" in used} == {"build.py"}
+    assert {name for name, used in tree.uses().items() if "README.md" in used} == {"deploy/build.py"}
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
