@@ -83,7 +83,7 @@ cluster: install redis ## runs on a real Ray cluster of this machine: a head and
 quick: $(STAMP) ## for about a minute the tests that a change since main (or SINCE=HEAD~3) can break, and what is left out
 	OMP_NUM_THREADS=1 $(BIN)/python tests/quick.py "$(SINCE)" $(SECONDS)
 
-quick-faults: $(STAMP) ## put ten faults into a copy of the program, one after the other: does `make quick` find each?
+quick-faults: $(STAMP) ## put eleven faults into a copy of the program, one after the other: does `make quick` find each?
 	OMP_NUM_THREADS=1 $(BIN)/python tests/quick_faults.py
 
 faults: install ## kills, disk errors, clock steps and flipped bits: is anything kept lost? 200 of each; about five minutes

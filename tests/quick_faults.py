@@ -1,6 +1,6 @@
-"""Ten faults, one after the other in a copy of the project: does `make quick` find each?
+"""Eleven faults, one after the other in a copy of the project: does `make quick` find each?
 
-They are of many kinds: arithmetic, a rule of the store, an owner's right, a limit, a word, a script, a style.
+They are of many kinds: arithmetic, a rule of the store, an owner's right, a limit, a word, a lesson, a script, a style.
 `python tests/quick_faults.py NAME` tries one.
 """
 
@@ -41,6 +41,7 @@ FAULTS = {
     ),
     "budget": Fault("cdvft_app/public/budget.py", "since(visitor, now - span)", "since(visitor, now)"),
     "words": Fault("cdvft_app/judging/verdict_text.py", "is behind {second}", "is ahead of {second}"),
+    "lesson": Fault("cdvft_app/ui/learn/lesson_texts/circulant.py", "768 numbers", "786 numbers"),
     "script": Fault(
         "assets/js/shared/format.js", 'split("e");\n    return minus(', 'split("e");\n    return ('
     ),
