@@ -27,7 +27,10 @@ from sources import ROOT, imported, imports
 SECONDS = 55
 STARTING = 9.0  # of these: measured for pytest, torch, transformers and gradio
 GUESSED = {False: 0.3, True: 5.0}  # seconds of a test that has not run here yet, by whether it has a browser
-FOR_UNITS = 0.6  # of the time, where tests of both kinds are chosen
+FOR_UNITS = {
+    False: 0.6,
+    True: 0.2,
+}  # of the time, where tests of both kinds are chosen; of scripts and styles
 KEPT = "quick/seconds"  # in pytest's cache: what each test function took
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]{2,}")
@@ -286,16 +289,18 @@ def estimated(one: Chosen, seconds: Mapping[str, float]) -> float:
     return seconds.get(one.id, GUESSED[one.browser] * (10 if one.slow else 1))
 
 
-def fitting(chosen: list[Chosen], seconds: Mapping[str, float], room: float) -> list[Chosen]:
+def fitting(
+    chosen: list[Chosen], seconds: Mapping[str, float], room: float, of_page: bool = False
+) -> list[Chosen]:
     """Of the tests those for which there is time, in their order; a long one gives way to shorter ones.
 
-    Those of the page have a part of the time for themselves.
+    Those in Chromium have a part of the time for themselves, most of it where only scripts or styles changed.
     """
     taken: list[Chosen] = []
     units = [one for one in chosen if not one.browser]
     pages = [one for one in chosen if one.browser]
     left = room
-    for ones, share in ((units, FOR_UNITS if pages else 1.0), (pages, 1.0), (units, 1.0)):
+    for ones, share in ((units, FOR_UNITS[of_page] if pages else 1.0), (pages, 1.0), (units, 1.0)):
         limit = left - room * (1 - share)
         for one in ones:
             needed = estimated(one, seconds)
@@ -389,7 +394,8 @@ def main(since: str = "", seconds: str = "") -> int:
     if unread := [name for name in sorted(change.files) if not reached_tests(tree, uses, frozenset([name]))]:
         print(f"No test reads {', '.join(unread)}: `make check` does, and sees to links, format and types.")
     allowed = float(seconds or SECONDS)
-    taken = fitting(chosen, kept_seconds(), allowed - STARTING - (time.monotonic() - begun))
+    of_page = all(name.startswith((SCRIPTS, STYLES)) for name in change.files)
+    taken = fitting(chosen, kept_seconds(), allowed - STARTING - (time.monotonic() - begun), of_page)
     if not taken:
         print(left_out(chosen))
         return code

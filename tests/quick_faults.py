@@ -1,6 +1,7 @@
 """Eleven faults, one after the other in a copy of the project: does `make quick` find each?
 
-They are of many kinds: arithmetic, a rule of the store, an owner's right, a limit, a word, a lesson, a script, a style.
+They are of many kinds: arithmetic, a rule of the store, an owner's right, a limit, a word, a lesson, a
+script, a style.
 `python tests/quick_faults.py NAME` tries one.
 """
 

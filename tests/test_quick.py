@@ -114,6 +114,9 @@ def test_a_long_test_gives_way_and_the_page_has_a_part_of_the_time() -> None:
     ):
         seconds = {two.id: took for two, took in zip(all_of_them, (4, long, 5, page), strict=True)}
         assert {two.name for two in fitting(chosen, seconds, 20)} == expected
+    seconds = {two.id: took for two, took in zip(all_of_them, (4, 6, 5, 14), strict=True)}
+    of_page = {two.name for two in fitting(all_of_them, seconds, 20, of_page=True)}
+    assert of_page == {"first", "page"}, "where a script changed, most of the time is Chromium's"
     assert "2 tests" in left_out(units[1:]) and "tests/test_a.py" in left_out(units[1:])
 
 
