@@ -27,10 +27,8 @@ from sources import ROOT, imported, imports
 SECONDS = 55
 STARTING = 9.0  # of these: measured for pytest, torch, transformers and gradio
 GUESSED = {False: 0.3, True: 5.0}  # seconds of a test that has not run here yet, by whether it has a browser
-FOR_UNITS = {
-    False: 0.6,
-    True: 0.2,
-}  # of the time, where tests of both kinds are chosen; of scripts and styles
+FOR_UNITS = 0.6  # of the time, where tests of both kinds are chosen
+FOR_UNITS_OF_PAGE = 0.2  # the same, where only scripts or styles changed
 KEPT = "quick/seconds"  # in pytest's cache: what each test function took
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]{2,}")
@@ -300,7 +298,8 @@ def fitting(
     units = [one for one in chosen if not one.browser]
     pages = [one for one in chosen if one.browser]
     left = room
-    for ones, share in ((units, FOR_UNITS[of_page] if pages else 1.0), (pages, 1.0), (units, 1.0)):
+    of_units = FOR_UNITS_OF_PAGE if of_page else FOR_UNITS
+    for ones, share in ((units, of_units if pages else 1.0), (pages, 1.0), (units, 1.0)):
         limit = left - room * (1 - share)
         for one in ones:
             needed = estimated(one, seconds)
