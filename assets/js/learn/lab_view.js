@@ -1,6 +1,5 @@
 // The lab's results: each family's error against its numbers, and heatmaps of the residuals.
 
-import { cancelling } from "../shared/cancelling.js";
 import { dashes, find, h, legend, setText } from "../shared/dom.js";
 import { heard } from "../shared/events.js";
 import { count, percent, unbroken } from "../shared/format.js";
@@ -135,11 +134,11 @@ export function mount({ element, props, life }) {
   );
   find(element, ".mount").replaceChildren(status, sentence, result);
 
-  /** @type {"idle" | "running" | "stopping"} from Stop until Gradio has ended the event, no other can begin */
+  /** @type {"idle" | "starting" | "running" | "stopping"} until Gradio has ended the event, no other can begin */
   let state = "idle";
   const show = () => {
-    if (state === "stopping" || (state === "idle" && props.value?.running)) return; // what was on its way at Stop
-    if (!props.value?.running) become("idle");
+    if (state === "stopping" && props.value?.running) return; // what was on its way at Stop
+    if (state === "starting" && props.value?.running) become("running");
     const {
       status: message,
       sentence: verdict,
@@ -185,21 +184,15 @@ export function mount({ element, props, life }) {
   function become(next, text) {
     state = next;
     document.querySelector("#lab-stop")?.toggleAttribute("disabled", state !== "running");
-    document.querySelector("#lab-fit")?.toggleAttribute("disabled", state === "stopping");
+    document.querySelector("#lab-fit")?.toggleAttribute("disabled", state !== "idle");
     if (text) setText(status, text);
   }
-  const cancelled = cancelling({
-    failed: "lab-failed",
-    ended: "lab-ended",
-    life,
-    over: () => become("idle", "Stopped; what was found is shown"),
-    broken: () => state === "running" && become("idle", "The fit failed; press Fit to try again"),
-  });
-  heard("lab-started", life, () => state === "idle" && become("running", "Starting …"));
-  heard("lab-stopped", life, () => {
-    if (state !== "running") return;
-    become("stopping", "Stopping …");
-    cancelled();
+  heard("lab-started", life, () => become("starting", "Starting …"));
+  heard("lab-stopped", life, () => become("stopping", "Stopping …"));
+  heard("lab-failed", life, () => become("idle", "The fit failed; press Fit to try again"));
+  heard("lab-ended", life, () => {
+    become("idle");
+    show(); // a fit that is shown already comes as no other value
   });
   show();
   return { update: show };

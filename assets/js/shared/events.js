@@ -34,8 +34,9 @@
  * learn/class_state.js; lesson-revealed and question-predicted are heard at the lesson itself: more of its answers may be
  * shown; what was predicted of a question, null for nothing. task-reached: the key of the task in whose state a machine
  * is. class-changed: this tab is in another class, or in none;
- * class-revealed: the key of a question that its teacher has revealed. lab-stopped: somebody pressed Stop.
- * lab-ended and the three like it: cancelling.js. fill-part: a part of the page of plain files gets a value.
+ * class-revealed: the key of a question that its teacher has revealed. lab-started and lab-stopped: somebody
+ * pressed Fit, or Stop. lab-failed or lab-ended: Gradio's event of that fit has; so with measure-failed
+ * or measure-ended. fill-part: a part of the page of plain files gets a value.
  */
 
 /**

@@ -30,6 +30,7 @@ from cdvft_app.ui.shared.state import LEARNED_FROM, AppState
 from cdvft_app.ui.shared.viewing import visitor
 
 IDLE: Measuring = {"state": "idle", "text": "", "fraction": 0.0, "kept": 0}
+CANCELLED = "Cancelled; what was measured until then is kept."
 
 
 def panel() -> gr.HTML:
@@ -40,27 +41,40 @@ def panel() -> gr.HTML:
 def connect(
     app: AppState, view: Any, fields: Sequence[Any], request_values: Callable[..., dict[str, Any]]
 ) -> None:
-    """Measure what the fields ask for; `request_values` turns their values into those of a `CostRequest`.
-
-    It runs in Gradio's generator, which only Gradio closes, with the page or with Cancel.
-    """
+    """Measure what the fields ask for; `request_values` turns their values into those of a `CostRequest`."""
     line = WaitingLine()
+    cancelled: dict[str | None, bool] = {}  # by the session that measures
+
+    def measure(request: gr.Request, *inputs: Any) -> Iterator[Measuring]:
+        session = request.session_hash
+        cancelled[session] = False
+        try:
+            yield from measured(app, line, request_values(*inputs), lambda: cancelled[session])
+        finally:
+            del cancelled[session]
+
+    def cancel(request: gr.Request) -> None:
+        """Gradio's `cancels` would miss a measurement that is about to begin."""
+        if request.session_hash in cancelled:
+            cancelled[request.session_hash] = True
+
     running = view.measure(
-        lambda *inputs: (yield from measured(app, line, request_values(*inputs))),
+        measure,
         fields,
         view,
         concurrency_limit=MAX_WAITING + 2,
         show_progress="hidden",
         api_visibility="private",
     )
-    view.cancel(None, None, None, cancels=[running], **QUIET)
-    # Of a cancelled event Gradio tells more than once: assets/js/shared/cancelling.js.
+    view.cancel(cancel, None, None, **QUIET)
     running.then(None, None, None, js=telling("measure-ended"), **QUIET)
     running.failure(None, None, None, js=telling("measure-failed"), **QUIET)
 
 
-def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Iterator[Measuring]:
-    """Values of the panel, several a second, until all is measured and kept."""
+def measured(
+    app: AppState, line: WaitingLine, values: Mapping[str, Any], cancelled: Callable[[], bool]
+) -> Iterator[Measuring]:
+    """Values of the panel, several a second, until all is measured and kept, or it is cancelled."""
     progress = Progress()
     yield progress.value("on", "Starting")
     try:
@@ -74,6 +88,9 @@ def measured(app: AppState, line: WaitingLine, values: Mapping[str, Any]) -> Ite
                 if message["kind"] == "result":
                     app.store.measurements.keep(message)
                 progress.add(message)
+                if cancelled():
+                    yield progress.value("idle", CANCELLED)
+                    return
                 yield progress.value("on", progress.text(bounded=request.match == "seconds_per_step"))
         yield progress.value("done", progress.end())
     except UserError as error:
@@ -155,7 +172,7 @@ class Progress:
         many = f"{len(self._refused)} methods were not measured; the table says why."
         return " ".join([*done, *(self._refused if len(self._refused) < 2 else [many])])
 
-    def value(self, state: Literal["on", "done", "failed"], text: str) -> Measuring:
+    def value(self, state: Literal["on", "done", "failed", "idle"], text: str) -> Measuring:
         """Return the panel's value."""
         spent, left = self._clock() - self._start, self.left() if self._now.get("kind") == "begin" else None
         fraction = 0.0 if left is None else spent / (spent + left + 1e-9)

@@ -31,6 +31,7 @@ from cdvft_app.ui.shared.viewing import visitor
 RECORDED = ASSETS / "recorded_fit.json"  # written by benchmarks/record_lessons.py
 SIZE = "Size n"
 IDLE = "No fit is running to stop."
+STOPPED = "Stopped; what was found is shown"
 PREPARING = 4  # threads that read or make the matrices asked for
 MAX_VIEWERS = 64  # at the same time; more wait in Gradio's queue
 
@@ -146,18 +147,21 @@ def lab(app: AppState) -> OnVisit:
         except (ValueError, UserError) as error:
             yield _not_fitted(error)
             return
+        view = EMPTY
         try:
             async for view in viewer.views():
                 yield view
+            if viewer.has_left:
+                yield {**view, "running": False, "status": STOPPED}
         finally:
             viewer.leave()
             if viewers.get(request.session_hash) is viewer:
                 del viewers[request.session_hash]
 
     async def end_fit(request: gr.Request) -> None:
-        """Gradio drops a cancelled generator without closing it: a stopped fit would keep its viewer."""
-        if viewer := viewers.pop(request.session_hash, None):
-            viewer.leave()
+        """End what this page waits for. Gradio's `cancels` would miss a fit that is about to begin."""
+        if viewer := viewers.get(request.session_hash):
+            await viewer.stop()
 
     name.input(choose, [name, file], [of_run, of_drawing, file, size, run], **QUIET)
     file.change(size_of, [name, file], size, **QUIET)
@@ -172,15 +176,7 @@ def lab(app: AppState) -> OnVisit:
         concurrency_id="lab",
         api_visibility="private",
     )
-    stop.click(
-        end_fit,
-        None,
-        None,
-        js=telling("lab-stopped"),
-        cancels=[running],
-        **QUIET,
-    )
-    # Of a cancelled event Gradio tells more than once: assets/js/shared/cancelling.js.
+    stop.click(end_fit, None, None, js=telling("lab-stopped"), **QUIET)
     running.then(None, None, None, js=telling("lab-ended"), **QUIET)
     running.failure(None, None, None, js=telling("lab-failed"), **QUIET)
 

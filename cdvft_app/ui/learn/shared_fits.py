@@ -40,14 +40,16 @@ class Viewer:
     def __init__(self, fit: _Fit, changed: Condition, leave: Callable[[], None]) -> None:
         self._fit, self._changed, self._leave = fit, changed, leave
         self._seen: LabView | None = None
-        self._has_left = False
+        self.has_left = False
 
     async def views(self) -> AsyncIterator[LabView]:
         """Yield the latest view and each later one, until the viewer leaves; raise what the work raised."""
         while self._has_news() or self._fit.state != "ended":
             async with self._changed:
-                await self._changed.wait_for(lambda: self._has_news() or self._fit.state == "ended")
-            if self._has_left:
+                await self._changed.wait_for(
+                    lambda: self.has_left or self._has_news() or self._fit.state == "ended"
+                )
+            if self.has_left:
                 return
             if self._fit.error is not None:
                 raise self._fit.error
@@ -60,9 +62,15 @@ class Viewer:
 
     def leave(self) -> None:
         """Once, however often it is called."""
-        if not self._has_left:
-            self._has_left = True
+        if not self.has_left:
+            self.has_left = True
             self._leave()
+
+    async def stop(self) -> None:
+        """Leave, and let `views` end at once."""
+        self.leave()
+        async with self._changed:
+            self._changed.notify_all()
 
 
 class SharedFits:

@@ -16,6 +16,10 @@ RESULT = {"kind": "result", **ABOUT, "model": "FacebookAI/roberta-base", "target
           "sequence": 128, "seconds": 0.5, "device": "CPU, 2 threads", "time": 100.0}  # fmt: skip
 
 
+def never() -> bool:
+    return False
+
+
 def test_seconds_left_follow_what_is_known():
     clock = Clock()
     progress = Progress(clock)
@@ -49,13 +53,32 @@ def test_results_are_kept_as_they_come(app, monkeypatch):
         raise MeasuringFailed("The measurement was killed.")
 
     monkeypatch.setattr(measure, "measuring", told)
-    values = list(measured(app, WaitingLine(), VALUES))
+    values = list(measured(app, WaitingLine(), VALUES, never))
     assert [value["kept"] for value in values] == [0, 0, 1, 1]
     assert (values[-1]["state"], values[-1]["text"]) == ("failed", "The measurement was killed.")
     asked = {name: RESULT[name] for name in ("model", "method", "setting", "targets", "batch", "sequence")}
     assert app.store.measurements.latest(**asked, device="CPU, 2 threads") == RESULT
 
 
+def test_cancelled_it_ends_its_process_and_keeps_what_was_measured(app, monkeypatch):
+    ended = []
+
+    def told(*_):
+        try:
+            yield BEGIN
+            yield RESULT
+            yield {"kind": "on"}
+        finally:
+            ended.append(True)
+
+    monkeypatch.setattr(measure, "measuring", told)
+    pressed = iter([False, True])
+    values = list(measured(app, WaitingLine(), VALUES, lambda: next(pressed)))
+    assert [value["state"] for value in values] == ["on", "on", "idle"]
+    assert (values[-1]["text"], values[-1]["kept"]) == ("Cancelled; what was measured until then is kept.", 1)
+    assert ended and app.store.measurements.all() == [RESULT]
+
+
 def test_what_cannot_be_is_refused_before_anything_starts(app):
-    *_, last = measured(app, WaitingLine(), {**VALUES, "lora_r": 0})
+    *_, last = measured(app, WaitingLine(), {**VALUES, "lora_r": 0}, never)
     assert last["state"] == "failed" and last["text"].startswith("Rank (r): got 0")

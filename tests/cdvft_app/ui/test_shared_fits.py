@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -50,8 +50,10 @@ async def seen(viewer: Viewer) -> list[str]:
 
 
 @pytest.fixture
-def works() -> Works:
-    return Works()
+def works() -> Iterator[Works]:
+    begun = Works()
+    yield begun
+    begun.go.set()
 
 
 async def test_thirty_who_ask_for_the_same_wait_for_one_fit(works: Works):
@@ -97,6 +99,22 @@ async def test_a_fit_goes_on_until_the_last_viewer_leaves(works: Works):
     works.go.set()
     assert (await other)[-1] == "b is done" and (await seen(again))[-1] == "a is done"
     assert works.begun == ["a", "b", "a"], "what was left is not kept"
+
+
+async def test_who_stops_waits_for_no_further_view(works: Works):
+    def still() -> Generator[LabView, None, None]:
+        yield {**EMPTY, "running": True, "status": "Fitting"}
+        works.go.wait()
+        yield FIT
+
+    fits = SharedFits()
+    viewers = [fits.look(name, "one", still) for name in ("runs", "waits")]
+    asked = [asyncio.create_task(seen(viewer)) for viewer in viewers]
+    await asyncio.sleep(0.1)
+    for viewer in viewers:
+        await viewer.stop()
+    found = await asyncio.wait_for(asyncio.gather(*asked), 10)
+    assert [statuses[-1] for statuses in found] == ["Fitting", "Waiting for its turn · 1 other in line"]
 
 
 async def test_one_that_waits_and_is_left_never_begins(works: Works):

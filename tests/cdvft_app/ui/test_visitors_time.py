@@ -137,7 +137,7 @@ def work(app: AppState, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[s
 
     def measured() -> str | None:
         values = {"model": "roberta-base", "methods": ["lora"]}
-        *_, last = measure.measured(app, measure.WaitingLine(), values)
+        *_, last = measure.measured(app, measure.WaitingLine(), values, lambda: False)
         return last["text"] if last["state"] == "failed" else None
 
     def predicted() -> str | None:
