@@ -38,7 +38,9 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         called.update([name] if report.when == "call" else [])
 
 
+@pytest.hookimpl(trylast=True)  # after they were shuffled
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # none ends last
     if os.environ.get("CI"):
         for item in items:
             if RETRIED & set(item.path.relative_to(item.config.rootpath).parts):

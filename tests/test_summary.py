@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,20 @@ def test_the_last_line_is_where_failures_are_kept(tmp_path: Path) -> None:
     (tmp_path / "failures" / "test_page.py-test_a").mkdir(parents=True)
     counted, last = run(tmp_path, "needs CUDA").stdout.splitlines()[-2:]
     assert "2 passed, 2 skipped" in counted and last.endswith(str(tmp_path / "failures"))
+
+
+ORDER = """
+import pytest
+def test_short(): ...
+@pytest.mark.slow
+def test_long(): ...
+"""
+
+
+def test_what_takes_long_begins_first(tmp_path: Path) -> None:
+    (tmp_path / "test_order.py").write_text(ORDER)
+    ended = run(tmp_path, "needs CUDA", PYTEST_ADDOPTS="-v -W ignore test_order.py")
+    assert re.findall(r"test_order.py::(\w+) PASSED", ended.stdout) == ["test_long", "test_short"]
 
 
 def test_a_reason_says_what_is_needed() -> None:

@@ -55,6 +55,7 @@ def write(page: Page) -> None:
     page.get_by_role("button", name="Write", exact=True).click()
 
 
+@pytest.mark.slow
 def test_models_write_side_by_side_are_read_on_a_phone_refuse_and_stop(
     visit: Visit, race: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ print(json.dumps(said))
 """
 
 
+@pytest.mark.slow
 def test_adapters_of_texts_and_of_images_answer_as_in_the_app(trained, store, hub_cache, tmp_path):
     names = ("recorded-sentiment-cdvft", "recorded-sentiment-lora")
     few = {"max_steps": 1, "train_examples": 8, "evaluation_examples": 8, "batch_size": 8}

@@ -194,6 +194,7 @@ print(json.dumps(names["losses"]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.mirror
 def test_it_trains_the_offline_recipe_as_the_app_does(store, hub_cache, tmp_path):
     """The recipe `sentiment` with as many steps, of fewer rows, in another process as far as the tenth."""
