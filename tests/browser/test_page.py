@@ -355,6 +355,7 @@ PARTS_OF_THE_FORM = "#own-file", "#recipes", "#set-methods", "#choose > .fold", 
 
 
 def boxes(page: Page) -> list[object]:
+    page.evaluate("scrollTo(0, 0)")  # `settled` may have scrolled, and Start would keep its place
     return [page.locator(part).first.bounding_box() for part in PARTS_OF_THE_FORM]
 
 
