@@ -34,7 +34,6 @@ def started(visit: Visit) -> tuple[Page, str]:
     return teacher, teacher.locator(".class-code").inner_text()
 
 
-@pytest.mark.slow
 def test_a_class_votes_before_its_teacher_reveals(visit: Visit) -> None:
     teacher = visit(TEACHING, ready="#class-start button")
     teacher.get_by_role("button", name="Start a class").click()

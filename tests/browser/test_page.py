@@ -181,7 +181,6 @@ def asked_between_turns(page: Page) -> list[str]:
     return asked[first:second]
 
 
-@pytest.mark.slow
 def test_a_finished_race_is_left_in_peace_and_reached_by_keyboard_and_the_next_is_followed(
     visit: Visit, races: dict[str, str], hold: Hold
 ) -> None:
