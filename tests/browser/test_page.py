@@ -43,12 +43,14 @@ FOCUSED = """() => {
 @pytest.fixture(scope="module")
 def races(server: Server) -> dict[str, str]:
     """Addresses of a finished race and of a failed one."""
-    addresses = {}
+    submitted = {}
     for name, rates in (("finished", {}), ("failed", {"cdvft": 9.5})):
         request = RaceRequest(max_steps=20, learning_rates=rates)
         runs = [catalog.resolve(settings).settings for settings in request.runs()]
-        addresses[name] = "?run=" + ",".join(server.queue.submit(runs, "somebody", name))
-    return addresses
+        submitted[name] = server.queue.submit(runs, "somebody", name)
+    every = [run for ids in submitted.values() for run in ids]
+    wait_for(lambda: all(server.store.get(run).ended for run in every))  # which a visit would show
+    return {name: "?run=" + ",".join(ids) for name, ids in submitted.items()}
 
 
 def settled(page: Page) -> None:
