@@ -67,8 +67,9 @@ def test_models_write_side_by_side_are_read_on_a_phone_refuse_and_stop(
     write(page)
     expect(page.locator("#use-written [role=alert]")).to_contain_text("There is nothing to answer")
     page.locator("#use-prompt textarea").fill(OWN)
-    monkeypatch.setattr("cdvft_app.results.inference.UPDATE_SECONDS", 0.0)
-    stop_ends_the_writing_and_keeps_what_is_there(page)
+    with monkeypatch.context() as patch:
+        patch.setattr("cdvft_app.results.inference.UPDATE_SECONDS", 0.0)
+        stop_ends_the_writing_and_keeps_what_is_there(page)
     what_fails_is_said_and_may_be_pressed_again(page, monkeypatch)
 
 
