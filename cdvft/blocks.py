@@ -85,7 +85,8 @@ def partitions(d_out: int, d_in: int, m: int, block_size: int | None = None) -> 
     """Partitions of the m - 1 circulants of one layer, in the order in which they are applied.
 
     The first maps d_in to d_out, the later ones are d_out x d_out (this library's choice for m > 2). A given
-    block size is used for all of them; by default the later ones are one d_out x d_out circulant each.
+    block size p is used for all of them, min(p, d_out) for the later ones; by default these are one
+    d_out x d_out circulant each.
 
     Raises:
         ValueError: if m is not a whole number of at least 2, or as `partition` does.

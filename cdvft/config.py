@@ -31,10 +31,12 @@ class CDVFTConfig(peft.PeftConfig):
     IJCAI 2025 (arXiv 2505.00580).
 
     Args:
-        m: number of diagonals, at least 2, around m - 1 circulants. 2 is the paper's choice.
-        alpha: scale of the update.
-        block_size: size p of the circulant blocks. None takes d for square layers, otherwise the greatest
-            common divisor of d_in and d_out, or the smaller of the two, with padding, where that is under 32.
+        m: number of diagonals, from 2 to 64, around m - 1 circulants. 2 is the paper's choice.
+        alpha: scale of the update, of either sign but not 0, and finite in float32.
+        block_size: size p of the circulant blocks, at most max(d_out, d_in); the circulants after the first,
+            which are d_out x d_out, have blocks of min(p, d_out). None takes d for square layers, otherwise
+            the greatest common divisor of d_in and d_out, or the smaller of the two, with padding, where that
+            is under 32, and one block for each circulant after the first.
         target_modules: names, or one regular expression, of the layers to adapt; "all-linear" for every
             linear layer. None takes the usual ones of a known architecture.
         exclude_modules: names, or one regular expression, of layers to leave alone.
@@ -246,11 +248,14 @@ def _check_names(name: str, value: object, allowed: str) -> None:
 
 def _check_tokens(value: object) -> None:
     lists = list(value.values()) if isinstance(value, Mapping) else [value]
-    listed = [isinstance(one, (list, tuple)) and one and all(map(_is_whole, one)) for one in lists]
+    listed = [
+        isinstance(one, (list, tuple)) and one and all(_is_whole(token) and token >= 0 for token in one)
+        for one in lists
+    ]
     if value is not None and not (lists and all(listed)):
         raise ValueError(
-            f"trainable_token_indices is {_short(value)}, but it must be a list of tokens in whole numbers, "
-            'or such a list by the name of the embedding. Use [0, 1], or {"embed_tokens": [0, 1]}.'
+            f"trainable_token_indices is {_short(value)}, but it must be a list of tokens, whole numbers "
+            'from 0, or such a list by the name of the embedding. Use [0, 1], or {"embed_tokens": [0, 1]}.'
         )
 
 

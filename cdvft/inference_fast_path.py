@@ -30,8 +30,8 @@ class FastPath:
     """W x + b + alpha dW x for the only active adapter of a layer."""
 
     __slots__ = (
-        "active", "adapter", "add_update", "addresses", "base", "bias", "checks", "hooks", "memory", "sizes",
-        "vectors", "weight",
+        "active", "adapter", "add_update", "addresses", "backend", "base", "bias", "checks", "hooks",
+        "memory", "sizes", "vectors", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -43,15 +43,17 @@ class FastPath:
         self.adapter, self.add_update = adapter, add_update
         self.base, self.weight, self.bias = base, base.weight, base.bias
         self.active = layer._active_adapter if isinstance(layer._active_adapter, str) else [adapter]
+        self.backend = layer.cdvft_backend[adapter]
         self.sizes = layer.in_features, layer.out_features
         self.hooks = hooks_of(base)
         self.checks: list[tuple[Mapping[str, Any], str, object]] = [
             (vars(base), "forward", None),
             (parameters_of(base), "weight", self.weight),
             (parameters_of(base), "bias", self.bias),
+            (layer._modules, "cdvft_diagonals", diagonals),
+            (layer._modules, "cdvft_circulants", circulants),
             (diagonals._modules, adapter, lists[0]),
             (circulants._modules, adapter, lists[1]),
-            (layer.cdvft_backend, adapter, layer.cdvft_backend[adapter]),
         ]
         self.vectors: tuple[Any, Any] = parameters_of(lists[0]), parameters_of(lists[1])
         # These keep the memory alive, so that no other tensor can get the vectors' addresses.
@@ -85,6 +87,7 @@ class FastPath:
         if (
             layer._disable_adapters
             or layer.merged_adapters
+            or layer.cdvft_backend.get(self.adapter) != self.backend
             or layer._active_adapter != self.active
             or layer._modules["base_layer"] is not self.base
             or (layer.training and layer.cdvft_dropout[self.adapter])

@@ -10,8 +10,11 @@ from typing import Any
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from cdvft.quantized import check_mergeable, relative_error, undo_cpu_packing
+
+DENSE_LAYERS = (nn.Linear, nn.Conv2d, Conv1D)
 
 
 class MergeableLayer(BaseTunerLayer):
@@ -43,13 +46,20 @@ class MergeableLayer(BaseTunerLayer):
         The sum is taken in float32 or wider and rounded once, to the base's dtype or its quantized values.
         `merge_error` is then the norm of what quantization changed, relative to the update's norm.
 
+        Warns:
+            UserWarning: if the base layer's class computes by a `forward` of its own, which may be another
+                function of the weight than W x + b.
+
         Raises:
-            ValueError: if the base weight is quantized in a way that cannot be merged into or, with
-                `safe_merge`, if the sum is not finite. The base weight is then left as it was.
+            ValueError: if the base weight is quantized in a way that cannot be merged into or calculated from
+                other tensors or, with `safe_merge`, if the sum is not finite. The base weight is then left as
+                it was.
         """
         names = [n for n in check_adapters_to_merge(self, adapter_names) if self.has_adapter(n)]
         if not names:
             return
+        if self.quantization_backend is None:
+            self._check_base_layer()
         with self._weight_inference_mode():
             merged = self._shifted_base_weight(names, sign=1)
             if safe_merge and not torch.isfinite(merged).all():
@@ -86,6 +96,24 @@ class MergeableLayer(BaseTunerLayer):
                 self.set_base_weight(self._shifted_base_weight(self.merged_adapters, sign=-1))
         self.merged_adapters.clear()
         self.merge_error = None
+
+    def _check_base_layer(self) -> None:
+        base = self.get_base_layer()
+        stored = {*dict(base.named_parameters(recurse=False)), *dict(base.named_buffers(recurse=False))}
+        if self.parameter_name not in stored:
+            raise ValueError(
+                f"The {self.parameter_name} of a {type(base).__name__} is calculated from other tensors, as "
+                "by weight_norm, parametrize or prune, so that what is merged into it would be lost. Make it "
+                "a parameter first, such as by torch.nn.utils.parametrize.remove_parametrizations, or keep "
+                "the adapter separate."
+            )
+        kinds = [kind for kind in DENSE_LAYERS if isinstance(base, kind)]
+        if kinds and type(base).forward is not kinds[0].forward:
+            warnings.warn(
+                f"{type(base).__name__} computes by a forward of its own. If that is not W x + b, the merged "
+                "layer differs from the one with a separate adapter: compare their outputs.",
+                stacklevel=3,
+            )
 
     def _weight_inference_mode(self) -> torch.inference_mode:
         """Return the inference mode in which the weight was created: its replacement must be as trainable."""

@@ -57,6 +57,7 @@ REFUSED: list[tuple[str, list[object], str, str]] = [
     ("target_parameters", ["experts.down_proj"], "list of names", "a single one too"),
     ("modules_to_save", ["classifier"], "list of names", "a single one too"),
     ("layers_pattern", [[3]], "list of names", "a single one too"),
+    ("trainable_token_indices", [[-1], [0.5], [], {"embed": [2, -7]}], "whole numbers from 0", "Use [0, 1]"),
     ("layers_to_transform", ["0", [0.5]], "the index of a layer or a list of them", "Use [0, 1]"),
 ]
 

@@ -1,9 +1,12 @@
 """One adapted layer: its start, its output, merging, and several adapters at once."""
 
+import warnings
+
 import pytest
 import torch
 from peft import get_peft_model
 from torch import Tensor, nn
+from torch.nn.utils import prune
 from transformers.pytorch_utils import Conv1D
 
 from cdvft import CDVFTConfig, CDVFTLinear
@@ -104,6 +107,39 @@ def test_safe_merge_refuses_what_is_not_finite_and_leaves_the_weight(broken: flo
         layer.merge(safe_merge=True)
     assert torch.equal(base.weight, before)
     assert not layer.merged
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        nn.utils.parametrizations.weight_norm,
+        nn.utils.weight_norm,
+        lambda base: prune.l1_unstructured(base, "weight", amount=0.5),
+    ],
+    ids=["parametrized", "by a hook", "pruned"],
+)
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
+def test_a_weight_that_is_calculated_is_not_merged_into(make) -> None:
+    base = make(linear(4, 4))
+    layer, x = adapted(base), torch.randn(3, 4, dtype=torch.float64)
+    before = layer(x)
+    with pytest.raises(ValueError, match=r"The weight of a .*Linear is calc.*would be lost\. Make it a par"):
+        layer.merge()
+    assert not layer.merged and torch.equal(layer(x), before)
+
+
+def test_merging_warns_of_a_layer_that_computes_by_a_forward_of_its_own() -> None:
+    class Doubled(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * super().forward(x)
+
+    class Named(nn.Linear):
+        pass
+
+    with pytest.warns(UserWarning, match=r"Doubled computes by a forward of its own.*compare their outputs"):
+        adapted(Doubled(4, 4)).merge()
+    with warnings.catch_warnings(action="error"):
+        adapted(Named(4, 4)).merge()
 
 
 def test_quantized_weights_are_not_merged_into() -> None:

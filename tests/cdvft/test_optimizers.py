@@ -52,13 +52,16 @@ def test_every_factor_has_its_rate() -> None:
 
 def test_what_decays_is_what_trainer_lets_decay() -> None:
     net = bare()
-    net.add_module("final_norm", LlamaRMSNorm(WIDTH))
-    config = CDVFTConfig(target_modules=["first"], modules_to_save=["head", "LayerNorm", "final_norm"])
+    rms_norms = ["final_norm", "attn_rmsnorm"]  # of which no name has all patterns
+    for name in rms_norms:
+        net.add_module(name, LlamaRMSNorm(WIDTH))
+    config = CDVFTConfig(target_modules=["first"], modules_to_save=["head", "LayerNorm", *rms_norms])
     model = peft.get_peft_model(net, config)
     optimizer = cdvft.create_optimizer(model, torch.optim.AdamW, 1e-2, weight_decay=0.1)
     decayed = {name for name, (_, decay) in rates(model, optimizer).items() if decay}
     trained = {name for name, one in model.named_parameters() if one.requires_grad}
-    assert "base_model.model.final_norm.modules_to_save.default.weight" in trained - decayed
+    for name in rms_norms:
+        assert f"base_model.model.{name}.modules_to_save.default.weight" in trained - decayed
     assert decayed == trained & set(Trainer.get_decay_parameter_names(None, model))
 
 

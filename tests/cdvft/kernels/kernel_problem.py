@@ -13,7 +13,7 @@ from cdvft.blocks import vector_shapes
 from cdvft.circulant import Factors, cd_product
 from cdvft.kernels import adapted_linear, cd_linear, cd_linear_reference
 
-ALPHA = 0.7
+ALPHA = -0.7
 TOLERANCE = 1e-6
 DENSE = 1024
 """Updates alone are checked against the dense matrix up to this width, wider ones by float64's transforms."""
@@ -43,10 +43,11 @@ class Problem:
         first, *vectors = (t.detach() for t in self.exact)
         self.ours = [t.requires_grad_() for t in (first.to(dtype), *(v.to(wide) for v in vectors))]
         self.weight, self.bias = random(d_out, d_in, scale=d_in**-0.5), random(d_out)
+        self.alpha = ALPHA
         self.grad, self.m, self.dtype, self.alone = random(*batch, d_out, scale=size), m, dtype, alone
 
     def factors(self, tensors: Sequence[Tensor]) -> Factors:
-        return Factors(tensors[1 : self.m + 1], tensors[self.m + 1 :], ALPHA)
+        return Factors(tensors[1 : self.m + 1], tensors[self.m + 1 :], self.alpha)
 
     def frozen(self) -> tuple[Tensor, Tensor, Factors]:
         """The input, the gradient of the output and the factors, of which none asks for a gradient."""
@@ -76,6 +77,7 @@ class Problem:
     def without_cancellation(self) -> list[Tensor]:
         """What rounding errors of the smallest shapes are relative to: the same sums of absolute values."""
         positive = copy.copy(self)
+        positive.alpha = abs(self.alpha)
         positive.exact = [t.detach().abs().requires_grad_() for t in self.exact]
         positive.weight, positive.bias, positive.grad = self.weight.abs(), self.bias.abs(), self.grad.abs()
         return positive.expected()

@@ -29,6 +29,7 @@ LARGE = [
     (136, 304, 2, 8),  # 17 x 38 of them, which fill neither the lanes nor the rows taken together
     (304, 136, 2, 8),
     (288, 448, 2, 32),  # the same of larger blocks, whose gradients could be summed one by one
+    (257, 256, 2, 256),  # the last block's strip is a single row
     (250, 300, 2, 160),  # padding amid the columns that the first pass takes together
     (2048, 2048, 2, None),  # more passes than stay in the smallest cache
 ]

@@ -94,6 +94,9 @@ NOTED_ANEW: dict[str, Callable[[CDVFTLinear], object]] = {
     "bias": lambda one: setattr(one.base_layer, "bias", nn.Parameter(torch.randn(48))),
     "layer": lambda one: setattr(one, "base_layer", nn.Linear(48, 48)),
     "list": lambda one: one.cdvft_diagonals.update({"default": nn.ParameterList([torch.randn(48)] * 2)}),
+    "lists": lambda one: setattr(
+        one, "cdvft_circulants", nn.ModuleDict({"default": nn.ParameterList([torch.randn(1, 1, 48)])})
+    ),
     "moved": lambda one: setattr(one.cdvft_circulants["default"][0], "data", torch.randn(1, 1, 48)),
     "deeper": lambda one: one.update_layer("default", CDVFTConfig(m=3, init_weights=False)),
     "cast": lambda one: one.double().float(),
@@ -137,6 +140,7 @@ GOES_THE_GENERAL_WAY: dict[str, Callable[[CDVFTLinear], object]] = {
         lambda module, _x, y: 2 * y if type(module) is nn.Linear else None
     ),
     "backend": lambda one: one.cdvft_backend.update(default="merged"),
+    "backends": lambda one: setattr(one, "cdvft_backend", {"default": "merged"}),
     "weight-norm": lambda one: nn.utils.parametrizations.weight_norm(one.base_layer),
     "deleted": lambda one: one.delete_adapter("default"),
 }
