@@ -31,6 +31,7 @@ FOR_UNITS = 0.6  # of the time, where tests of both kinds are chosen
 FOR_UNITS_OF_PAGE = 0.2  # the same, where only scripts or styles changed
 KEPT = "quick/seconds"  # in pytest's cache: what each test function took
 
+FUNCTION = re.compile(r"\bdef (\w{3,})")
 WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]{2,}")
 SCRIPTS, STYLES, BROWSER = "assets/js/", "assets/css/", "tests/browser/"
 # What tests speak of that see a style; its own words stand in no test.
@@ -53,10 +54,11 @@ def base(root: Path = ROOT) -> str:
 
 @dataclass(frozen=True)
 class Change:
-    """The files that differ, and how often each word stands in the lines that do."""
+    """The files that differ, how often each word stands in the lines that do, and the functions of these."""
 
     files: frozenset[str]
     words: Counter[str] = field(default_factory=Counter)
+    functions: frozenset[str] = frozenset()
 
     @classmethod
     def since(cls, commit: str, root: Path = ROOT) -> Change:
@@ -66,7 +68,8 @@ class Change:
         lines = git("diff", "--unified=0", commit, "--", *SOURCES, root=root).split("\n")
         # The line of a hunk that begins with @@ ends in the function that it is in.
         words = Counter(word for line in lines if line[:1] in "+-@" for word in WORD.findall(line.lower()))
-        return cls(files, words)
+        functions = {name.lower() for line in lines if line[:1] in "+-@" for name in FUNCTION.findall(line)}
+        return cls(files, words, frozenset(functions))
 
 
 SOURCES = ("*.py", "*.js", "*.css", "*.json", "*.html")
@@ -208,11 +211,14 @@ def select(tree: Tree, uses: dict[str, set[str]], change: Change) -> list[Chosen
     weights = {word: math.log(1 + count) * rarity.get(word, 0.0) for word, count in words.items()}
     weights |= {word: rarity[word] * 2 for one in change.files for word in _stem_words(one) if word in rarity}
     whole = sum(weights.values()) or 1.0
+    rarest = max(rarity.values(), default=1.0) or 1.0
     chosen = []
     for name in reached:
         nearness = max((_nearness(name, one) for one in change.files), default=0.0)
         for test, (words, slow) in known[name].items():
             likeness = nearness + 3 * sum(weights.get(word, 0.0) for word in words) / whole
+            # Who calls the very function that changed, where few do, comes before its file's own tests.
+            likeness += 6 * max((rarity[one] for one in change.functions & words), default=0.0) / rarest
             chosen.append(Chosen(name, test, reached[name], likeness, slow))
     return sorted(chosen, key=lambda one: one.rank)
 

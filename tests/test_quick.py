@@ -92,6 +92,27 @@ def test_among_tests_as_near_those_come_first_that_speak_of_what_changed() -> No
     assert next(one.name for one in found) == "test_of_the_wavelet"
 
 
+def test_who_calls_the_function_that_changed_comes_before_the_tests_of_its_file(tmp_path: Path) -> None:
+    body = "\n".join(f"    line_{n} = token" for n in range(12))
+    files = {
+        ".gitattributes": (ROOT / ".gitattributes").read_text(),
+        "app/core.py": f"class Queue:\n  def follow_again(token):\n{body}\n",
+        "tests/app/test_core.py": "from app import core\n" + "def test_{0}(): core.start(token)\n" * 3,
+        "tests/jobs/test_jobs.py": (
+            "from app import core\ndef test_a(): ...\ndef test_left(): core.follow_again()"
+        ),
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text.replace("{0}", name[-7:-3]))
+    commit_all(tmp_path)
+    core = tmp_path / "app/core.py"
+    core.write_text(core.read_text().replace("line_11 = token", "line_11 = token + 1"))
+    change, tree = Change.since("HEAD", tmp_path), Tree.read(tmp_path)
+    assert change.functions == {"follow_again"}, "which git names at the head of the lines that changed"
+    assert next(one.name for one in select(tree, tree.uses(), change)) == "test_left"
+
+
 def test_a_style_is_looked_at_first_by_tests_that_measure_the_page() -> None:
     style, at = "assets/css/train/race.css", "visit(viewport=390)"
     tests = f"def test_a(visit): visit('?tab=no')\ndef test_b(visit): {at}\ndef test_c(visit): ..."
