@@ -18,6 +18,7 @@ are. `over_seeds` speaks of the methods: other seeds would have given other runs
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
@@ -743,8 +744,8 @@ def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int
 
     If the difference is as it was seen, the interval must come to leave out 0, or to lie within the margin,
     whichever is nearer, although the next result errs as well: by z_β standard errors, beside the z of the
-    interval. It narrows with the root of the rows; of seeds see `Mean.seeds_for`, which needs a spread over
-    seeds to begin with.
+    interval. It narrows with the root of the rows, but where an exact McNemar test is to leave out 0, see
+    `_power_of_mcnemar`; of seeds see `Mean.seeds_for`, which needs a spread over seeds to begin with.
     """
     from scipy.special import ndtri
 
@@ -762,9 +763,34 @@ def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int
         more_seeds = None if enough is None else enough - seeds
     reached = low > 0 or high < 0  # by the interval; what the test lacks says no number of rows
     if one.rows and not reached and (one.about == "runs" or more_seeds is None):
-        factor = (half_width / room) ** 2
-        more_rows = _rounded(one.rows * (factor - 1)) if factor < MAX_MORE_ROWS else None
+        if isinstance(one.evidence, Evidence) and one.evidence.alone and level <= apart:
+            alone = sum(one.evidence.alone)
+            differ, share = alone / one.rows, max(one.evidence.alone) / alone
+            most = range(one.rows, int(MAX_MORE_ROWS * one.rows))
+            needed = bisect_left(most, POWER, key=lambda n: _power_of_mcnemar(n, differ, share, confidence))
+            more_rows = _rounded(needed) if needed < len(most) else None
+        else:
+            factor = (half_width / room) ** 2
+            more_rows = _rounded(one.rows * (factor - 1)) if factor < MAX_MORE_ROWS else None
     return more_rows, more_seeds
+
+
+def _power_of_mcnemar(rows: int, differ: float, share: float, confidence: float) -> float:
+    """Return how often the exact McNemar test tells two runs apart on so many rows.
+
+    Of the rows n ~ Binomial(rows, differ) are such that one run alone is right, and of these
+    k ~ Binomial(n, share) the better one's, share > ½. The test's p is below 1 − confidence if at most as
+    many are the other's as chance has with a probability of (1 − confidence) / 2.
+    """
+    from scipy.special import bdtr, bdtrik
+
+    spread = 6 * math.sqrt(rows * differ * (1 - differ)) + 1
+    n = np.arange(max(0, int(rows * differ - spread)), min(rows, int(rows * differ + spread)) + 1)
+    chance = (1 - confidence) / 2
+    enough = n > -math.log2(chance)  # of fewer not even all against none would tell
+    weights = np.diff(bdtr(n, rows, differ), prepend=bdtr(n[0] - 1, rows, differ) if n[0] else 0.0)[enough]
+    n = n[enough]
+    return float(weights @ bdtr(np.floor(bdtrik(chance, n, 0.5)), n, 1 - share))
 
 
 def _rounded(count: float) -> int:

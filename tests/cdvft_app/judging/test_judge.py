@@ -368,21 +368,40 @@ def test_a_word_wants_the_test_and_the_interval_or_the_margin(low, high, p, word
     assert _word(low, high, p) == word
 
 
-@pytest.mark.parametrize("counts", [(18, 8), (4, 3), (3, 3)])
-def test_rows_are_asked_for_until_0_is_left_out_or_both_ends_lie_within_the_margin(counts):
-    """The nearer of both, with an interval that narrows with the root of the rows; rounded up to 2 digits.
+@pytest.mark.parametrize("counts", [(4, 3), (3, 3)])
+def test_rows_are_asked_for_until_both_ends_lie_within_the_margin(counts):
+    """With an interval that narrows with the root of the rows; rounded up to 2 digits.
 
-    For a power of 80 % beside the z of 1.96: of a difference 0.842 more, of equality 1.282, at either end.
+    For a power of 80 % beside the z of 1.96, for equality 1.282 more, at either end.
     """
-    rows = 200 if counts == (18, 8) else 500
-    size = (counts[0] - counts[1]) / rows
-    low, high = mcnemar(rows, *counts).interval(0.95)
-    apart = rows * (((size - low) / size * 2.802 / 1.96) ** 2 - 1) if size else np.inf
-    level = rows * ((max(size - low, high - size) / (0.01 - size) * 3.242 / 1.96) ** 2 - 1)
-    needed = apart if counts == (18, 8) else level
-    for found in (judged(*alone(*counts, rows)), judged(*reversed(alone(*counts, rows)))):
+    size = (counts[0] - counts[1]) / 500
+    low, high = mcnemar(500, *counts).interval(0.95)
+    needed = 500 * ((max(size - low, high - size) / (0.01 - size) * 3.242 / 1.96) ** 2 - 1)
+    for found in (judged(*alone(*counts, 500)), judged(*reversed(alone(*counts, 500)))):
         assert found.word == "not shown"
         assert needed <= found.more_rows < 1.1 * needed
+        assert len(str(found.more_rows).rstrip("0")) <= 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "counts"), [(200, (18, 8)), (1024, (46, 30)), (300, (5, 1)), (90, (5, 0)), (4000, (260, 230))]
+)
+def test_as_many_rows_are_asked_for_as_let_mcnemars_test_tell_the_runs_apart_in_four_of_five_cases(
+    rows, counts
+):
+    """The power is summed here: over how many rows one run alone has right, and over the test's outcomes."""
+
+    def power(more: int) -> float:
+        differ = np.arange(rows + more + 1)
+        as_many = stats.binom.pmf(differ, rows + more, sum(counts) / rows)
+        share = counts[0] / sum(counts)
+        critical = stats.binom.ppf(0.025, differ, 0.5)
+        critical -= stats.binom.cdf(critical, differ, 0.5) > 0.025  # the most that the weaker may have alone
+        return float(as_many @ stats.binom.cdf(critical, differ, 1 - share))
+
+    for found in (judged(*alone(*counts, rows)), judged(*reversed(alone(*counts, rows)))):
+        assert (found.word, found.about) == ("not shown", "runs")
+        assert 0.8 <= power(found.more_rows) < 0.86
         assert len(str(found.more_rows).rstrip("0")) <= 2
 
 
