@@ -46,9 +46,8 @@ def run_id(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         patch.setitem(MODELS, "minilm", tiny)  # type: ignore[arg-type]
         patch.setattr(Answering, "stream", stream_here)
         patch.setattr(Answering, "stop", lambda self: stopped.append(True))
-        settings = RunSettings(method="cdvft", max_steps=12, batch_size=8)
-        (run_id,) = tiny_races.trained(server, tiny_races.films(), "Films", [settings])
-        yield run_id
+        runs = [RunSettings(method=one, max_steps=12, batch_size=8) for one in ("cdvft", "lora")]
+        yield tiny_races.trained(server, tiny_races.films(), "Films", runs)[0]
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +135,20 @@ def what_is_stopped_goes_on(page: Page, tmp_path: Path):
     wait_for(lambda: WAITING)
     page.locator("#use-apply-stop").click()
     expect(page.locator("#use-apply-said")).to_contain_text("Stopped after 500 of 2,000 rows")
+    another_run_ends_it_and_the_former_goes_on(page)
+
+
+def another_run_ends_it_and_the_former_goes_on(page: Page):
+    HELD[:] = [900]
+    page.locator("#use-apply-start").click()
+    wait_for(lambda: WAITING[-1] == 900)
+    page.locator("#use-run").get_by_label("LoRA").click()
+    expect(page.locator("#use-apply-said")).to_contain_text("Stopped, as another run was chosen")
+    Answering.stop(None)  # type: ignore[arg-type]
+    expect(page.locator("#use-apply-start")).to_be_enabled()
     HELD.clear()
+    page.locator("#use-run").get_by_label("CDVFT").click()
+    expect(page.locator("#use-apply-said")).to_have_text("")
     page.locator("#use-apply-start").click()
     expect(page.locator("#use-apply-said")).to_contain_text("2,000 of 2,000 rows are answered.")
     assert len(answered(page)) == 2000

@@ -161,7 +161,11 @@ class SessionStreams:
             self._sessions.discard(request.session_hash)
             closable.close()
 
+    def answers(self, request: gr.Request) -> bool:
+        """Return whether an answer to this session is under way."""
+        return request.session_hash in self._sessions
+
     def stop_own(self, request: gr.Request) -> None:
         """Stop the answer under way, if it is this session's."""
-        if request.session_hash in self._sessions:
+        if self.answers(request):
             self._answering.stop()

@@ -40,6 +40,7 @@ from cdvft_app.ui.shared.viewing import visitor
 
 ENDINGS = (*TABLES, ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip", *SPREADSHEETS, *PICTURES)
 UPDATE_SECONDS = 0.25
+LEFT = "Stopped, as another run was chosen; with the one before “Answer the file” goes on."
 SPENT = "answering of files"
 ONE_FILE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "apply"}
 NO_TIME = "Your time on this server is used up. What was answered is kept for an hour: go on then."
@@ -211,7 +212,11 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> gr.events.Depen
         )
 
     stop.click(streams.stop_own, None, None, **QUIET)
-    run.change(lambda: ["", gr.update(visible=False)], None, [said, answered], **QUIET)
+
+    def left(request: gr.Request) -> list[Any]:
+        return [status(LEFT) if streams.answers(request) else "", gr.update(visible=False)]
+
+    run.change(left, None, [said, answered], **QUIET)
     return running
 
 

@@ -220,6 +220,9 @@ def build(app: AppState) -> OnVisit:
     filled = [texts, second, image, at.prompt, example_message]
     filling = example.click(fill_in, race, filled, show_progress_on=example_message, **ASKING)
 
+    for event in (texts.input, second.input, at.prompt.input, image.upload, image.clear):
+        event(None, None, example_message, js="() => ''", **QUIET)  # it is that row no longer
+
     def get_ready(group_id: object) -> None:
         """Load the models while a text is written, so that the first answer is soon there."""
         runs = races.opened(app.store, group_id)

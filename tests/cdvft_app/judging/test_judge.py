@@ -386,9 +386,7 @@ def test_rows_are_asked_for_until_both_ends_lie_within_the_margin(counts):
 @pytest.mark.parametrize(
     ("rows", "counts"), [(200, (18, 8)), (1024, (46, 30)), (300, (5, 1)), (90, (5, 0)), (4000, (260, 230))]
 )
-def test_as_many_rows_are_asked_for_as_let_mcnemars_test_tell_the_runs_apart_in_four_of_five_cases(
-    rows, counts
-):
+def test_as_many_rows_are_asked_for_as_let_mcnemars_test_tell_runs_apart_in_four_of_five_cases(rows, counts):
     """The power is summed here: over how many rows one run alone has right, and over the test's outcomes."""
 
     def power(more: int) -> float:
