@@ -215,8 +215,8 @@ def flops_beside_lora() -> str:
     ]
     low, high, widest = (f"{one:.1f}" for one in of_square)
     return (
-        f"CDVFT needs {low} to {high} times the adapter FLOPs of LoRA r = 8 on square layers of 384 and 768, "
-        f"{widest} times on one of 4,096"
+        f"A training step of CDVFT takes {low} to {high} times the adapter FLOPs of LoRA r = 8 on square "
+        f"layers of 384 and 768, {widest} times on one of 4,096"
     )
 
 
