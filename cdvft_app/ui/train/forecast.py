@@ -68,7 +68,7 @@ def _sentence(one: _Competitor, model: str, whole: int) -> str:
     hint = f"{share} of the {whole:,} numbers in the adapted layers of {escape(model)}, which stay frozen."
     return (
         f'<p class="promise" title="{hint}">{escape(one.name)} trains <b>{parameters:,}</b> '
-        f"numbers <span class='quiet'>({share} of the layers it adapts)</span></p>"
+        f"numbers <span class='quiet'>({share} of adapted layers)</span></p>"
     )
 
 

@@ -24,12 +24,12 @@ def said(request: RaceRequest) -> ForecastHtml:
 @pytest.mark.parametrize(
     ("race", "promise"),
     [
-        ({}, "CDVFT trains <b>13,824</b> numbers <span class='quiet'>(0.78\u00a0%)</span>"),
+        ({}, "CDVFT trains <b>13,824</b> numbers <span class='quiet'>(0.78\u00a0% of adapted layers)</span>"),
         ({}, "0.78\u00a0% of the 1,769,472 numbers in the adapted layers of MiniLM (6 layers)"),
         ({}, 'role="list"><li title="LoRA r\u00a0=\u00a08"><span class="dot lora">'),  # the others
         ({}, "</span>LoRA <b>73,728</b></li><li "),
         ({}, "</span>FourierFT <b>12,000</b></li></ul>"),
-        ({"m": 3, "block_size": 1}, "(201\u00a0%)"),
+        ({"m": 3, "block_size": 1}, "(201\u00a0% of adapted layers)"),
         ({"block_size": 64}, "CDVFT trains <b>36,864</b> numbers"),
         ({"methods": ("lora",)}, "LoRA trains <b>73,728</b> numbers"),
         ({"methods": ("head",)}, "Only the classifier head is trained"),
