@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+
 import pytest
+from sources import ROOT
 
 from cdvft_app import catalog
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -24,6 +27,23 @@ def test_defaults_are_the_recipes() -> None:
     )
     assert plan.settings.max_length == plan.recipe.max_length
     assert (plan.settings.image_size, plan.settings.max_steps) == (None, None)
+
+
+def test_who_chooses_nothing_trains_as_the_races_whose_results_are_published() -> None:
+    """Else a default that has changed would be beside results of another."""
+    recorded = json.loads((ROOT / "benchmarks" / "results" / "default_race.json").read_text())["runs"]
+    nested = [one for one in recorded if isinstance(one["settings"]["method"], dict)]
+    assert {(one["recipe"], one["method"]) for one in nested} >= {
+        (recipe, method)
+        for recipe in ("sentiment", "mnist", "digits", "addresses", "sql")
+        for method in ("cdvft", "lora", "fourierft")
+    }
+    for one in nested:
+        plan = _plan(one["method"], recipe=one["recipe"], seed=one["seed"])
+        now = plan.settings.model_dump(mode="json")
+        method = now.pop("method")
+        assert method.items() >= one["settings"].pop("method").items(), one["recipe"]
+        assert now.items() >= one["settings"].items(), one["recipe"]
 
 
 def test_choices_win() -> None:
