@@ -870,9 +870,10 @@ export interface ModelAnswer {
   likeliest: [string, number][];
 }
 
-/** An input, shortened, and what each model answers; `picture`: a PNG's address, of what was asked. */
+/** An input, shortened, and what each model answers; `picture`: a PNG's address, of what was asked. `cut`: a sentence on what of it was not read, or empty. */
 export interface AnsweredInput {
   input: string;
+  cut: string;
   picture?: string;
   answers: ModelAnswer[];
 }

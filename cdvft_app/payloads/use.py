@@ -41,9 +41,13 @@ class ModelAnswer(TypedDict):
 
 
 class AnsweredInput(TypedDict):
-    """An input, shortened, and what each model answers; `picture`: a PNG's address, of what was asked."""
+    """An input, shortened, and what each model answers; `picture`: a PNG's address, of what was asked.
+
+    `cut`: a sentence on what of it was not read, or empty.
+    """
 
     input: str
+    cut: str
     picture: NotRequired[str]
     answers: list[ModelAnswer]
 

@@ -89,6 +89,7 @@ class Questions:
         names |= {run.record.id: (run.label, "", run.record.method) for run in runs}
         return {
             "labels": list(models.task.labels),
+            "cut": models.task.too_long_by(checked),
             "sides": [
                 {
                     "title": title,

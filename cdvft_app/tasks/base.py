@@ -118,6 +118,10 @@ class Task(ABC):
     def lengths(self, examples: Examples) -> list[int]:
         """Return each example's length, for batches of similar length: tokens of a text, 1 for an image."""
 
+    def too_long_by(self, inputs: Sequence[Any]) -> list[int]:
+        """Return how many tokens of each input `examples` cuts from its end; 0 where it cuts none."""
+        return [0] * len(inputs)
+
     @abstractmethod
     def collate(self, examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
         """Return examples -> a batch of the model's inputs, and "labels" where the examples have them."""

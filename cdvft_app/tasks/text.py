@@ -64,6 +64,16 @@ class TextTask(LabelledTask):
 
     def examples(self, inputs: Sequence[Any], labels: Sequence[Any] | np.ndarray | None = None) -> Examples:
         """Return token ids of texts, or of pairs of texts; what is longer than the plan allows is cut."""
+        encoded = self._encoded(inputs, truncation=True, max_length=self.max_length)
+        found = Dataset.from_dict(encoded if labels is None else {**encoded, "labels": labels})
+        return cast(Examples, found)
+
+    def too_long_by(self, inputs: Sequence[Any]) -> list[int]:
+        assert self.max_length is not None
+        lengths = map(len, self._encoded(inputs, verbose=False).get("input_ids", ()))
+        return [max(0, length - self.max_length) for length in lengths]
+
+    def _encoded(self, inputs: Sequence[Any], **options: Any) -> dict[str, Any]:
         if isinstance(inputs, str):
             raise InvalidInput("Give a list of texts, also for a single one.")
         texts = [list(inputs)]
@@ -71,11 +81,7 @@ class TextTask(LabelledTask):
             texts = [list(side) for side in zip(*map(_pair, inputs), strict=True)]
         if any(not isinstance(text, str) for side in texts for text in side):
             raise InvalidInput("Give texts only, or pairs of texts only.")
-        encoded = {}
-        if len(inputs):
-            encoded = dict(self.tokenizer(*texts, truncation=True, max_length=self.max_length))
-        found = Dataset.from_dict(encoded if labels is None else {**encoded, "labels": labels})
-        return cast(Examples, found)
+        return dict(self.tokenizer(*texts, **options)) if len(inputs) else {}
 
     def lengths(self, examples: Examples) -> list[int]:
         return [len(ids) for ids in cast(Dataset, examples)["input_ids"]]

@@ -36,7 +36,9 @@ def race(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         patch.setitem(MODELS, "minilm", tiny)  # type: ignore[arg-type]
         patch.setattr(Answering, "ask", ask_here)
         patch.setattr(held_out, "load_rows", lambda entry, **asked: rows)
-        runs = [RunSettings(method=one, max_steps=12, batch_size=8) for one in ("cdvft", "lora")]
+        runs = [
+            RunSettings(method=one, max_steps=12, batch_size=8, max_length=32) for one in ("cdvft", "lora")
+        ]
         yield "?tab=use&run=" + ",".join(tiny_races.trained(server, rows, "Films", runs))
 
 
@@ -109,6 +111,12 @@ def each_method_answers_beside_the_frozen_model(page: Page) -> None:
 
 
 def what_cannot_be_answered_is_a_sentence(page: Page) -> None:
+    ask(page, "good film " * 200 + "\nshort")
+    cut = page.locator("#use-answers article").filter(has_text="cut from the end")
+    expect(cut).to_have_count(1)
+    expect(cut).to_contain_text(
+        re.compile(r"\d+ tokens were cut from the end: the run reads no longer texts\.")
+    )
     ask(page, "a\n" * 30)
     expect(page.locator("#use-answers [role=alert]")).to_contain_text("at most 20 are asked")
 
@@ -295,7 +303,7 @@ def test_a_digit_is_drawn_shown_as_the_models_see_it_and_heads_its_answers(
         for title, note, method in (("Frozen", "the pretrained model", "head"), ("CDVFT", "", "cdvft"))
     ]
     monkeypatch.setattr(
-        Answering, "ask", lambda self, question, **about: {"labels": ["3", "8"], "sides": sides}
+        Answering, "ask", lambda self, question, **about: {"labels": ["3", "8"], "cut": [0], "sides": sides}
     )
     monkeypatch.setattr("cdvft_app.ui.use.tab.prepare", lambda run, progress: None)
     page = visit(digits, ready="#use-draw .pad", viewport={"width": 390, "height": 844})

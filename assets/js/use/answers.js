@@ -38,11 +38,12 @@ export function mount({ element, props }) {
     const { answered, problem } = props.value;
     place.replaceChildren(
       ...(problem ? [h("p", { class: "problem", role: "alert" }, problem)] : []),
-      ...answered.map(({ input, picture, answers }) =>
+      ...answered.map(({ input, cut, picture, answers }) =>
         h(
           "article",
           { class: "answered" },
           h("h3", {}, input),
+          cut ? h("p", { class: "quiet" }, cut) : null,
           picture ? h("img", { src: picture, alt: "What was asked about" }) : null,
           answers.some(({ differs, method }) => differs && method)
             ? h("p", { class: "differ" }, "The methods differ here.")

@@ -156,7 +156,7 @@ def cost(app: AppState, request: dict[str, Any]) -> dict[str, Any]:
 
 
 STEP = ("batch", "sequence", "image_size")
-_TYPED = "A hub id, a timm name or a folder can be typed in."
+_TYPED = "Or type a hub id, a timm name or a folder."
 _TYPED_ON_A_SPACE = "A timm name can be typed in."
 
 

@@ -23,8 +23,8 @@ def answers(inputs: Sequence[str], found: Mapping[str, Any], picture: bytes | No
 
     Args:
         inputs: as they were given, or what stands for them.
-        found: {"labels", "sides": [{"title", "note", "method", "answers": [an answer]}]}, an answer being
-            {"label", "probabilities", "value"}.
+        found: {"labels", "cut": [tokens that each input was too long], "sides": [{"title", "note", "method",
+            "answers": [an answer]}]}, an answer being {"label", "probabilities", "value"}.
         picture: a PNG made here, where that is the input.
     """
     sides, labels = found["sides"], found["labels"]
@@ -32,6 +32,7 @@ def answers(inputs: Sequence[str], found: Mapping[str, Any], picture: bytes | No
     answered: list[AnsweredInput] = [
         {
             "input": shortened(input_text, MAX_OF_INPUT),
+            "cut": _cut(found["cut"][place]),
             "answers": [
                 _answer(side, side["answers"][place], labels, trained["answers"][place]["label"])
                 for side in sides
@@ -43,6 +44,11 @@ def answers(inputs: Sequence[str], found: Mapping[str, Any], picture: bytes | No
         (about_it,) = answered
         about_it["picture"] = _thumbnail(picture)
     return {"problem": "", "answered": answered}
+
+
+def _cut(tokens: int) -> str:
+    text = "1 token was" if tokens == 1 else f"{tokens:,} tokens were"
+    return f"{text} cut from the end: the run reads no longer texts." if tokens else ""
 
 
 def _thumbnail(png: bytes) -> str:

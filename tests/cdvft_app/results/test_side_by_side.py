@@ -41,6 +41,15 @@ def test_each_answers_as_by_itself_on_one_model(race):
     assert bare == fresh, "one model, and no adapter left on it"
 
 
+def test_what_of_a_text_is_not_read_is_counted(race):
+    """Of the tiny tokenizer's words each is a token, beside one before and one after all of them."""
+    task = load_side_by_side(race[:1]).task
+    room = race[0].plan.settings.max_length - 2
+    texts = ["film " * room, "film " * (room + 1), "film " * (room + 40)]
+    assert task.too_long_by(texts) == [0, 1, 40]
+    assert task.lengths(task.examples(texts)) == [room + 2] * 3
+
+
 def test_the_frozen_model_has_the_first_one_s_head_and_nothing_of_its_update(race):
     models = load_side_by_side(race[:2])
     model = trainable.load_base(race[0].plan, race[0].folder).model
