@@ -133,6 +133,12 @@ def a_held_out_row_is_taken_as_an_example(page: Page) -> None:
     expect(told).to_contain_text("its label")
     texts.press_sequentially(" no")
     expect(told).to_have_text("")
+    page.get_by_role("button", name="Take an example").click()
+    expect(told).to_contain_text("its label")
+    texts.fill("a bad plot")  # at once, as by pasting
+    page.get_by_role("button", name="Ask all methods").click()
+    expect(page.locator("#use-answers h3")).to_have_text("a bad plot")
+    expect(told).to_have_text("")
 
 
 def test_a_run_that_is_not_there_is_said_and_another_race_is_looked_through_proved_and_taken_home(

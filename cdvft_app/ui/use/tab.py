@@ -99,6 +99,7 @@ def build(app: AppState) -> OnVisit:
                 ask = gr.Button("Ask all methods", variant="primary", elem_id="use-ask")
                 example = gr.Button("Take an example", elem_id="use-example")
             example_message = html(elem_id="use-example-said")
+            taken = gr.State()  # what the example put into the fields
             answered = component("use/answers.js", NOT_ASKED, elem_id="use-answers")
             examples.section(app, answering, race, ASKING)
             html("<h2>One of them</h2>")
@@ -197,9 +198,10 @@ def build(app: AppState) -> OnVisit:
             prepare(runs[0], _progress_to(progress))
             found = answering.ask("answer", run_ids=[one.record.id for one in runs], **question)
         except UserError as error:
-            return [{**NOT_ASKED, "problem": without_paths(str(error))}, ""]
+            return [{**NOT_ASKED, "problem": without_paths(str(error))}, "", gr.skip()]
         shown = question["texts"] or ["Your image" if fields[image] else "Your drawing"]
-        return [answers.answers(shown, found, question["image"]), ""]
+        said = gr.skip() if _of_example(fields[texts], fields[second], fields[image]) == fields[taken] else ""
+        return [answers.answers(shown, found, question["image"]), "", said]
 
     def fill_in(group_id: object) -> list[Any]:
         """Fill the fields with a held-out row of the race, and say its label in a sentence."""
@@ -213,15 +215,16 @@ def build(app: AppState) -> OnVisit:
                 own = files.new_file(f"row_{row['row']}.png")
                 own.write_bytes(row["image"])
         except UserError as error:
-            return [*[gr.skip()] * 4, problem(str(error))]
+            return [*[gr.skip()] * 5, problem(str(error))]
         sentence = f"Row {row['row']:,} of those held out; its label: <b>{escape(row['label'])}</b>."
-        return [text, row["second"], own and str(own), text, f'<p class="quiet">{sentence}</p>']
+        put = [text, row["second"], own and str(own)]
+        return [*put, text, _of_example(*put), f'<p class="quiet">{sentence}</p>']
 
-    filled = [texts, second, image, at.prompt, example_message]
+    filled = [texts, second, image, at.prompt, taken, example_message]
     filling = example.click(fill_in, race, filled, show_progress_on=example_message, **ASKING)
 
     for event in (texts.input, second.input, at.prompt.input, image.upload, image.clear):
-        event(None, None, example_message, js="() => ''", **QUIET)  # it is that row no longer
+        event(None, None, example_message, js="() => ''", **QUIET)  # Gradio tells of keys, and of no pasting
 
     def get_ready(group_id: object) -> None:
         """Load the models while a text is written, so that the first answer is soon there."""
@@ -235,8 +238,8 @@ def build(app: AppState) -> OnVisit:
     asking = gr.on(
         [ask.click, texts.submit],
         ask_all,
-        {race, *given},
-        [answered, waits],
+        {race, taken, *given},
+        [answered, waits, example_message],
         show_progress_on=answered,
         **ASKING,
     )
@@ -285,6 +288,10 @@ def build(app: AppState) -> OnVisit:
         return gr.update(**offer, value=wanted if wanted in groups else next(iter(groups), None))
 
     return OnVisit(visited, [], [race])
+
+
+def _of_example(text: str | None, second: str | None, image: str | None) -> tuple[str, ...]:
+    return text or "", second or "", Path(image or "").name
 
 
 def _offer(app: AppState) -> dict[str, Any]:
