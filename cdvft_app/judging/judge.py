@@ -766,7 +766,7 @@ def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int
         if isinstance(one.evidence, Evidence) and one.evidence.alone and level <= apart:
             alone = sum(one.evidence.alone)
             differ, share = alone / one.rows, max(one.evidence.alone) / alone
-            most = range(one.rows, int(MAX_MORE_ROWS * one.rows))
+            most = range(one.rows, MAX_MORE_ROWS * one.rows)
             needed = bisect_left(most, POWER, key=lambda n: _power_of_mcnemar(n, differ, share, confidence))
             more_rows = _rounded(needed) if needed < len(most) else None
         else:

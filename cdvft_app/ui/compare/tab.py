@@ -157,7 +157,7 @@ def cost(app: AppState, request: dict[str, Any]) -> dict[str, Any]:
 
 STEP = ("batch", "sequence", "image_size")
 _TYPED = "Or type a hub id, a timm name or a folder."
-_TYPED_ON_A_SPACE = "A timm name can be typed in."
+_TYPED_ON_A_SPACE = "Or type a timm name."
 
 
 def _lay_out_controls(app: AppState) -> tuple[dict[str, Any], tuple[gr.Dropdown, gr.HTML]]:
