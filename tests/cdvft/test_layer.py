@@ -138,7 +138,8 @@ def test_merging_warns_of_a_layer_that_computes_by_a_forward_of_its_own() -> Non
 
     with pytest.warns(UserWarning, match=r"Doubled computes by a forward of its own.*compare their outputs"):
         adapted(Doubled(4, 4)).merge()
-    with warnings.catch_warnings(action="error"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         adapted(Named(4, 4)).merge()
 
 
