@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install lock run docs static space chromium node redis test check check-python check-scripts conformance bench gpu mutants upstream attack quick quick-faults workflows audit faults cluster versions newest
+.PHONY: install lock run docs static space chromium node redis test test-all check check-python check-scripts conformance bench gpu mutants upstream attack quick quick-faults workflows audit faults cluster versions newest
 
 # Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
 # the build that suits the machine, and finds what it needs.
@@ -74,8 +74,12 @@ $(SCRIPT_TOOLS): package-lock.json | node
 	npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
-test: install chromium ## every test but the longer ones of `make cluster`, the real page in Chromium included, by three workers, which wait a third of the time; who is done takes over of the others's
+test: install chromium ## run the tests, the app in Chromium included; at most six minutes on two cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -m "not nightly and not cluster"
+
+test-all: install chromium redis ## run the nightly tests as well
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -m "not cluster"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster
 
 cluster: install redis ## runs on a real Ray cluster of this machine: a head and two nodes, which are killed; some minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests/cdvft_app/cluster
