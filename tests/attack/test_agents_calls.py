@@ -10,7 +10,10 @@ from started_server import JSON, Stranger
 
 from cdvft_app.ui import incoming
 
-pytestmark = pytest.mark.skipif(not incoming.serves_agents(), reason="needs the package mcp")
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.skipif(not incoming.serves_agents(), reason="needs the package mcp"),
+]
 CALLS: dict[str, dict[str, Any]] = {
     "predict": {"run_ids": ["x"], "texts": ["a film"]},
     "upload_dataset": {"rows": "text,label\na,b\n", "name": "rows"},

@@ -12,6 +12,7 @@ import bombs
 import pytest
 from started_server import ROWS, PublicServer, Stranger, uploaded
 
+pytestmark = pytest.mark.nightly
 MAX_PAGE = 60.0  # MB that the page may grow by; an upload of 8 MB passes through it
 MAX_CHILD = 500.0
 
@@ -23,13 +24,6 @@ def give(visitor: Stranger, file: Path) -> str:
     assert answer.ok, answer
     said, _, _, shown, *_ = answer.value
     return str(said or shown["read"])
-
-
-def bring(visitor: Stranger, file: Path) -> str:
-    """What the page says of a history."""
-    answer = visitor.press("history-given", "upload", uploaded(visitor.upload(file)), "")
-    assert answer.ok, answer
-    return str(answer.value[1])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,7 +38,6 @@ def used_before(server: PublicServer) -> None:
     ("bomb", "takes", "sentence"),
     [
         (bombs.parquet_of_a_dictionary, give, "unpack to more than 67 MB"),
-        (bombs.history_of_one_line, bring, "1 run taken"),
     ],
 )
 def test_the_page_keeps_its_memory_and_says_why(server, stranger, tmp_path, bomb, *, takes, sentence) -> None:

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import resource
-import shutil
 import sys
 import time
-import zipfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -31,16 +28,12 @@ from cdvft_app.lessons.uploads import matrix_as_lists
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.results.inputs import drawn_digit
 from cdvft_app.settings import InvalidChoice, parse_race
-from cdvft_app.store import history_file
-from cdvft_app.store.records import StoreError
 from cdvft_app.ui.shared import form, form_address
 
 CORPUS = Path(__file__).parent / "corpus"
 FILES = sorted(CORPUS.iterdir())
 OF_LESSONS = [file for file in FILES if file.suffix in (".npy", ".png")]
-HISTORY = CORPUS / "run.history"
 MAX_SECONDS, MAX_MB = 2.0, 500.0
-LIMITS = asdict(history_file.PAGE) | {"unpacked_bytes": 10**8}
 TOKENS = (b"\x00", b"\xff" * 8, b"9" * 400, b"[" * 3000, b'"', b"\r", b"\n")
 TOKENS += (b"PK\x03\x04", b"1e999", b"NaN", b",")
 
@@ -53,7 +46,7 @@ def fuzzed(count: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
         database=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
-    return lambda test: seed(SEED)(usual(test))
+    return lambda test: pytest.mark.nightly(seed(SEED)(usual(test)))
 
 
 @st.composite
@@ -140,16 +133,10 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, byt
     monkeypatch.setenv("RUNS_DIR", str(tmp_path / "runs"))
 
     def call(named: Path, data: bytes) -> str:
-        file, place = tmp_path / named.name, tmp_path / "place"
+        file = tmp_path / named.name
         file.write_bytes(data)
         if named in OF_LESSONS:
             return soon(lambda: matrix_as_lists(str(file), 16, None), ValueError)
-        if named.suffix == ".history":
-            place.mkdir()
-            try:
-                return soon(lambda: history_file.unpack(str(file), str(place), [], LIMITS), StoreError)
-            finally:
-                shutil.rmtree(place)
         kept: list[Any] = []
         said = soon(lambda: kept.append(import_file(file, PUBLIC)), DataRefused)
         for one in kept:
@@ -169,19 +156,6 @@ def test_a_kept_file_is_read(file: Path, read: Callable[[Path, bytes], str]) -> 
 @given(st.sampled_from(FILES), changes())
 def test_a_changed_file_ends_in_rows_or_in_a_sentence(read, file, how) -> None:
     read(file, changed(file.read_bytes(), how))
-
-
-@fuzzed(600)
-@given(st.integers(0, 7), changes())
-def test_a_changed_member_of_a_history_ends_in_a_run_or_in_a_sentence(read, tmp_path, number, how) -> None:
-    """Changes of the packed file are mostly found by its checksum; these are not."""
-    again = tmp_path / "again.zip"
-    with zipfile.ZipFile(HISTORY) as old, zipfile.ZipFile(again, "w", zipfile.ZIP_DEFLATED) as new:
-        names = old.namelist()
-        for name in names:
-            held = old.read(name)
-            new.writestr(name, changed(held, how) if name == names[number % len(names)] else held)
-    read(HISTORY, again.read_bytes())
 
 
 @fuzzed(600)

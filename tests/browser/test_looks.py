@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 from studio import Visit
 from visitors import SIZE
+
+pytestmark = pytest.mark.nightly
 
 SEEN = """(everywhere) => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), seen = [];

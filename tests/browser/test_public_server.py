@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from studio import Hold, Server, Visit, axe_violations, start_race, status
 
+pytestmark = pytest.mark.nightly
 KEY = "open, sesame seed"
 
 

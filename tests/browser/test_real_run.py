@@ -16,7 +16,11 @@ from waiting import wait_for
 
 from cdvft_app.store.runs import RunStore
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # a busy machine trains slowly
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),
+]
 
 
 @pytest.fixture

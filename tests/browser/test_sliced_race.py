@@ -17,7 +17,11 @@ from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from deploy.build_space import build
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # a busy machine trains slowly
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),
+]
 
 
 class Space(Program):
