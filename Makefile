@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install lock run docs static space chromium node redis test test-all check check-python check-scripts conformance bench gpu mutants upstream attack quick quick-faults workflows audit faults cluster versions newest
+.PHONY: install lock run docs static space chromium node redis test test-all check check-python check-scripts conformance bench gpu mutants upstream attack workflows audit faults cluster versions newest
 
 # Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
 # the build that suits the machine, and finds what it needs.
@@ -84,12 +84,6 @@ test-all: install chromium redis ## run the nightly tests as well
 cluster: install redis ## runs on a real Ray cluster of this machine: a head and two nodes, which are killed; some minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests/cdvft_app/cluster
 
-quick: $(STAMP) ## for about a minute the tests that a change since main (or SINCE=HEAD~3) can break, and what is left out
-	OMP_NUM_THREADS=1 $(BIN)/python tests/quick.py "$(SINCE)" $(SECONDS)
-
-quick-faults: $(STAMP) ## put eleven faults into a copy of the program, one after the other: does `make quick` find each?
-	OMP_NUM_THREADS=1 $(BIN)/python tests/quick_faults.py
-
 faults: install ## kills, disk errors, clock steps and flipped bits: is anything kept lost? 200 of each; about five minutes
 	CDVFT_FAULTS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults
 	$(BIN)/python tests/faults/day.py --kills 200 --record
@@ -119,9 +113,9 @@ audit: $(RUN_STAMP) $(AUDIT_TOOLS)/pip-audit | node ## build/audit: an SBOM and 
 conformance: $(STAMP) ## PEFT's own test suite, run against CDVFT
 	$(BIN)/python tests/conformance/run.py
 
-versions: $(STAMP) ## the library's tests on Python 3.10, 3.12 and 3.13, in environments outside the checkout
+versions: $(STAMP) ## the library's tests on Python 3.12 and 3.13, in environments outside the checkout
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	OMP_NUM_THREADS=1 $(BIN)/python tests/other_versions.py 3.10 3.12 3.13
+	OMP_NUM_THREADS=1 $(BIN)/python tests/other_versions.py 3.12 3.13
 
 newest: $(STAMP) ## the library's tests with the newest PEFT and transformers, in an environment outside the checkout
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

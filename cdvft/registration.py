@@ -14,7 +14,7 @@ from typing import Any
 from wrapt import LazyObjectProxy
 
 
-class CDVFTPeftType(str, enum.Enum):
+class CDVFTPeftType(str, enum.Enum):  # noqa: UP042 - str() as PEFT's own enum
     """Stands beside PEFT's closed enum of methods; equals its string and hashes alike, as those do."""
 
     CDVFT = "CDVFT"

@@ -1,6 +1,6 @@
 """The library's tests with another Python, or with the newest PEFT and transformers that there are.
 
-    python tests/other_versions.py 3.10 3.12 3.13      # with the locked packages
+    python tests/other_versions.py 3.12 3.13      # with the locked packages
     python tests/other_versions.py 3.13 --newest       # with the newest two in place of the locked ones
     python tests/other_versions.py 3.13 -- -k merge    # what follows goes to pytest
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from posixpath import dirname, join, normpath
 
 ROOT = Path(__file__).parents[1]
+FAILURES = ROOT / "build" / "failures"
+"""Screenshots and console logs of failed browser tests."""
 
 
 def sources() -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from sources import ROOT, imports, sources
 
-PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13")
 PLATFORMS = {"Linux": "linux", "Darwin": "darwin", "Windows": "win32"}
 ENVIRONMENTS = [
     {

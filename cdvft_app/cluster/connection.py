@@ -328,7 +328,7 @@ class _Followed:
                     self._has_begun = True
                 await self._receive()
                 failures = 0
-            except (TimeoutError, asyncio.TimeoutError):  # two until Python 3.11
+            except TimeoutError:  # two until Python 3.11
                 self._update.lost = f"{where} said nothing for {SILENT_SECONDS:.0f} seconds."
                 _kill(self.actor)
             except LookupError:

@@ -3,9 +3,9 @@ evidence."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from cdvft_app.format import Unit
 from cdvft_app.payloads.shared import Charted, Figure, Method, Styled, TokenRequest

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 # Of plotly.js; their names are those of assets/js/shared/plotly_types.d.ts.
 Figure = Annotated[dict[str, Any], "Figure"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from cdvft_app.payloads.shared import Charted, Figure, GroupRequest, Method, TokenRequest
 from cdvft_app.store.states import RunState

@@ -79,7 +79,7 @@ def write_wheel(file: Path) -> None:
         if path.suffix in SUFFIXES and path.relative_to(root).as_posix() not in NOT_INSTALLED
     }
     about = f"cdvft-{VERSION}.dist-info"
-    metadata = ["Metadata-Version: 2.1", "Name: cdvft", f"Version: {VERSION}", "Requires-Python: >=3.10"]
+    metadata = ["Metadata-Version: 2.1", "Name: cdvft", f"Version: {VERSION}", "Requires-Python: >=3.11"]
     metadata += ["License: Apache-2.0", *(f"Requires-Dist: {one}" for one in REQUIRES)]
     contents[f"{about}/METADATA"] = "\n".join([*metadata, ""]).encode()
     contents[f"{about}/WHEEL"] = (

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
-from typing_extensions import Self
 
 from cdvft_app.methods import Method
 from cdvft_app.settings import Name, RunSettings, parse_request, parse_run

@@ -14,7 +14,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import lru_cache
 from math import comb
 from pathlib import Path
@@ -343,7 +343,7 @@ class RunRecord:
     @property
     def origin(self) -> str:
         """When and where it was trained, as of one that ships with the program."""
-        made = datetime.fromtimestamp(self.created, timezone.utc)
+        made = datetime.fromtimestamp(self.created, UTC)
         return f"on {made.day} {made:%B %Y}, {self.device}"
 
     @property

@@ -10,9 +10,9 @@ import tempfile
 import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints
 
-from typing_extensions import NotRequired, get_original_bases, is_typeddict
+from typing_extensions import get_original_bases, is_typeddict
 
 from cdvft_app import ASSETS
 from cdvft_app.metrics import METRICS

@@ -13,8 +13,8 @@ import failures
 import fake_training
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from sources import FAILURES
 from studio import FLAGS, Hold, Server, Visit
-from summary import FAILURES
 from synthetic_runs import synthetic
 from visitors import Visitors
 from waiting import pace

@@ -14,7 +14,7 @@ from cdvft_app.hub_jobs.hardware import MAX_MINUTES
 from deploy.build_space import MAX_BYTES, ROOT, build, requirements
 
 # https://huggingface.co/docs/hub/spaces-config-reference and spaces-zerogpu
-ZERO_GPU_PYTHONS = ("3.10", "3.12")
+ZERO_GPU_PYTHONS = ("3.12",)
 COLOURS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
 MAX_WORDS = 60  # characters of the short description
 

@@ -111,7 +111,7 @@ def test_bytes_of_parquet_that_are_no_text_are_left_out_and_said(tmp_path, of_by
 
 def test_messages_of_parquet_may_have_a_time(tmp_path):
     said = [("user", "Hi?"), ("assistant", "Yes.")]
-    at = datetime.datetime(2026, 3, 4, tzinfo=datetime.timezone.utc)
+    at = datetime.datetime(2026, 3, 4, tzinfo=datetime.UTC)
     talks = [[{"role": role, "content": text, "at": at} for role, text in said]] * 2
     pq.write_table(pa.table({"messages": talks}), tmp_path / "chats.parquet")
     assert values(import_file(tmp_path / "chats.parquet")) == [("Hi?", "Yes.")] * 2

@@ -8,12 +8,12 @@ import json
 import threading
 from collections.abc import Iterator
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints
 
 import anyio.to_thread
 import pytest
 from served import Served
-from typing_extensions import NotRequired, is_typeddict
+from typing_extensions import is_typeddict
 
 from cdvft_app.catalog import libraries
 from cdvft_app.errors import UserError

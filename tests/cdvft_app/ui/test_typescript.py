@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 import pytest
 from pydantic import TypeAdapter
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from cdvft_app.payloads.compare import Costs, EvidenceFigure, PaperRow
 from cdvft_app.payloads.learn import LabView, RecordedFits
