@@ -94,6 +94,7 @@ check-python: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tests/language.py
 
 check-scripts: $(SCRIPT_TOOLS)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from posixpath import dirname, join, normpath
 
 ROOT = Path(__file__).parents[1]
 FAILURES = ROOT / "build" / "failures"
@@ -38,17 +36,3 @@ def imports(name: str, tree: ast.AST, known: set[str]) -> Iterator[str]:
             for alias in node.names:
                 inner = f"{base}.{alias.name}"
                 yield inner if inner in known else base
-
-
-SCRIPT_IMPORT = re.compile(
-    r"""^\s*(?:import|export)\b(?:[^"';]*\bfrom)?\s*["'](\.{1,2}/[^"']+)["']|\bimport\(["'](\.{1,2}/[^"']+)["']\)""",
-    re.M,
-)
-
-
-def imported(name: str, source: str) -> set[str]:
-    """The scripts that a script imports, types in its comments not counted."""
-    code = re.sub(r"/\*.*?\*/", "", source, flags=re.S)
-    return {
-        normpath(join(dirname(name), static or dynamic)) for static, dynamic in SCRIPT_IMPORT.findall(code)
-    }
