@@ -13,7 +13,6 @@ class Accuracy(LabelledMetric):
     key = "accuracy"
     title = "accuracy"
     percent = True
-    script = "(given.predictions.argmax(-1) == given.label_ids).mean()"
 
     def compute(self, logits: Any, labels: Any) -> float:
         return float((logits.argmax(-1) == labels).mean())

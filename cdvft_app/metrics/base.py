@@ -85,11 +85,6 @@ class Metric:
 class LabelledMetric(Metric, ABC):
     """A metric of a model that answers with a class or a number."""
 
-    script: ClassVar[str]
-    """The expression that computes it in an exported train.py, of `given`, a transformers.EvalPrediction."""
-    script_import: ClassVar[str | None] = None
-    """The import that `script` needs."""
-
     @abstractmethod
     def compute(self, logits: Any, labels: Any) -> float:
         """Return the metric of logits (N, classes) and labels (N), or of outputs (N, 1) and real labels

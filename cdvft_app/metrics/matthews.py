@@ -19,8 +19,6 @@ class Matthews(LabelledMetric):
     title = "Matthews correlation"
     short_title = "Matthews"
     range = (-1.0, 1.0)
-    script = "matthews_corrcoef(given.label_ids, given.predictions.argmax(-1))"
-    script_import = "from sklearn.metrics import matthews_corrcoef"
 
     @staticmethod
     def statistic(sums: Numbers, count: Numbers) -> Numbers:

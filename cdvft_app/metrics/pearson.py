@@ -13,8 +13,6 @@ class Pearson(LabelledMetric):
     short_title = "Pearson"
     range = (-1.0, 1.0)
     regression = True
-    script = "np.corrcoef(given.predictions.reshape(-1), given.label_ids)[0, 1]"
-    script_import = "import numpy as np"
 
     @staticmethod
     def statistic(sums: Numbers, count: Numbers) -> Numbers:

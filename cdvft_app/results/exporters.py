@@ -113,7 +113,6 @@ class _Weights(Exporter):
 
     def write(self, export: Export, folder: Path, progress: Progress) -> None:
         from cdvft_app.judging.outcomes import judged_race
-        from cdvft_app.results.apply_script import write_apply
         from cdvft_app.results.card import CURVE, card, write_curve
         from cdvft_app.results.requirements import write_requirements
         from cdvft_app.results.weights import BASE, write_base
@@ -135,7 +134,6 @@ class _Weights(Exporter):
             with_library=exported.needs_library,
             more=get_metric(run.plan.dataset.metric).packages,
         )
-        write_apply(exported, folder)
         title = f"{run.label}: loss, evaluations as circles"
         curve = write_curve(losses(store, run), run.colour, title, folder / CURVE)
         written = predictions.read_answers(store.folder(run.record.id))
@@ -253,7 +251,7 @@ class Lora(_Weights):
 
 class Script(Exporter):
     key = option = "script"
-    title, help = "Python script", "a folder that trains the same run without the app"
+    title, help = "Training script", "a folder that trains a similar run without the app"
 
     def write(self, export: Export, folder: Path, progress: Progress) -> None:
         from cdvft_app.results.script import write_script
@@ -261,18 +259,8 @@ class Script(Exporter):
         write_script(export.run, folder, export.rows, progress)
 
 
-class Notebook(Exporter):
-    key = option = "notebook"
-    title, help = "Notebook", Script.help
-
-    def write(self, export: Export, folder: Path, progress: Progress) -> None:
-        from cdvft_app.results.script import write_script
-
-        write_script(export.run, folder, export.rows, progress, as_notebook=True)
-
-
 EXPORTERS: Mapping[str, Exporter] = {
-    one.key: one for one in (AsTrained(), WithBase(), Merged(), Lora(), Script(), Notebook())
+    one.key: one for one in (AsTrained(), WithBase(), Merged(), Lora(), Script())
 }
 AS_TRAINED = EXPORTERS["adapter"]
 

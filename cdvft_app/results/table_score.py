@@ -1,7 +1,4 @@
-"""How right the answers to a file's rows are, as a sentence with 95 % intervals.
-
-Of the app it imports the metrics alone: exports have both beside their apply.py as they are.
-"""
+"""How right the answers to a file's rows are, as a sentence with 95 % intervals."""
 
 from __future__ import annotations
 

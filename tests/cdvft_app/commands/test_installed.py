@@ -7,6 +7,7 @@ import urllib.request
 import zipfile
 from pathlib import Path
 
+import pytest
 import wheels
 from started_program import StartedProgram
 
@@ -18,7 +19,8 @@ sys.exit(main())
 """
 
 
-def test_the_page_of_the_installed_package_has_its_scripts_styles_and_recorded_race(tmp_path: Path) -> None:
+@pytest.mark.nightly
+def test_installed_app_serves_its_assets(tmp_path: Path) -> None:
     installed = tmp_path / "there"
     for wheel in (wheels.library(), wheels.studio()):
         zipfile.ZipFile(wheel).extractall(installed)

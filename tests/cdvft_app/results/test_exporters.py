@@ -21,8 +21,7 @@ FORMATS = {
     "offline": "Adapter with its base model",
     "merged": "Merged: one plain model",
     "lora": "LoRA adapter",
-    "script": "Python script",
-    "notebook": "Notebook",
+    "script": "Training script",
 }
 TOKEN = "the visitor's own"  # of the fixture `trained`
 
@@ -63,9 +62,9 @@ def test_the_endpoint_takes_every_format(store):
         endpoints.register(AppState.make(store, RunQueue(store)), Answering(store), Answering(store))
     export = next(one.fn for one in page.fns.values() if one.api_name == "export")
     assert typing.get_args(typing.get_type_hints(export)["to"]) == tuple(FORMATS)
-    assert "to: adapter, offline, merged, lora, script or notebook." in export.__doc__
+    assert "to: adapter, offline, merged, lora or script." in export.__doc__
     for unknown in ("../adapter", "pickle", "", None, ["lora"]):
-        with pytest.raises(gr.Error, match="it is one of adapter, offline, merged, lora, script, notebook"):
+        with pytest.raises(gr.Error, match="it is one of adapter, offline, merged, lora, script"):
             export("no run", unknown)
 
 
@@ -74,7 +73,7 @@ def test_the_command_takes_every_format():
         main.app, ["export", "x", "--to", "pickle", "--out", "x"], env={"COLUMNS": "300"}
     )
     assert said.exit_code == 2
-    for option in ("folder", "zip", "offline", "merged", "lora", "script", "notebook"):
+    for option in ("folder", "zip", "offline", "merged", "lora", "script"):
         assert f"'{option}'" in said.output
 
 

@@ -24,7 +24,6 @@ from cdvft_app.catalog.dataset_readers import Rows
 from cdvft_app.hub_jobs.job import script_text as job_script
 from cdvft_app.results.card import Exported, card
 from cdvft_app.results.finished_run import FinishedRun
-from cdvft_app.results.script import CELL, notebook, script_text
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.predictions import WrittenAnswers, WrittenRow
 from cdvft_app.tasks.saved import TaskRecord
@@ -184,50 +183,6 @@ def keys(value: object) -> object:
     if isinstance(value, dict):
         return {name: keys(one) for name, one in value.items()}
     return [keys(one) for one in value] if isinstance(value, list) else type(value)
-
-
-def lines_of(code: str) -> list[str]:
-    """The lines of a script without those that begin the notebook's cells."""
-    return [line for line in code.split("\n") if line and not line.startswith(CELL)]
-
-
-@pytest.mark.parametrize("kind", ["text", "image", "answer"])
-def test_a_script_and_its_notebook_hold_names_as_text(make, kind):
-    def written(name: str) -> tuple[str, list[dict], list[object]]:
-        run, rows = make(kind, name)
-        text = script_text(run, rows, name, name, is_sized=True)
-        cells = json.loads(json.dumps(notebook(text, run)))["cells"]
-        return text, cells, markup(MARKDOWN.parse(cells[0]["source"]))
-
-    def harmless(name: str) -> tuple[str, int, list[object]]:
-        text, cells, of_markup = written(name)
-        compile(text, "train.py", "exec")
-        return skeleton(ast.parse(text)), len(cells), of_markup
-
-    of_harmless = [harmless(HARMLESS[: 4 + odd]) for odd in (0, 1)]  # the two kinds of written answers
-
-    @on_hostile_names
-    def check(name: str) -> None:
-        text, cells, of_markup = written(name)
-        tree = ast.parse(text)
-        held = constants(tree)
-        assert (held["BASE"], held["REVISION"]) == (name, name)
-        assert f" on {name}: {name}, trained again" in ast.get_docstring(tree, clean=False)
-        assert [name] in [
-            ast.literal_eval(one.value) for one in ast.walk(tree) if isinstance(one, ast.keyword)
-            and one.arg == "target_modules"
-        ]  # fmt: skip
-        if kind == "answer":
-            assert held["INSTRUCTION"] == name
-            assert name in (held["ANSWER_MARK"], *held["FIELDS"])
-        else:
-            assert held["LABELS"][0] == name
-        code = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
-        _, *below_docstring = text.split("\n")[tree.body[0].end_lineno - 1 :]
-        assert lines_of("\n".join(code)) == lines_of("\n".join(below_docstring))
-        assert (skeleton(tree), len(cells), of_markup) == of_harmless[len(name) % 2]
-
-    check()
 
 
 @pytest.mark.parametrize(("kind", "form"), [("text", "adapter"), ("image", "merged"), ("answer", "lora")])
