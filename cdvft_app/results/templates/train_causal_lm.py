@@ -63,8 +63,9 @@ def load_model() -> Any:
 
 class CausalTrainer(Trainer):
     def create_optimizer(self, *_: Any) -> torch.optim.Optimizer:
-        decayed, groups = set(self.get_decay_parameter_names(self.model)), []
-        for name, one in self.model.named_parameters():
+        model: Any = self.model
+        decayed, groups = set(self.get_decay_parameter_names(model)), []
+        for name, one in model.named_parameters():
             rates = [rate for pattern, rate in SETTINGS["learning_rates"].items() if re.search(pattern, name)]
             decay = self.args.weight_decay if name in decayed else 0.0
             groups.append({"params": [one], "lr": rates[0], "weight_decay": decay})

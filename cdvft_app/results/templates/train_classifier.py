@@ -1,7 +1,7 @@
 """Train a classifier or a regression from an exported run.
 
-Reads settings.json, train.parquet and evaluation.parquet, and writes the weights to trained/.
-Run it in its folder: pip install -r requirements.txt && python train.py
+Reads settings.json and the Parquet rows in its folder, and writes the weights to trained/:
+pip install -r requirements.txt && python train.py
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from transformers import (
 from cdvft.mean_pooled import MeanPooledForSequenceClassification  # importing cdvft registers it with PEFT
 
 SETTINGS: dict[str, Any] = json.loads(Path("settings.json").read_text(encoding="utf-8"))
-BASE, REVISION = SETTINGS["base"], SETTINGS["revision"]
+BASE, REVISION, (MEAN, DEVIATION) = (SETTINGS[name] for name in ("base", "revision", "label_scale"))
 
 
 def load_text(rows: DatasetDict) -> tuple[Any, DatasetDict, Any]:
@@ -77,19 +77,19 @@ def load_images(rows: DatasetDict) -> tuple[Any, DatasetDict, Any]:
 class ClassifierTrainer(Trainer):
     """Minimizes cross-entropy, or the squared error in standard deviations of the labels."""
 
-    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: Any = False, *_: Any, **__: Any) -> Any:
         labels, outputs = inputs.pop("labels"), model(**inputs)
         logits = getattr(outputs, "logits", outputs).float()
         if SETTINGS["metric"] == "pearson":
-            mean, deviation = SETTINGS["label_scale"]
-            loss = F.mse_loss(logits.squeeze(-1), (labels.float() - mean) / deviation)
+            loss = F.mse_loss(logits.squeeze(-1), (labels.float() - MEAN) / DEVIATION)
         else:
             loss = F.cross_entropy(logits, labels)
         return (loss, {"logits": logits}) if return_outputs else loss
 
     def create_optimizer(self, *_: Any) -> torch.optim.Optimizer:
-        decayed, groups = set(self.get_decay_parameter_names(self.model)), []
-        for name, one in self.model.named_parameters():
+        model, groups = cast(torch.nn.Module, self.model), []
+        decayed = self.get_decay_parameter_names(model)
+        for name, one in model.named_parameters():
             rates = [rate for pattern, rate in SETTINGS["learning_rates"].items() if re.search(pattern, name)]
             decay = self.args.weight_decay if name in decayed else 0.0
             groups.append({"params": [one], "lr": rates[0], "weight_decay": decay})
@@ -110,11 +110,11 @@ if SETTINGS["method"] == "adapter":
     model = get_peft_model(model, PeftConfig.from_pretrained("peft_config"))
 elif SETTINGS["method"] == "head":
     model.requires_grad_(False).get_submodule(SETTINGS["head"]).requires_grad_(True)
-arguments = TrainingArguments("checkpoints", **SETTINGS["arguments"])
-trainer = ClassifierTrainer(model, arguments, collator, data["train"], data["evaluation"])
+options = TrainingArguments("checkpoints", **SETTINGS["arguments"])
+trainer = ClassifierTrainer(model, options, collator, data["train"], data["evaluation"])
 trainer.compute_metrics = lambda given: {"score": float(SCORES[SETTINGS["metric"]](*given))}
 trainer.train()
 print(f"{SETTINGS['metric']}: {trainer.evaluate()['eval_score']:.4f}")
+weights = {name: one.data for name, one in model.named_parameters() if one.requires_grad}
 Path("trained").mkdir(exist_ok=True)
-weights = {name: one.data.contiguous() for name, one in model.named_parameters() if one.requires_grad}
 save_file(weights, "trained/model.safetensors")

@@ -15,7 +15,6 @@ from cdvft_app.results.exporters import EXPORTERS, Export
 from cdvft_app.results.finished_run import find
 from cdvft_app.results.script import TEMPLATES
 
-
 ROWS = {
     "text": "text_rows",
     "first token": "text_rows",

@@ -5,7 +5,6 @@ PYTHONPATH=. python tests/cdvft_app/ui/api_description.py   # writes it anew, te
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from pathlib import Path
@@ -31,15 +30,9 @@ def described(app: AppState) -> dict[str, Any]:
     }
 
 
-def mark(description: dict[str, Any]) -> str:
-    """By which CHANGELOG.md names it."""
-    return f"API {hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:8]}"
-
-
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(Path(folder))
         now = described(AppState.make(store, RunQueue(store)))
         store.close()
     KEPT.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
-    print(f"Say in CHANGELOG.md what changed, and that it is {mark(now)}.")
