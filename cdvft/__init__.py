@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from cdvft.circulant import Factors
     from cdvft.config import CDVFTConfig
     from cdvft.conv2d import CDVFTConv2d
-    from cdvft.hotswap import hotswap_adapter
     from cdvft.layer import CDVFTLayer, CDVFTLinear
     from cdvft.model import CDVFTModel
     from cdvft.optimizers import create_optimizer
@@ -33,7 +32,6 @@ __all__ = [
     "CDVFTModel",
     "Factors",
     "create_optimizer",
-    "hotswap_adapter",
 ]
 
 _MODULES = {
@@ -44,7 +42,6 @@ _MODULES = {
     "CDVFTModel": "model",
     "Factors": "circulant",
     "create_optimizer": "optimizers",
-    "hotswap_adapter": "hotswap",
 }
 _SUBMODULES = {"blocks", "circulant", "config", "cost", "factors", "kernels", "layer", "model"}
 

@@ -70,57 +70,23 @@ def _track_expansion(
             setattr(generator, _EXPAND, own)
 
 
-def check_adapter_names(tuner: Any, names: Sequence[str], trains_by_row: bool) -> None:
+def check_adapter_names(tuner: Any, names: Sequence[str]) -> None:
     """Check the names of one call.
 
     Raises:
-        ValueError: if an adapter is unknown, or the model trains and its rows may not.
+        ValueError: They are not a list of names, an adapter is unknown, or the model is in training mode.
     """
-    if tuner.training and not trains_by_row:
+    if tuner.training:
         raise ValueError(
-            "Cannot pass `adapter_names` when the model is in training mode. Call .eval() first, or train "
-            "within `with model.base_model.training_by_row(adapter_names):`."
+            "Cannot pass `adapter_names` when the model is in training mode. Call .eval() first."
         )
-    if tuner.training and any(getattr(m, "gradient_checkpointing", False) for m in tuner.model.modules()):
-        raise ValueError(
-            "Cannot pass `adapter_names` in training with gradient checkpointing, which calls the layers "
-            "again without them. Call model.gradient_checkpointing_disable() first."
-        )
-    check_adapters_exist(tuner, names)
-
-
-def check_adapters_exist(tuner: Any, names: Sequence[str]) -> None:
-    """Check that the model has these adapters.
-
-    Raises:
-        ValueError: if it does not, or they are no list of names.
-    """
+    known = f"Use any of {sorted(tuner.peft_config)}, or {BASE_ONLY!r} for the base model."
     listed = isinstance(names, Sequence) and all(isinstance(name, str) for name in names)
     if isinstance(names, str) or not listed:
-        raise ValueError(
-            f"adapter_names is {names!r}, but it must be a list of names. Name any of "
-            f"{sorted(tuner.peft_config)}, or {BASE_ONLY!r} for the bare model."
-        )
+        raise ValueError(f"adapter_names is {names!r}, but it must be a list of names. {known}")
     unknown = sorted(set(names) - set(tuner.peft_config) - {BASE_ONLY})
     if unknown:
-        raise ValueError(
-            f"Trying to infer with non-existing adapter(s): {', '.join(unknown)}. "
-            f"Name any of {sorted(tuner.peft_config)}, or {BASE_ONLY!r} for the bare model."
-        )
-
-
-@contextmanager
-def only_trainable(tuner: Any, names: Sequence[str]) -> Iterator[None]:
-    """Make only these adapters' vectors and heads trainable; the previous state is restored on exit."""
-    before = [(parameter, parameter.requires_grad) for parameter in tuner.parameters()]
-    try:
-        for parameter, _ in before:
-            parameter.requires_grad_(False)
-        tuner.set_requires_grad(names)
-        yield
-    finally:
-        for parameter, flag in before:
-            parameter.requires_grad_(flag)
+        raise ValueError(f"Trying to infer with non-existing adapter(s): {', '.join(unknown)}. {known}")
 
 
 def _has_encoder(model: Any) -> bool:

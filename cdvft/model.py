@@ -20,8 +20,6 @@ from cdvft.experts import ParamWrapper
 from cdvft.layer import CDVFTLayer, CDVFTLinear
 from cdvft.mixed_batches import (
     check_adapter_names,
-    check_adapters_exist,
-    only_trainable,
     route_adapter_names,
 )
 from cdvft.quantized import warn_merge_errors
@@ -41,7 +39,6 @@ from cdvft.weighted_adapters import (
     add_weighted_adapter,
     check_deletable,
     check_loadable,
-    check_trainable,
     is_weighted_adapter,
 )
 
@@ -56,7 +53,6 @@ class CDVFTModel(BaseTuner):
     prefix = PREFIX
     tuner_layer_cls = CDVFTLayer
     target_module_mapping = DEFAULT_TARGETS
-    _trains_by_row = False
 
     def inject_adapter(self, model: nn.Module, adapter_name: str, *args: Any, **kwargs: Any) -> None:
         """Wrap the targets of an adapter; errors suggest what could be targeted.
@@ -261,40 +257,9 @@ class CDVFTModel(BaseTuner):
         if names is None:
             yield
             return
-        check_adapter_names(self, names, self._trains_by_row)
+        check_adapter_names(self, names)
         with route_adapter_names(self, names):
             yield
-
-    @contextmanager
-    def training_by_row(self, adapter_names: Sequence[str]) -> Iterator[None]:
-        """Allow `adapter_names` in training; the adapters named here are trained, and nothing else.
-
-            with model.base_model.training_by_row(["a", "b"]):
-                model(**batch, adapter_names=["a", "b", "b", "a"]).loss.backward()
-
-        Every adapter gets the gradients of its own rows, as if they were trained one after the other. PEFT's
-        LoRA accepts `adapter_names` in inference only.
-
-        Backward has to be called within the block, too: after it, adapters that trained in the block alone
-        get no gradients, and torch says nothing of it.
-
-        Raises:
-            ValueError: if it is no list of names, or an adapter is unknown or a sum of others; in a forward
-                pass, if gradient checkpointing is on.
-        """
-        if isinstance(adapter_names, str) or not adapter_names:
-            raise ValueError(
-                f"adapter_names is {adapter_names!r}, but it lists the adapters that train. Pass a list, "
-                f"such as {sorted(self.peft_config)}."
-            )
-        check_adapters_exist(self, adapter_names)
-        check_trainable(self, adapter_names)
-        before, self._trains_by_row = self._trains_by_row, True
-        try:
-            with only_trainable(self, adapter_names):
-                yield
-        finally:
-            self._trains_by_row = before
 
 
 def _call_layers(module: nn.Module, inputs: Any) -> None:

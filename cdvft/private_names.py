@@ -1,7 +1,4 @@
-"""The private names of torch, transformers and PEFT that the library uses, each with the reason.
-
-Any release may remove a name: `tests/cdvft/test_private_names.py` tells which one is gone.
-"""
+"""Functions around private names of torch, which any release may remove."""
 
 from __future__ import annotations
 
@@ -12,35 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
-
-NAMES = {
-    "torch:Tensor._version": "a measured ratio is valid until a tensor is written to",
-    "torch.nn:Module._parameters": "a look-up faster than ParameterList's, in calls of microseconds",
-    "torch.nn:Module._modules": "a look-up of a layer's base, faster than by attribute",
-    "transformers:GenerationMixin._expand_inputs_for_generation": "where `generate` repeats its inputs",
-    "transformers:PreTrainedModel._init_weights": "how a head that no file has is initialized",
-    "transformers:PreTrainedModel._is_hf_initialized": "weights that are there are not initialized again",
-    "transformers:PreTrainedModel._supports_sdpa": "a model says which attention it supports",
-    "peft.tuners.tuners_utils:BaseTuner._prepare_adapter_config": "default targets of architectures",
-    "peft.tuners.tuners_utils:BaseTuner._create_and_replace": "what a tuner is made of",
-    "peft.tuners.tuners_utils:BaseTuner._replace_module": "a module of experts is unwrapped unchanged",
-    "peft.tuners.tuners_utils:BaseTuner._cast_adapter_dtype": "vectors stay float32",
-    "peft.tuners.tuners_utils:BaseTuner._check_merge_allowed": "what cannot be merged is refused",
-    "peft.tuners.tuners_utils:BaseTuner._add_modules_to_save_to_tie": "tied heads are refused in a sentence",
-    "peft.tuners.tuners_utils:BaseTuner._add_targets_to_tie": "so are tied targets",
-    "peft.tuners.tuners_utils:BaseTuner._get_adapter_state_dict": "a sum is saved without vectors",
-    "peft.tuners.tuners_utils:BaseTuner._remap_adapter_state_dict_for_load": "and loaded without them",
-    "peft.tuners.tuners_utils:BaseTuner._unload_and_optionally_merge": "a merge warns of its error once",
-    "peft.tuners.tuners_utils:BaseTunerLayer._move_adapter_to_device_of_base_layer": "vectors stay float32",
-    "peft.tuners.tuners_utils:BaseTunerLayer._active_adapter": "read for every token: the property is slow",
-    "peft.tuners.tuners_utils:BaseTunerLayer._disable_adapters": "read for every token, too",
-    "peft.tuners.lora:LoraModel._enable_peft_forward_hooks": "PeftModel calls it with `adapter_names`",
-    "peft.utils.other:AuxiliaryTrainingWrapper._get_available_adapters": "which adapters have a trained head",
-}
-"""Attributes that are read and methods that are called or overridden elsewhere, as "module:path".
-
-All other private names are used in the functions below alone.
-"""
 
 
 def is_watched() -> bool:

@@ -140,19 +140,6 @@ def check_loadable(model: Any, adapter_name: str) -> None:
                 raise ValueError(f"Adapter {adapter_name!r} is {part}. Call model.unmerge_adapter() first.")
 
 
-def check_trainable(model: Any, adapter_names: Sequence[str]) -> None:
-    """Check that adapters have vectors to train.
-
-    Raises:
-        ValueError: if one is a sum of others.
-    """
-    for name in adapter_names:
-        if parts := _describe_sum(model, name):
-            raise ValueError(
-                f"Adapter {name!r} applies others ({parts}) and has no vectors to train. Name those instead."
-            )
-
-
 def _describe_sum(model: Any, adapter_name: str) -> str:
     """Return the weights and names of a sum's adapters; empty for an adapter with vectors of its own."""
     parts: dict[str, float] = {}

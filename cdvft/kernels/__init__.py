@@ -14,20 +14,18 @@ of half precision. The engines:
 """
 
 from cdvft.kernels.autograd_ops import autocast_dtype, is_autocast_on, without_autocast
-from cdvft.kernels.calibration import Explanation, calibrate, explain
+from cdvft.kernels.calibration import calibrate
 from cdvft.kernels.cost_model import BACKENDS, Backend
 from cdvft.kernels.linear import adapted_linear, cd_linear, cd_linear_reference
 
 __all__ = [
     "BACKENDS",
     "Backend",
-    "Explanation",
     "adapted_linear",
     "autocast_dtype",
     "calibrate",
     "cd_linear",
     "cd_linear_reference",
-    "explain",
     "is_autocast_on",
     "without_autocast",
 ]

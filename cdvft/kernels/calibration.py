@@ -1,7 +1,7 @@
-"""Measures engines and plans on a model's own layers, and explains which of them a layer uses.
+"""Measures engines and plans on a model's own layers.
 
-`calibrate` compares each engine and plan with the reference in float64, times those that are right and stores
-the times, by which `engine_choice` chooses from then on. `explain` says what is chosen and why.
+`calibrate` compares each engine and plan with the reference in float64, times the correct ones, and stores
+the times, which `engine_choice` uses from then on.
 """
 
 from __future__ import annotations
@@ -12,28 +12,21 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cdvft.circulant import Factors
-from cdvft.kernels import native
-from cdvft.kernels.allowed_engines import requested_engines
-from cdvft.kernels.autograd_ops import HALF, autocast_dtype, is_autocast_on, product_dtype
+from cdvft.kernels.autograd_ops import autocast_dtype
 from cdvft.kernels.engine_choice import (
-    ENGINES,
     WRONG,
     ProblemKey,
     Seconds,
     Selection,
-    exclusion_reason,
     keep_times,
-    machine,
     measured_times,
     problem_key,
-    select,
     selections,
 )
 from cdvft.kernels.linear import adapted_linear, is_separate_update
@@ -219,133 +212,3 @@ def _seconds(run: Callable[[], None], device: torch.device) -> float:
     last.record()
     last.synchronize()
     return first.elapsed_time(last) / 1e3
-
-
-DESCRIPTIONS = {
-    "native": "the compiled C library",
-    "fused": "the fused Triton kernel",
-    "chunked": "torch's own transforms, a few tokens at a time",
-    "reference": "plain operations of torch, left to autograd",
-}
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Which engine and plan a layer uses, and why; `str` gives it in sentences.
-
-    engine: "native", "fused", "chunked" or "reference", which computes what is not merged
-    merged_forward, merged_gradients: whether a pass uses a dense update instead of transforms
-    measured: whether times on this machine decided, not the cost model
-    seconds: those times, forward and backward, by "engine, plan"; empty where nothing was measured
-    others: why faster engines are not used, by name
-    reason: in a sentence
-    """
-
-    engine: str
-    merged_forward: bool
-    merged_gradients: bool
-    measured: bool
-    seconds: dict[str, float]
-    others: dict[str, str]
-    reason: str
-
-    def __str__(self) -> str:
-        passes = {"forward": self.merged_forward, "gradients": self.merged_gradients}
-        merged = [name for name, dense in passes.items() if dense]
-        transformed = [name for name in passes if name not in merged]
-        parts = [f"{' and '.join(transformed)} by {DESCRIPTIONS[self.engine]}"] if transformed else []
-        parts += [f"{' and '.join(merged)} through the dense update W + alpha dW"] if merged else []
-        text = "; ".join(parts)
-        lines = [f"{text[0].upper()}{text[1:]}.", self.reason]
-        if self.engine == "native" and transformed and not native.is_parallel():
-            lines.append("On one thread: the compiler that made the library has no OpenMP.")
-        lines += [f"Not by {DESCRIPTIONS[name]}: {why}." for name, why in self.others.items()]
-        return "\n".join(lines)
-
-
-def explain(layer: Any, tokens: int, adapter: str | None = None) -> Explanation:
-    """Which engine and plan a layer's adapter uses for a number of tokens, and why; considers autocast.
-
-    Args:
-        layer: with CDVFT adapters, such as `model.base_model.model.encoder.layer[0].attention.self.query`
-        tokens: batch times sequence length
-        adapter: its name; None for the first
-
-    Raises:
-        ValueError: if the layer has no such adapter, or adapts a parameter (`target_parameters`), for which
-            nothing is chosen.
-    """
-    names = list(getattr(layer, "cdvft_circulants", ()))
-    adapter = names[0] if names and adapter is None else adapter
-    if adapter not in names:
-        raise ValueError(
-            f"Got {type(layer).__name__} and adapter {adapter!r}, but a layer with a CDVFT adapter is "
-            f"needed; this one has {names or 'none'}."
-        )
-    if layer.parameter_name != "weight":
-        raise ValueError(
-            f"No engine is chosen for parameter {layer.parameter_name!r}: W + alpha dW is built by torch in "
-            "every forward pass. Give a layer that target_modules names."
-        )
-    backend = layer.cdvft_backend[adapter]
-    by_environment = backend == "auto" and requested_engines() == ("reference",)
-    if backend == "reference" or by_environment:
-        reason = _REQUESTED if by_environment else _CONFIGURED.format(backend)
-        return Explanation("reference", False, False, False, {}, {}, reason)
-    factors, base, weight = layer.factors(adapter), layer.get_base_layer(), _plain_weight(layer)
-    dtype = base.weight.dtype if layer.quantization_backend is None else torch.float32  # else unknown
-    x = torch.empty(1, layer.in_features, dtype=dtype, device=factors.diagonals[0].device)
-    if autocast := autocast_dtype(x):
-        x, weight, dtype = x.to(autocast), None if weight is None else weight.to(autocast), autocast
-    elif is_autocast_on(x.device.type):
-        weight = None  # W x in half precision, beside an update that is not
-    x = x.expand(tokens, -1)
-    vectors = factors.diagonals, factors.circulants
-    separate = weight is None or is_separate_update(x, weight, base.bias, factors)
-    selection = select(x, *vectors, separate=separate, backend=backend)
-    key = problem_key(x, *vectors, separate=separate)
-    seconds = dict(measured_times(key, x.device) or {}) if backend == "auto" else {}
-    seconds = seconds if selection.key in seconds else {}
-    reason = _reason(backend, seconds, x.device, tokens)
-    in_half = dtype in HALF and product_dtype(x, torch.float32) == dtype
-    frozen = weight is not None and not weight.requires_grad
-    if separate and in_half and frozen and selection.plan.merged_forward:
-        reason += _LOST
-    return Explanation(
-        engine=selection.engine,
-        merged_forward=selection.plan.merged_forward,
-        merged_gradients=selection.plan.merged_gradients,
-        measured=bool(seconds),
-        seconds=seconds,
-        others={
-            name: why
-            for name in ENGINES
-            if name not in (selection.engine, "chunked")
-            and (why := exclusion_reason(name, x, factors.circulants))
-        },
-        reason=reason,
-    )
-
-
-_CONFIGURED = "The adapter's configuration says backend={!r}."
-_REQUESTED = "CDVFT_ENGINE says reference."
-_LOST = " The update has a product of its own: rounding would lose it in a weight of half precision."
-_CALIBRATE = "cdvft.kernels.calibrate(model, tokens) measures all engines here."
-
-
-def _reason(backend: str, seconds: dict[str, float], device: torch.device, tokens: int) -> str:
-    if backend != "auto":
-        return _CONFIGURED.format(backend)
-    if seconds:
-        right = sorted((t, key) for key, t in seconds.items() if t != WRONG)
-        times = ", ".join(f"{key} {1e3 * t:.3g} ms" for t, key in right)
-        wrong = ", ".join(sorted(key for key, t in seconds.items() if t == WRONG))
-        return (
-            f"Measured on this {machine(device)['name']}, forward and backward on about {tokens:,} "
-            f"tokens: {times}."
-        ) + (f" Left out, for results off by more than the dtype allows: {wrong}." if wrong else "")
-    if device.type == "cpu":
-        return f"By rates that were measured on another processor, an AMD EPYC; {_CALIBRATE}"
-    if device.type == "mps":
-        return "On MPS always: torch's complex numbers are slow there, matrix products fast."
-    return f"By estimates from published rates: nothing was timed on this device; {_CALIBRATE}"

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from cdvft.circulant import Factors
 from cdvft.kernels import chunked, fused, merged, native
-from cdvft.kernels.allowed_engines import is_allowed, requested_engines
+from cdvft.kernels.allowed_engines import is_allowed
 from cdvft.kernels.cost_model import PLANS, Plan, choose_plan
 from cdvft.kernels.native.build import cache_folder
 from cdvft.private_names import cuda_driver
@@ -107,16 +107,6 @@ def available_engines(x: Tensor, circulants: Sequence[Tensor]) -> list[str]:
         if is_allowed(name, x.device) and (name == "chunked" or module.supports(x, circulants))
     ]
     return names or ["chunked"]
-
-
-def exclusion_reason(engine: str, x: Tensor, circulants: Sequence[Tensor]) -> str | None:
-    """Return why an engine is not chosen automatically; None where it may be."""
-    reason: str | None = ENGINES[engine].unsupported_reason(x, circulants)
-    if reason or is_allowed(engine, x.device):
-        return reason
-    if requested_engines() is not None:
-        return "CDVFT_ENGINE leaves it out"
-    return "no record verifies it on this device; CDVFT_ENGINE=fused or backend='fused' asks for it"
 
 
 SOURCES = (".py", ".c", ".h")

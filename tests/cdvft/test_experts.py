@@ -15,7 +15,7 @@ from short_training import losses_of
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from cdvft import CDVFTConfig, hotswap_adapter
+from cdvft import CDVFTConfig
 from cdvft.circulant import cd_product
 from cdvft.experts import ParamWrapper
 from cdvft.factors import factors, factors_from_folder, weight_updates
@@ -137,16 +137,6 @@ def test_a_pattern_that_names_a_parameter_is_not_reported_as_ignored() -> None:
     (ignored,) = [str(one.message) for one in caught if "were ignored" in str(one.message)]
     assert "m_pattern" in ignored and "['up_proj']" in ignored
     assert "model.layers.0.mlp.experts.down_proj" in ignored  # among those that are targeted
-
-
-def test_another_adapter_is_swapped_in_with_the_alpha_of_its_pattern(tmp_path: Path) -> None:
-    model = adapted(mixtral(), alpha_pattern={"experts.down_proj": 0.3})
-    wanted = logits(model)
-    model.save_pretrained(tmp_path)
-    other = adapted(model.unload())
-    assert not torch.allclose(logits(other), wanted, atol=1e-4)
-    hotswap_adapter(other, str(tmp_path))
-    torch.testing.assert_close(logits(other), wanted)
 
 
 def test_pictures_of_layers_leave_experts_out(tmp_path: Path) -> None:

@@ -133,12 +133,12 @@ def test_mixed_rows_pass_through_their_own_head(bert, with_heads, rows: list[str
 
 
 def test_mixed_batch_refusals(bert, with_heads) -> None:
-    with pytest.raises(ValueError, match=r"non-existing adapter\(s\): c, d\. Name any of \['a', 'b', 'head"):
+    with pytest.raises(ValueError, match=r"c, d.*'headless'"):
         bert.outputs(with_heads, adapter_names=["d", "c", "a", "a"])
     for names in ([None] * 4, [0, 1, 2, 3], "abab", 4, {"a", "b", "headless", "__base__"}):
-        with pytest.raises(ValueError, match=r"adapter_names is .* a list of names\. Name any of \['a'"):
+        with pytest.raises(ValueError, match="'headless'"):
             bert.outputs(with_heads, adapter_names=names)
-    with pytest.raises(ValueError, match=r"in training mode\. Call \.eval\(\) first, or train within"):
+    with pytest.raises(ValueError, match="training mode"):
         bert.outputs(with_heads.train(), adapter_names=["a"] * 4)
 
 

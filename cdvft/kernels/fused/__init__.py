@@ -32,28 +32,19 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 def supports(x: Tensor, circulants: Sequence[Tensor]) -> bool:
-    """Return whether the kernel supports them."""
-    return unsupported_reason(x, circulants) is None
-
-
-def unsupported_reason(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
-    """Return why the kernel does not support them; None where it does.
-
-    It supports circulants whose width has a plan, on a CUDA device with tensor cores.
-    """
-    if x.device.type != "cuda":
-        return "it runs on CUDA devices alone"
-    if not supports_shapes(circulants):
-        return "it takes circulants of a width that has a plan, blocks of 128 or more"
-    if x.dtype not in DTYPES or circulants[0].dtype != torch.float32:
-        return "it takes float32, bfloat16 and float16 alone"
-    if not AVAILABLE:
-        return "Triton 3.7 or later is not installed"
-    if not has_tensor_cores(x.device):
-        return "the device's compute capability is below 8.0"
+    """Return whether the kernel supports circulants whose width has a plan, on this CUDA device."""
+    if (
+        x.device.type != "cuda"
+        or not supports_shapes(circulants)
+        or x.dtype not in DTYPES
+        or circulants[0].dtype != torch.float32
+        or not AVAILABLE
+        or not has_tensor_cores(x.device)
+    ):
+        return False
     if is_watched() or torch.cuda.is_current_stream_capturing():
-        return None  # no self-test while compiling, faking or capturing
-    return None if self_test.is_correct(sys.modules[__name__], x.device) else "it failed its self-test"
+        return True  # no self-test while compiling, faking or capturing
+    return self_test.is_correct(sys.modules[__name__], x.device)
 
 
 def supports_shapes(circulants: Sequence[Tensor]) -> bool:

@@ -29,36 +29,18 @@ MAX_ENTRIES = 1 << 20
 
 
 def supports(x: Tensor, circulants: Sequence[Tensor]) -> bool:
-    """Return whether this library supports them."""
-    return unsupported_reason(x, circulants) is None
+    """Return whether this library supports them: float32 on the CPU, and p = 2^a 3^b 5^c 7^d throughout.
 
-
-def unsupported_reason(x: Tensor, circulants: Sequence[Tensor]) -> str | None:
-    """Return why this library does not support them; None where it does.
-
-    It supports float32 arithmetic on the CPU, and p = 2^a 3^b 5^c 7^d throughout. Not while a dispatch mode
-    (a FLOP counter, fake tensors) is active, which would not see its operations.
+    Not while a dispatch mode (a FLOP counter, fake tensors) is active, which would not see its operations.
     """
-    if x.device.type != "cpu":
-        return "it runs on the CPU alone"
-    if circulants[0].dtype != torch.float32:
-        return "it calculates in float32 alone"
-    for c in circulants:
-        if c.numel() > MAX_ENTRIES:
-            return f"a circulant of more than {MAX_ENTRIES:,} numbers is too large for it"
-        if radixes_of(c.shape[-1]) is None:
-            return f"block size {c.shape[-1]} has a prime factor above 7"
-    if is_watched():
-        return "a dispatch mode of torch watches operations"
-    if library() is None:
-        return "there is no C compiler, or CDVFT_ENGINE leaves it out"
-    return None if self_test.is_correct(sys.modules[__name__], x.device) else "it failed its self-test"
-
-
-def is_parallel() -> bool:
-    """Return whether the library uses several threads: its compiler had OpenMP."""
-    compiled = library()
-    return compiled is not None and bool(compiled.cdvft_parallel())
+    return (
+        x.device.type == "cpu"
+        and circulants[0].dtype == torch.float32
+        and all(c.numel() <= MAX_ENTRIES and radixes_of(c.shape[-1]) is not None for c in circulants)
+        and not is_watched()
+        and library() is not None
+        and self_test.is_correct(sys.modules[__name__], x.device)
+    )
 
 
 def forward_(y: Tensor, x: Tensor, factors: Factors) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cdvft.kernels import autograd_ops, calibration, engine_choice, linear, native
+from cdvft.kernels import autograd_ops, engine_choice, linear, native
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def no_times(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 @pytest.fixture
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half-precision inputs are multiplied in their own dtype, as anywhere but on a CPU."""
-    for module in (linear, autograd_ops, calibration):
+    for module in (linear, autograd_ops):
         monkeypatch.setattr(module, "product_dtype", lambda x, _: x.dtype)
 
 

@@ -1,8 +1,7 @@
-"""Rows with an adapter of their own each, at once, against the formula adapter by adapter."""
+"""Batches with an adapter per row, against the reference applied row by row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,8 +21,8 @@ from cdvft.kernels.batched_adapters import (
     gathered_update,
 )
 
-SHAPES = [(24, 24), (24, 40), (40, 24), (30, 12)]  # d_in, d_out
 KINDS: list[dict] = [{"m": 2}, {"m": 3, "p": 8}, {"m": 2, "p": 5}]
+Owners = list[Factors | None]
 
 needs_compiler = pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
 
@@ -36,87 +35,78 @@ def adapter(
     return Factors(*vectors, alpha=1 + seed / 10)
 
 
-def row_by_row(result: Tensor, x: Tensor, owners: list[Factors | None]) -> Tensor:
-    """The slow truth: the reference on one row at a time."""
+def row_by_row(result: Tensor, x: Tensor, owners: Owners) -> Tensor:
+    """The reference, one row at a time."""
     rows = zip(result, x, owners, strict=True)
     found = [y if f is None else y + cd_linear_reference(r, *f) for y, r, f in rows]
     return torch.stack(found).to(result.dtype)
 
 
-def shares(owners: list[Factors | None], backend: Backend = "auto") -> list[AdapterRows]:
-    distinct = {id(one): one for one in owners if one is not None}
+def shares(owners: Owners, backend: Backend = "auto") -> list[AdapterRows]:
+    distinct = {id(owner): owner for owner in owners if owner is not None}
     return [
-        AdapterRows(one, backend, [row for row, owner in enumerate(owners) if owner is one])
-        for one in distinct.values()
+        AdapterRows(each, backend, [row for row, owner in enumerate(owners) if owner is each])
+        for each in distinct.values()
     ]
 
 
-def gradients(call: Callable[[Tensor, Tensor], Tensor], leaves: list[Tensor]) -> list[Tensor]:
-    y = call(leaves[0], leaves[1])
-    weights = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)
-    return [y.detach(), *torch.autograd.grad((y * weights).sum(), leaves, materialize_grads=True)]
+def check(owners: Owners, x: Tensor, result: Tensor, backend: Backend = "auto", **close: float) -> None:
+    torch.testing.assert_close(
+        add_by_row(result, x, shares(owners, backend)), row_by_row(result, x, owners), **close
+    )
 
 
-@pytest.mark.parametrize(
-    ("shape", "between"), [*[(shape, (3,)) for shape in SHAPES], *[((24, 40), n) for n in ((), (1,), (2, 3))]]
-)
-def test_any_mixture_of_m_and_blocks_with_gradients(shape: tuple[int, int], between: tuple[int, ...]) -> None:
-    """Nine adapters of three kinds and rows of none, in no order; the kinds are gathered each for itself."""
+def reject(*_: object) -> Tensor:
+    raise AssertionError("this engine must not run")
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (40, 24), (30, 12)])  # d_in, d_out
+@pytest.mark.parametrize("between", [(3,), (), (2, 3)])
+def test_add_by_row_matches_reference(shape: tuple[int, int], between: tuple[int, ...]) -> None:
     d_in, d_out = shape
-    adapters: list[Factors | None] = [adapter(d_in, d_out, n, **KINDS[n % 3]) for n in range(9)]
-    order = [3, 0, 8, 1, 1, 7, 2, 4, 6, 5, 3]
-    owners = [*(adapters[n] for n in order), None]
+    adapters: Owners = [adapter(d_in, d_out, n, **KINDS[n % 3]) for n in range(9)]
+    owners = [*(adapters[n] for n in [3, 0, 8, 1, 1, 7, 2, 4, 6, 5, 3]), None]
     torch.manual_seed(1)
-    x = torch.randn(len(owners), *between, d_in, dtype=torch.float64, requires_grad=True)
-    result = torch.randn(len(owners), *between, d_out, dtype=torch.float64, requires_grad=True)
-    vectors = [v for one in adapters if one for v in (*one.diagonals, *one.circulants)]
-    found = gradients(lambda r, x: add_by_row(r, x, shares(owners)), [result, x, *vectors])
-    expected = gradients(lambda r, x: row_by_row(r, x, owners), [result, x, *vectors])
-    torch.testing.assert_close(found, expected)
+    x, result = (torch.randn(12, *between, d, dtype=torch.float64, requires_grad=True) for d in shape)
+    leaves = [result, x, *(v for each in adapters if each for v in (*each.diagonals, *each.circulants))]
+    outputs = add_by_row(result, x, shares(owners)), row_by_row(result, x, owners)
+    torch.testing.assert_close(*outputs)
+    weights = torch.linspace(-1, 1, result.numel(), dtype=result.dtype).view_as(result)
+    torch.testing.assert_close(*(torch.autograd.grad((y * weights).sum(), leaves) for y in outputs))
 
 
-def test_gradients_of_gradients() -> None:
-    one, other = (adapter(6, 4, n, p=3) for n in (0, 1))
+def test_gathered_update_is_twice_differentiable() -> None:
     x = torch.randn(3, 6, dtype=torch.float64, requires_grad=True)
 
-    def function(x: Tensor, *vectors: Tensor) -> Tensor:
+    def update(x: Tensor, *vectors: Tensor) -> Tensor:
         both = [Factors(vectors[:2], vectors[2:3], 2.0), Factors(vectors[3:5], vectors[5:], -1.0)]
         return gathered_update(x, both, [1, 0, 1])
 
-    inputs = (x, *(v for f in (one, other) for v in (*f.diagonals, *f.circulants)))
-    assert torch.autograd.gradcheck(function, inputs)
-    assert torch.autograd.gradgradcheck(function, inputs)
+    pair = [adapter(6, 4, n, p=3) for n in (0, 1)]
+    inputs = (x, *(v for f in pair for v in (*f.diagonals, *f.circulants)))
+    assert torch.autograd.gradcheck(update, inputs)
+    assert torch.autograd.gradgradcheck(update, inputs)
 
 
-def counted(name: str, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The numbers of rows of the calls of a function of `batched_adapters`."""
+def count_rows(name: str, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of rows of each call of a function of `batched_adapters`."""
     rows: list[int] = []
     function = getattr(batched_adapters, name)
     monkeypatch.setattr(batched_adapters, name, lambda x, *rest: (rows.append(len(x)), function(x, *rest))[1])
     return rows
 
 
-@pytest.mark.parametrize("each", ["its own", "shared"])
-def test_one_call_serves_all_adapters_of_a_kind(each: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = counted("gathered_update", monkeypatch)
-    adapters: list[Factors | None] = [adapter(24, 24, n) for n in range(6)]
-    owners = adapters if each == "its own" else [adapters[n % 4] for n in range(11)]
-    x, result = torch.randn(2, len(owners), 24, dtype=torch.float64)
-    torch.testing.assert_close(add_by_row(result, x, shares(owners)), row_by_row(result, x, owners))
-    assert calls == [len(owners)]
-
-
-def refuse(*_: object) -> Tensor:
-    raise AssertionError("not by the kernel")
+def test_adapters_of_one_kind_take_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = count_rows("gathered_update", monkeypatch)
+    adapters: Owners = [adapter(24, 24, n) for n in range(4)]
+    owners = [adapters[n % 4] for n in range(11)]
+    check(owners, *torch.randn(2, 11, 24, dtype=torch.float64))
+    assert calls == [11]
 
 
 @needs_compiler
-@pytest.mark.parametrize("tokens", [1, 6, MIN_KERNEL_TOKENS])
-@pytest.mark.parametrize("threads", [1, 2])
-def test_one_call_of_the_compiled_kernel_serves_blocks_and_all_kinds_of_adapters(
-    tokens: int, threads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """64 rows and those of no adapter, some of two, without gradients."""
+@pytest.mark.parametrize(("tokens", "threads"), [(1, 1), (6, 2), (MIN_KERNEL_TOKENS, 2)])
+def test_compiled_kernel_takes_all_kinds(tokens: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     adapters: list[Any] = [adapter(24, 40, n, **KINDS[n % 3], dtype=torch.float32) for n in range(64)]
     owners = [*reversed(adapters), None]
@@ -125,11 +115,11 @@ def test_one_call_of_the_compiled_kernel_serves_blocks_and_all_kinds_of_adapters
     calls: list[int] = []
     together = native.forward_by_row_
     monkeypatch.setattr(native, "forward_by_row_", lambda *a: (calls.append(len(a[2])), together(*a))[1])
-    monkeypatch.setattr(batched_adapters, "gathered_update", refuse)
-    monkeypatch.setattr(batched_adapters, "cd_linear", refuse)
+    monkeypatch.setattr(batched_adapters, "gathered_update", reject)
+    monkeypatch.setattr(batched_adapters, "cd_linear", reject)
     with torch.no_grad():
+        check(owners, x, result, rtol=1e-4, atol=1e-4)
         expected = row_by_row(result, x, owners)
-        torch.testing.assert_close(add_by_row(result, x, shares(owners)), expected, rtol=1e-4, atol=1e-4)
         expected[0] += cd_linear_reference(x[0], *adapters[3])
         twice = [*shares(owners), *shares([adapters[3], *[None] * 64])]
         found = add_by_row(result, x, twice, overwrite=True)
@@ -140,26 +130,23 @@ def test_one_call_of_the_compiled_kernel_serves_blocks_and_all_kinds_of_adapters
 
 @needs_compiler
 @pytest.mark.parametrize(("d", "tokens"), [(48, 6), (22, 1), (26, MIN_KERNEL_TOKENS - 1)])
-def test_whole_circulants_that_the_kernel_is_slow_for_are_gathered(d: int, tokens: int, monkeypatch) -> None:
-    """Rows too long for one kernel and too short for the other, and sizes that it does not take at all."""
-    monkeypatch.setattr(native, "forward_by_row_", refuse)
-    owners: list[Factors | None] = [adapter(d, d, n, dtype=torch.float32) for n in range(5)]
-    x, result = torch.randn(2, 5, tokens, d)
+def test_kernel_leaves_slow_sizes_to_gathering(d: int, tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "forward_by_row_", reject)
+    owners: Owners = [adapter(d, d, n, dtype=torch.float32) for n in range(5)]
     with torch.no_grad():
-        expected = row_by_row(result, x, owners)
-        torch.testing.assert_close(add_by_row(result, x, shares(owners)), expected, rtol=1e-4, atol=1e-4)
+        check(owners, *torch.randn(2, 5, tokens, d), rtol=1e-4, atol=1e-4)
 
 
 @needs_compiler
-def test_vectors_of_another_length_never_reach_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "forward_by_row_", refuse)
-    for d_in, d_out in [(32, 16), (16, 32)]:
-        owners: list[Factors | None] = [adapter(d_in, d_out, n, p=8, dtype=torch.float32) for n in (0, 1)]
-        with torch.no_grad(), pytest.raises((ValueError, RuntimeError)):
-            add_by_row(torch.zeros(2, 16), torch.zeros(2, 16), shares(owners))
+@pytest.mark.parametrize("shape", [(32, 16), (16, 32)])
+def test_kernel_never_reads_mismatched_vectors(shape: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "forward_by_row_", reject)
+    owners: Owners = [adapter(*shape, n, p=8, dtype=torch.float32) for n in (0, 1)]
+    with torch.no_grad(), pytest.raises((ValueError, RuntimeError)):
+        add_by_row(torch.zeros(2, 16), torch.zeros(2, 16), shares(owners))
 
 
-def test_what_a_hook_keeps_of_the_base_layer_is_not_written_over() -> None:
+def test_hooked_base_output_is_not_overwritten() -> None:
     torch.manual_seed(0)
     linear, config = nn.Linear(48, 48), CDVFTConfig(target_modules=["0"], init_weights=False)
     model = get_peft_model(nn.Sequential(linear), config, adapter_name="a").eval()
@@ -171,26 +158,23 @@ def test_what_a_hook_keeps_of_the_base_layer_is_not_written_over() -> None:
         torch.testing.assert_close(kept, [nn.functional.linear(x, linear.weight, linear.bias)])
 
 
-def test_an_adapter_with_many_tokens_goes_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = counted("cd_linear", monkeypatch)
+def test_adapter_with_many_tokens_runs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = count_rows("cd_linear", monkeypatch)
     big, *small = (adapter(24, 24, n, dtype=torch.float32) for n in range(4))
-    owners: list[Factors | None] = [*small, *[big] * (MAX_TOKENS + 1), None]
-    x, result = torch.randn(2, len(owners), 24)
-    found, expected = add_by_row(result, x, shares(owners)), row_by_row(result, x, owners)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    owners: Owners = [*small, *[big] * (MAX_TOKENS + 1), None]
+    check(owners, *torch.randn(2, len(owners), 24), rtol=1e-5, atol=1e-5)
     assert alone == [MAX_TOKENS + 1]
 
 
 @pytest.mark.parametrize("backend", ["reference", "merged"])
-def test_a_backend_that_was_asked_for_is_taken(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batched_adapters, "gathered_update", refuse)
-    owners: list[Factors | None] = [adapter(24, 24, n) for n in range(3)]
-    x, result = torch.randn(2, 3, 24, dtype=torch.float64)
-    torch.testing.assert_close(add_by_row(result, x, shares(owners, backend)), row_by_row(result, x, owners))
+def test_add_by_row_honors_backend(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batched_adapters, "gathered_update", reject)
+    owners: Owners = [adapter(24, 24, n) for n in range(3)]
+    check(owners, *torch.randn(2, 3, 24, dtype=torch.float64), backend)
 
 
-def test_a_half_precision_result_is_rounded_once() -> None:
-    owners: list[Factors | None] = [adapter(24, 24, n, dtype=torch.float32) for n in range(5)]
+def test_half_precision_result_is_rounded_once() -> None:
+    owners: Owners = [adapter(24, 24, n, dtype=torch.float32) for n in range(5)]
     x, result = torch.randn(2, 5, 24).bfloat16()
     expected = row_by_row(result.float(), x.float(), owners).bfloat16()
     found = add_by_row(result, x, shares(owners))
@@ -199,15 +183,14 @@ def test_a_half_precision_result_is_rounded_once() -> None:
 
 
 @pytest.mark.parametrize("rows", [0, 2])
-def test_no_tokens(rows: int) -> None:
-    owners: list[Factors | None] = [adapter(24, 24, n) for n in range(rows)]
+def test_add_by_row_accepts_no_tokens(rows: int) -> None:
+    owners: Owners = [adapter(24, 24, n) for n in range(rows)]
     x = torch.randn(rows, 0, 24, dtype=torch.float64)
     assert add_by_row(x, x, shares(owners)).shape == (rows, 0, 24)
 
 
-def test_vectors_elsewhere_are_refused() -> None:
+def test_vectors_on_another_device_are_rejected() -> None:
     with torch.device("meta"):
         meta = [Factors([torch.ones(24)] * 2, [torch.ones(1, 1, 24)], 1.0) for _ in range(2)]
-    x = torch.randn(2, 24)
-    with pytest.raises((ValueError, RuntimeError), match=r"device|meta"):
-        add_by_row(x, x, shares([*meta]))
+    with pytest.raises((ValueError, RuntimeError), match="meta"):
+        add_by_row(torch.randn(2, 24), torch.randn(2, 24), shares([*meta]))

@@ -1,4 +1,4 @@
-"""On the CPU spectra are computed once while a circulant's values do not change, and anew however they do."""
+"""On the CPU a spectrum is kept while the circulant's values are the same."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cdvft.kernels.engine_choice import Selection
 
 @pytest.fixture
 def transforms(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
-    """What was transformed."""
+    """The tensors that are transformed."""
     seen: list[Tensor] = []
     rfft = torch.fft.rfft
     monkeypatch.setattr(torch.fft, "rfft", lambda c: seen.append(c) or rfft(c))
@@ -26,8 +26,7 @@ def transforms(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
 
 
 def agrees(c: Tensor) -> bool:
-    found, n = kept_spectrum(c), c.shape[-1]
-    return torch.allclose(torch.fft.irfft(found, n=n), c, atol=1e-6)
+    return torch.allclose(torch.fft.irfft(kept_spectrum(c), n=c.shape[-1]), c, atol=1e-6)
 
 
 def step(c: nn.Parameter, fused: bool = False) -> None:
@@ -47,33 +46,31 @@ CHANGES: dict[str, Callable[[nn.Parameter], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_is_computed_once_and_anew_after_any_change(change, transforms) -> None:
+def test_spectrum_is_recomputed_after_a_change(change: Callable, transforms: list[Tensor]) -> None:
     c = nn.Parameter(torch.randn(1, 2, 6))
     assert all(agrees(c) for _ in range(3)) and len(transforms) == 1
     change(c)
     assert agrees(c) and len(transforms) == 2
 
 
-def test_off_the_cpu_nothing_is_kept(transforms: list[Tensor]) -> None:
-    """A device is not asked for values, and torch does not count all writes to them."""
+def test_spectrum_is_not_kept_off_the_cpu(transforms: list[Tensor]) -> None:
     c = nn.Parameter(torch.empty(1, 1, 6, device="meta"))
     for _ in range(2):
         kept_spectrum(c)
     assert len(transforms) == 2
 
 
-def test_a_pass_over_fake_tensors_leaves_nothing_behind() -> None:
-    """As a tool makes it that estimates the memory of a step before training."""
+def test_fake_tensors_leave_no_spectrum() -> None:
     factors = Factors([torch.ones(11)] * 2, [nn.Parameter(torch.randn(1, 1, 11))], 1.0)
-    x, way = torch.randn(3, 11), Selection("chunked", PLANS["transforms"])
+    selection = Selection("chunked", PLANS["transforms"])
     with FakeTensorMode(allow_non_fake_inputs=True):
-        for _ in range(2):
-            assert cd_linear(torch.randn(3, 11), *factors, way).shape == x.shape  # type: ignore[arg-type]
-    found = cd_linear(x, *factors, way)  # type: ignore[arg-type]
+        cd_linear(torch.randn(3, 11), *factors, selection)  # type: ignore[arg-type]
+    x = torch.randn(3, 11)
+    found = cd_linear(x, *factors, selection)  # type: ignore[arg-type]
     torch.testing.assert_close(found, cd_linear(x, *factors, "reference"))
 
 
-def test_inference_mode_shares_and_leaves_usable_spectra(transforms: list[Tensor]) -> None:
+def test_spectrum_serves_inference_and_training(transforms: list[Tensor]) -> None:
     c = nn.Parameter(torch.randn(1, 1, 6))
     with torch.inference_mode():
         assert agrees(c)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -27,13 +26,14 @@ pytestmark = [
 ]
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
-# whole, in several strips and pieces; wide, tall, blocks both ways; padded one way and the other; tiny blocks
-SHAPES = [(64, 64, 64), (200, 200, 200), (40, 150, 150), (96, 32, 32), (32, 192, 32), (48, 144, 48)]
-SHAPES += [(50, 70, 32), (70, 50, 70), (45, 37, 20), (9, 11, 3), (7, 5, 1)]
+# d_out, d_in, p: whole, padded one way, tiny blocks; then several strips, wide, tall, blocks both ways
+QUICK = [(64, 64, 64), (45, 37, 20), (7, 5, 1)]
+NIGHTLY = [(200, 200, 200), (40, 150, 150), (96, 32, 32), (32, 192, 32), (48, 144, 48), (50, 70, 32)]
+NIGHTLY += [(70, 50, 70), (9, 11, 3)]
 
 
-def drawn(d_out: int, d_in: int, p: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Factors]:
-    """The weight, the gradient of the matrix, both of values that `dtype` has, and the vectors in float32."""
+def sampled(d_out: int, d_in: int, p: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Factors]:
+    """The weight and the gradient of the matrix, with values of `dtype`, and the vectors in float32."""
     generator = torch.Generator().manual_seed(d_out + d_in + p)
     sizes = [(d_out, d_in), (d_out, d_in), (d_in,), (d_out,), (-(-d_out // p), -(-d_in // p), p)]
     weight, grad, first, last, c = (torch.randn(*size, generator=generator) for size in sizes)
@@ -41,13 +41,12 @@ def drawn(d_out: int, d_in: int, p: int, dtype: torch.dtype) -> tuple[Tensor, Te
 
 
 def exact(factors: Factors) -> tuple[Tensor, list[Tensor]]:
-    """alpha dW in float64, and the vectors it is made of."""
+    """alpha dW in float64, and its vectors."""
     leaves = [v.double().requires_grad_() for v in (*factors.diagonals, *factors.circulants)]
     return factors.alpha * cd_product(leaves[:2], leaves[2:]), leaves
 
 
 def check_gradients(grad: Tensor, factors: Factors) -> None:
-    """Against those of the dense product."""
     update, leaves = exact(factors)
     diagonals, circulants = dense.gradients(grad, factors)
     assert [a.dtype for a in (*diagonals, *circulants)] == [torch.float32] * 3
@@ -57,56 +56,58 @@ def check_gradients(grad: Tensor, factors: Factors) -> None:
 @pytest.mark.parametrize(
     ("shape", "dtype"),
     [
-        *[(shape, torch.float32) for shape in SHAPES],
-        *[(shape, dtype) for shape in SHAPES[::5] for dtype in (torch.bfloat16, torch.float16)],
+        *[(shape, torch.float32) for shape in QUICK],
+        *[((64, 64, 64), dtype) for dtype in DTYPES[1:]],
+        *[pytest.param(shape, torch.float32, marks=pytest.mark.nightly) for shape in NIGHTLY],
     ],
     ids=str,
 )
-def test_the_matrix_the_update_alone_and_the_gradients_are_of_the_dense_product(shape, dtype) -> None:
-    weight, grad, factors = drawn(*shape, dtype)
+def test_dense_matches_float64(shape: tuple[int, int, int], dtype: torch.dtype) -> None:
+    weight, grad, factors = sampled(*shape, dtype)
     update = exact(factors)[0]
-    merged, alone = (dense.merged_weight(one, factors, dtype) for one in (weight, None))
+    merged, alone = (dense.merged_weight(each, factors, dtype) for each in (weight, None))
     assert merged.dtype == alone.dtype == dtype
-    close = 1e-6 if dtype == torch.float32 else torch.finfo(dtype).eps  # the interpreter cuts bfloat16 off
+    close = 1e-6 if dtype == torch.float32 else torch.finfo(dtype).eps  # the interpreter truncates bfloat16
     near([merged, alone], [weight.double() + update, update], close)
     check_gradients(grad, factors)
 
 
-def test_the_sum_of_weight_and_update_is_rounded_once() -> None:
-    weight, _, factors = drawn(64, 64, 64, torch.float16)
+def test_merged_weight_is_rounded_once() -> None:
+    weight, _, factors = sampled(64, 64, 64, torch.float16)
     factors = factors._replace(alpha=2**-10)  # of the size of the weight's own steps
     update = dense.merged_weight(None, factors, torch.float32)
     assert torch.equal(dense.merged_weight(weight, factors, torch.float16), (weight.float() + update).half())
-    assert not torch.equal((weight.float() + update).half(), weight + update.half()), "rounding twice is seen"
+    assert not torch.equal((weight.float() + update).half(), weight + update.half())
 
 
-def test_a_scale_below_half_precision_does_not_underflow_in_the_gradients() -> None:
-    _, grad, factors = drawn(64, 64, 64, torch.float16)
+def test_gradients_do_not_underflow_in_half_precision() -> None:
+    _, grad, factors = sampled(64, 64, 64, torch.float16)
     check_gradients(grad, factors._replace(alpha=1e-9))
 
 
-def test_shares_are_added_in_the_same_order_each_time() -> None:
-    _, grad, factors = drawn(150, 200, 200, torch.float32)
-    once, again = (dense.gradients(grad, factors) for _ in range(2))
-    assert all(torch.equal(a, b) for one in zip(once, again, strict=True) for a, b in zip(*one, strict=True))
+def test_gradients_are_deterministic() -> None:
+    _, grad, factors = sampled(150, 200, 200, torch.float32)
+    once, again = ([t for part in dense.gradients(grad, factors) for t in part] for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
 
 
-def test_a_weight_may_lie_by_columns_or_within_another() -> None:
-    weight, _, factors = drawn(50, 70, 32, torch.bfloat16)
+@pytest.mark.parametrize(
+    "view", [lambda w: w.T.contiguous().T, lambda w: torch.cat([w, w], dim=1)[:, : w.shape[1]]]
+)
+def test_weight_may_have_any_strides(view: Any) -> None:
+    weight, _, factors = sampled(50, 70, 32, torch.bfloat16)
     expected = dense.merged_weight(weight, factors, torch.bfloat16)
-    by_columns, within = weight.T.contiguous().T, torch.cat([weight, weight], dim=1)[:, :70]
-    assert not by_columns.is_contiguous() and not within.is_contiguous()
-    for view in (by_columns, within):
-        found = dense.merged_weight(view, factors, torch.bfloat16)
-        assert found.is_contiguous() and torch.equal(found, expected)
+    found = dense.merged_weight(view(weight), factors, torch.bfloat16)
+    assert not view(weight).is_contiguous() and found.is_contiguous()
+    assert torch.equal(found, expected)
 
 
 MARGIN = 64
 
 
-@pytest.mark.parametrize("shape", [(45, 37, 20), (50, 70, 32), (7, 5, 1)], ids=str)
-def test_nothing_is_read_or_written_beside_the_tensors(shape: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
-    weight, grad, factors = drawn(*shape, torch.float32)
+@pytest.mark.parametrize("shape", [(45, 37, 20), pytest.param((50, 70, 32), marks=pytest.mark.nightly)])
+def test_kernels_stay_within_their_tensors(shape: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    weight, grad, factors = sampled(*shape, torch.float32)
     expected = dense.merged_weight(weight, factors, torch.float32)
     by_diagonals, by_circulants = dense.gradients(grad, factors)
     around: list[Tensor] = []
@@ -125,19 +126,19 @@ def test_nothing_is_read_or_written_beside_the_tensors(shape: tuple, monkeypatch
     diagonals, circulants = dense.gradients(grad, factors)
     monkeypatch.undo()
     torch.testing.assert_close([*diagonals, *circulants], [*by_diagonals, *by_circulants], rtol=0, atol=0)
-    assert len(around) >= 2 * (5 + 1 + 3 + 3), "of what was given, the matrix, shares and gradients"
+    assert len(around) >= 2 * (5 + 1 + 3 + 3)  # arguments, the matrix, partial sums, gradients
     assert all(bool(margin.isnan().all()) for margin in around)
 
 
-@pytest.mark.parametrize(("d", "rows"), [(384, 16), (2048, 64), (4096, 128), (16384, 128)])
-def test_strips_are_the_longer_the_larger_the_matrix_but_within_a_block(d: int, rows: int) -> None:
+@pytest.mark.parametrize(("d", "rows"), [(384, 16), (2048, 64), (16384, 128)])
+def test_strips_grow_with_the_matrix(d: int, rows: int) -> None:
     assert dense.height_of(d * d, d) == rows
     assert dense.height_of(d * d, 5) == 5
 
 
 @pytest.fixture
 def launches(operators: ModuleType, as_on_a_gpu: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Layers go through "merged" as on a GPU; the kernels launched, by name."""
+    """The names of launched kernels, with "merged" layers as on a GPU."""
     found: list[str] = []
     original = operators.launch
 
@@ -156,9 +157,8 @@ FORWARD, GRADIENTS = ["merge_kernel"], ["partial_sums_kernel", "sum_kernel"]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(64, 64, 2, None), (50, 70, 2, 32)], ids=str)
-def test_a_merged_layer_is_served_by_the_kernels(launches, shape: tuple, dtype: torch.dtype) -> None:
-    problem = Problem(*shape, 5, dtype=dtype)
+def test_merged_layers_use_the_kernels(launches: list[str], dtype: torch.dtype) -> None:
+    problem = Problem(50, 70, 2, 32, 5, dtype=dtype)
     out = problem.run("merged")
     found = problem.found(out)
     assert launches == FORWARD + FORWARD + GRADIENTS
@@ -166,7 +166,7 @@ def test_a_merged_layer_is_served_by_the_kernels(launches, shape: tuple, dtype: 
     near(found, problem.expected(), 1e-6 if dtype == torch.float32 else torch.finfo(dtype).eps)
 
 
-def test_so_is_an_update_alone_and_what_needs_no_gradient_by_x_builds_no_matrix_backward(launches) -> None:
+def test_frozen_inputs_build_no_matrix_in_backward(launches: list[str]) -> None:
     problem = Problem(64, 64, 2, None, 5, alone=True)
     for tensors in (problem.ours, problem.exact):
         tensors[0].requires_grad_(False)
@@ -175,60 +175,45 @@ def test_so_is_an_update_alone_and_what_needs_no_gradient_by_x_builds_no_matrix_
     near(found, problem.expected(), 1e-6)
 
 
-def test_they_are_launched_on_the_device_of_the_vectors(launches, monkeypatch) -> None:
-    weight, grad, factors = drawn(64, 64, 64, torch.float32)
-
-    @contextmanager
-    def device_of(tensor: Tensor) -> Iterator[None]:
-        assert any(tensor is vector for vector in factors.diagonals)
-        launches.append("here")
-        yield
-        launches.append("elsewhere")
-
-    monkeypatch.setattr(torch.cuda, "device_of", device_of)
+def test_kernels_launch_on_the_device_of_the_vectors(launches, monkeypatch: pytest.MonkeyPatch) -> None:
+    weight, grad, factors = sampled(64, 64, 64, torch.float32)
+    devices: list[Tensor] = []
+    monkeypatch.setattr(torch.cuda, "device_of", lambda t: devices.append(t) or nullcontext())
     dense.merged_weight(weight, factors, torch.float32)
     dense.gradients(grad, factors)
-    assert launches == ["here", *FORWARD, "elsewhere", "here", *GRADIENTS, "elsewhere"]
+    assert launches == FORWARD + GRADIENTS and len(devices) == 2
+    assert all(any(t is vector for vector in factors.diagonals) for t in devices)
 
 
-def test_small_blocks_go_through_them_with_few_tokens_too(launches, monkeypatch) -> None:
+def test_small_blocks_merge_with_few_tokens(launches: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def on_a_gpu(*shapes: Any, **given: Any) -> cost_model.Plan:
         return cost_model.choose_plan(*shapes, **given | {"device": "cuda"})
 
-    def chosen() -> cost_model.Plan:
-        return select(torch.empty(64, 768), [first, last], [c], separate=False, backend="auto").plan
-
     monkeypatch.setattr(engine_choice, "choose_plan", on_a_gpu)
-    _, _, ((first, last), (c,), _) = drawn(768, 768, 64, torch.float32)
-    assert chosen() == cost_model.PLANS["merged"]
-    monkeypatch.setattr(dense, "supports", lambda *_: False)
-    assert chosen() == cost_model.PLANS["transforms"], "torch takes longer for the matrix"
+    diagonals, circulants, _ = sampled(768, 768, 64, torch.float32)[2]
+    for supported, plan in ((True, "merged"), (False, "transforms")):
+        if not supported:
+            monkeypatch.setattr(dense, "supports", lambda *_: False)
+        chosen = select(torch.empty(64, 768), diagonals, circulants, separate=False, backend="auto")
+        assert chosen.plan == cost_model.PLANS[plan]
 
 
-def on_cuda(dtype: torch.dtype = torch.float32, count: int = 1) -> Any:
-    """What `supports` looks at, of factors on a device that is not here."""
-    c = SimpleNamespace(device=torch.device("cuda"), dtype=dtype)
-    return SimpleNamespace(circulants=[c] * count)
-
-
-def test_they_serve_one_circulant_of_float32_on_a_device_that_triton_compiles_for(monkeypatch) -> None:
-    here = drawn(64, 64, 64, torch.float32)[2]
-    monkeypatch.setattr(fused, "has_tensor_cores", lambda _: True)
-    monkeypatch.setattr(fused, "AVAILABLE", True)
-    assert all(dense.supports(on_cuda(), dtype) for dtype in DTYPES)
-    assert not dense.supports(here, torch.float32), "Triton's kernels are none for a CPU"
-    assert not dense.supports(on_cuda(), torch.float64)
-    assert not dense.supports(on_cuda(torch.float64), torch.float32)
-    assert not dense.supports(on_cuda(count=2), torch.float32)
-    for lacking, value in (("AVAILABLE", False), ("has_tensor_cores", lambda _: False)):
-        with monkeypatch.context() as patch:
-            patch.setattr(fused, lacking, value)
-            assert not dense.supports(on_cuda(), torch.float32)
-
-
-@pytest.mark.parametrize("mode", [Watch, FakeTensorMode])
-def test_a_mode_that_watches_sees_operators_of_torch_and_no_device_is_asked(mode: type, monkeypatch) -> None:
-    monkeypatch.setattr(fused, "AVAILABLE", True)
-    monkeypatch.setattr(fused, "has_tensor_cores", lambda _: pytest.fail("a fake tensor's may not exist"))
-    with mode():
-        assert not dense.supports(on_cuda(), torch.float32)
+@pytest.mark.parametrize(
+    ("expected", "change"),
+    [
+        *[(True, {"product": dtype}) for dtype in DTYPES],
+        *[(False, {key: value}) for key, value in (("product", torch.float64), ("dtype", torch.float64))],
+        *[(False, {key: value}) for key, value in (("count", 2), ("triton", False), ("cores", False))],
+        (False, {"device": "cpu"}),
+    ],
+)
+def test_dense_supports(expected: bool, change: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = {"product": torch.float32, "dtype": torch.float32, "count": 1, "device": "cuda"} | change
+    monkeypatch.setattr(fused, "AVAILABLE", case.get("triton", True))
+    monkeypatch.setattr(fused, "has_tensor_cores", lambda _: case.get("cores", True))
+    c = SimpleNamespace(device=torch.device(case["device"]), dtype=case["dtype"])
+    factors: Any = SimpleNamespace(circulants=[c] * case["count"])
+    assert dense.supports(factors, case["product"]) is expected
+    for mode in (Watch, FakeTensorMode):
+        with mode():
+            assert not dense.supports(factors, case["product"])
