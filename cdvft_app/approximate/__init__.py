@@ -9,10 +9,8 @@ Everything is float64 on the CPU, and targets are at most 256 x 256.
 from cdvft_app.approximate.circulant_diagonal import fit_circulant_diagonal
 from cdvft_app.approximate.closed_form import (
     fit_block_circulant,
-    fit_fourier,
     fit_fourierft,
     fit_low_rank,
-    fit_rivals,
 )
 from cdvft_app.approximate.diagonal_blocks import block_sizes, fit_diagonal_blocks
 from cdvft_app.approximate.fit import LARGEST, Fit
@@ -27,9 +25,7 @@ __all__ = [
     "fit_block_circulant",
     "fit_circulant_diagonal",
     "fit_diagonal_blocks",
-    "fit_fourier",
     "fit_fourierft",
     "fit_low_rank",
-    "fit_rivals",
     "make_target",
 ]

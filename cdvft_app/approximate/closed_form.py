@@ -30,41 +30,6 @@ def fit_low_rank(target: Tensor, rank: int) -> Fit:
     return Fit("low_rank", rank, rank * (len(b) + a.shape[1]), relative_error(target, dense), (b, a), dense)
 
 
-def fit_fourier(target: Tensor, entries: int) -> Fit:
-    """Return the best n entries of the real 2-D Fourier basis, at positions chosen for the target.
-
-    The basis is orthonormal: of each pair of frequencies (k, l) and (-k, -l), the first in reading order
-    carries the cosine and the other the sine, so the best n entries are the n largest.
-
-    Args:
-        target: (d_out, d_in)
-
-    Returns:
-        factors: positions (n, 2) and coefficients (n). An entry counts as three numbers, its value and two
-        indices, because a position that was chosen for the target is information too.
-
-    Raises:
-        ValueError: if the target cannot be fitted or n is not from 1 to d_out d_in.
-    """
-    target = checked_target(target)
-    _check_size("entries", entries, target.numel())
-    spectrum = torch.fft.fft2(target, norm="ortho")
-    partner = _partner(target.shape)
-    order = torch.arange(target.numel()).reshape(target.shape)
-    scale = torch.where(partner == order, 1.0, 2**0.5)
-    coefficients = scale * torch.where(order <= partner, spectrum.real, -spectrum.imag)
-    kept = torch.zeros(target.numel(), dtype=torch.bool)
-    kept[coefficients.abs().flatten().topk(entries).indices] = True
-    first = torch.minimum(order, partner)
-    second = torch.maximum(order, partner)
-    # A frequency that is its own partner has no sine, and its imaginary part is zero.
-    chosen = torch.complex(spectrum.real * kept[first], spectrum.imag * kept[second])
-    positions = kept.reshape(target.shape).nonzero()
-    factors = (positions, coefficients.flatten()[kept])
-    dense = torch.fft.ifft2(chosen, norm="ortho").real
-    return Fit("fourier", entries, 3 * entries, relative_error(target, dense), factors, dense)
-
-
 def fit_fourierft(target: Tensor, entries: int, seed: int = 0) -> Fit:
     """Return the best values at n random positions for dW = Re IFFT2(E), the form that FourierFT trains.
 
@@ -127,35 +92,6 @@ def diagonal_places(part: Partition) -> Tensor:
     """For each entry (d_out, d_in) the index of its number among the q1 q2 p of the circulant blocks."""
     i, j, p = torch.arange(part.d_out)[:, None], torch.arange(part.d_in), part.p
     return (i // p * part.q2 + j // p) * p + (i - j) % p
-
-
-def fit_rivals(target: Tensor, budget: int, seed: int = 0) -> list[Fit]:
-    """The closed-form families, each at its best within the budget; one that cannot be as small is left out.
-
-    A lower rank or fewer entries never fit better, but larger blocks may: a circulant is one block exactly,
-    and smaller ones cut it. So every side within the budget is tried.
-
-    Args:
-        target: (d_out, d_in)
-        budget: most parameters that a fit may count
-
-    Raises:
-        ValueError: if the target cannot be fitted.
-    """
-    target = checked_target(target)
-    d_out, d_in = target.shape
-    fits = []
-    if rank := min(budget // (d_out + d_in), d_out, d_in):
-        fits.append(fit_low_rank(target, rank))
-    if entries := min(budget // 3, target.numel()):
-        fits.append(fit_fourier(target, entries))
-    if entries := min(budget, target.numel()):
-        fits.append(fit_fourierft(target, entries, seed))
-    sizes = [p for p in range(1, max(d_out, d_in) + 1) if partition(d_out, d_in, p).parameters <= budget]
-    if sizes:
-        blocks = (fit_block_circulant(target, p) for p in sizes)
-        fits.append(min(blocks, key=lambda fit: (round(fit.error, 12), fit.parameters)))
-    return fits
 
 
 def _partner(shape: torch.Size) -> Tensor:

@@ -24,7 +24,6 @@ from hypothesis import strategies as st
 
 from cdvft_app.data.imported_table import forget, import_file
 from cdvft_app.data.source import PUBLIC, DataRefused
-from cdvft_app.lessons.uploads import matrix_as_lists
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.results.inputs import drawn_digit
 from cdvft_app.settings import InvalidChoice, parse_race
@@ -32,7 +31,6 @@ from cdvft_app.ui.shared import form, form_address
 
 CORPUS = Path(__file__).parent / "corpus"
 FILES = sorted(CORPUS.iterdir())
-OF_LESSONS = [file for file in FILES if file.suffix in (".npy", ".png")]
 MAX_SECONDS, MAX_MB = 2.0, 500.0
 TOKENS = (b"\x00", b"\xff" * 8, b"9" * 400, b"[" * 3000, b'"', b"\r", b"\n")
 TOKENS += (b"PK\x03\x04", b"1e999", b"NaN", b",")
@@ -135,8 +133,6 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, byt
     def call(named: Path, data: bytes) -> str:
         file = tmp_path / named.name
         file.write_bytes(data)
-        if named in OF_LESSONS:
-            return soon(lambda: matrix_as_lists(str(file), 16, None), ValueError)
         kept: list[Any] = []
         said = soon(lambda: kept.append(import_file(file, PUBLIC)), DataRefused)
         for one in kept:

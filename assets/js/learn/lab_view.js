@@ -1,4 +1,4 @@
-// The lab's results: each family's error against its numbers, and heatmaps of the residuals.
+// The lab's results: error against parameters, and heatmaps of the residuals.
 
 import { dashes, find, h, legend, setText } from "../shared/dom.js";
 import { heard } from "../shared/events.js";
@@ -28,16 +28,12 @@ function linesOf(styles) {
   const of = (method, { color, dash } = styles[method].line) => ({ color, dash: dashes(dash) });
   return {
     circulant_diagonal: of("cdvft"),
-    diagonal_blocks: { ...of("cdvft"), dash: [5, 4] },
     low_rank: of("lora"),
-    fourier: of("head"),
-    fourierft: of("fourierft"),
-    block_circulant: of("c3a"),
   };
 }
 
 /** @param {number} error */
-const leftOver = (error) => (error < 1e-6 ? "0\u00a0%" : percent(error));
+const leftOver = (error) => (error < 1e-6 ? "0%" : percent(error));
 
 /**
  * Signed bytes in base64 as the matrix that they stand for.
@@ -78,16 +74,16 @@ export function mount({ element, props, life }) {
   const status = h("p", { class: "status", role: "status" }),
     sentence = h("p", { class: "verdict" });
   const chart = new LinePlot({
-    label: "Error against numbers stored, by family",
+    label: "Relative error against parameters, by method",
     height: 300,
     axes: {
-      x: { title: "numbers stored", log: true },
+      x: { title: "parameters", log: true },
       y: { title: "relative error, %", log: true, high: 130 },
     },
   });
   const table = tableUnder(
     () => ({
-      columns: ["family", "size", "numbers", "error, %", "random starts, lowest, %", "highest, %"],
+      columns: ["method", "m or r", "parameters", "error, %", "lowest start, %", "highest start, %"],
       rows: (props.value?.fits ?? []).map((fit) => [
         families[fit.family],
         fit.size,
@@ -101,7 +97,7 @@ export function mount({ element, props, life }) {
   );
   const pictures = new Map(
     ["target", ...Object.keys(families)].map((key) => {
-      const title = key === "target" ? "The target" : `left by ${families[key]}`,
+      const title = key === "target" ? "Target" : `Residual of ${families[key]}`,
         picture = new Heatmap({ label: title });
       const frame = panel(title, picture.node);
       frame.node.hidden = true;
@@ -109,23 +105,18 @@ export function mount({ element, props, life }) {
     }),
   );
   link(...Array.from(pictures.values(), ({ picture }) => picture));
-  const keys = legend("Families");
+  const keys = legend("Methods");
   keys.show([
     ...Object.entries(families).map(([family, text]) => ({
       style: { line: { ...lines[family], width: 2 } },
       text,
     })),
-    { style: { line: { color: BAND_COLOR, width: BAND } }, text: "where random starts ended" },
+    { style: { line: { color: BAND_COLOR, width: BAND } }, text: "random starts" },
   ]);
   const result = h(
     "div",
     { class: "lab-result", hidden: true },
-    panel(
-      "Error against numbers stored (lower and further left is better)",
-      keys.node,
-      chart.node,
-      table.details,
-    ).node,
+    panel("Relative error against parameters", keys.node, chart.node, table.details).node,
     h(
       "div",
       { class: "residuals" },
@@ -173,7 +164,7 @@ export function mount({ element, props, life }) {
       node.hidden = !(key in seen);
       if (node.hidden) continue;
       const fit = fits.findLast(({ family }) => family === key);
-      if (fit) retitle(unbroken(`${title}: ${leftOver(fit.error)}, ${count(fit.parameters)} numbers`));
+      if (fit) retitle(unbroken(`${title}: ${leftOver(fit.error)}, ${count(fit.parameters)} parameters`));
       picture.show(decoded(seen[key], n, limit), { limit });
     }
   };
@@ -189,7 +180,7 @@ export function mount({ element, props, life }) {
   }
   heard("lab-started", life, () => become("starting", "Starting …"));
   heard("lab-stopped", life, () => become("stopping", "Stopping …"));
-  heard("lab-failed", life, () => become("idle", "The fit failed; press Fit to try again"));
+  heard("lab-failed", life, () => become("idle", "The fit failed. Press Fit to try again."));
   heard("lab-ended", life, () => {
     become("idle");
     show(); // a fit that is shown already comes as no other value

@@ -1,4 +1,4 @@
-"""The lab of the Learn tab: fits a chosen matrix by each family, and shows the fits as they come."""
+"""The lab of the Learn tab: fit a chosen matrix with CDVFT and LoRA, and show the fits as they arrive."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from anyio import CapacityLimiter, to_thread
 
 from cdvft_app import ASSETS
 from cdvft_app.catalog import libraries
-from cdvft_app.data.drawing import SIDE
 from cdvft_app.errors import UserError
 from cdvft_app.payloads.learn import LabView
-from cdvft_app.public import intake
 from cdvft_app.public.budget import OverBudget
 from cdvft_app.training import children
 from cdvft_app.ui.learn.lab_table import lab_view
-from cdvft_app.ui.learn.lab_targets import OWN, SIZES, TARGETS, layer_choices, make, run_choices
+from cdvft_app.ui.learn.lab_targets import SIZES, TARGETS, layer_choices, make, run_choices
 from cdvft_app.ui.learn.shared_fits import EMPTY, SharedFits, Viewer, Work
-from cdvft_app.ui.shared.component import component, telling
+from cdvft_app.ui.shared.component import telling
 from cdvft_app.ui.shared.controls import LATEX, html
 from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.problem import without_paths
@@ -30,24 +28,20 @@ from cdvft_app.ui.shared.viewing import visitor
 
 RECORDED = ASSETS / "recorded_fit.json"  # written by benchmarks/record_lessons.py
 SIZE = "Size n"
-IDLE = "No fit is running to stop."
-STOPPED = "Stopped; what was found is shown"
-PREPARING = 4  # threads that read or make the matrices asked for
-MAX_VIEWERS = 64  # at the same time; more wait in Gradio's queue
+IDLE = "No fit is running."
+STOPPED = "Stopped. The fits so far are shown."
+PREPARING = 4  # threads that build target matrices
+MAX_VIEWERS = 64  # more wait in Gradio's queue
 
-TEXT = r"""## Fit a matrix
+TEXT = r"""## Lab: fit a matrix
 
-How much of a given matrix can each form say, with how many numbers? Choose a target and press Fit: this
-server searches $m = 1, 2, \dots$ circulant-diagonal factors and circulant blocks between two diagonals, and
-beside them the best low rank (by SVD), the best Fourier entries (places counted, since they were chosen for
-the target), random ones as FourierFT has them, and the best circulant blocks. Up to 64 × 64 it takes
-seconds; larger ones stop after a minute with the best found by then. Whoever asks for the same fit shares
-it; others come by turns.
+How well do $m$ diagonal and $m - 1$ circulant factors approximate a matrix? Choose a target and press Fit.
+LoRA gets the best rank with no more parameters, by SVD.
 """
 
 
 def lab(app: AppState) -> OnVisit:
-    """Lay the lab out and connect it; a visit chooses what the address names (&target=toeplitz&n=32)."""
+    """Build the lab. The address can name a target and a size (&target=toeplitz&n=32)."""
     with gr.Column(elem_id="lesson-lab", elem_classes=["lab"]):
         gr.Markdown(TEXT, latex_delimiters=LATEX, elem_classes=["lesson-text"])
         with gr.Row(elem_classes=["lab-form"]):
@@ -55,11 +49,11 @@ def lab(app: AppState) -> OnVisit:
                 list(TARGETS),
                 value="smooth_kernel",
                 label="Target",
-                info="A known kind, from a run, or your own.",
+                info="A known kind, or a layer of a run.",
                 elem_id="lab-target",
             )
             size = gr.Dropdown(
-                list(SIZES), value=32, label=SIZE, info="n rows, n columns.", elem_id="lab-size"
+                list(SIZES), value=32, label=SIZE, info="Rows and columns.", elem_id="lab-size"
             )
             most_m = gr.Slider(
                 1,
@@ -67,7 +61,7 @@ def lab(app: AppState) -> OnVisit:
                 value=3,
                 step=1,
                 label="Factors up to m",
-                info="m diagonals: more reach more, and take longer.",
+                info="Diagonal factors. More take longer.",
                 elem_id="lab-m",
             )
             with gr.Column(elem_classes=["lab-go"]):
@@ -77,51 +71,26 @@ def lab(app: AppState) -> OnVisit:
                 html(f'<p class="quiet">{IDLE}</p>', elem_classes=["lab-reason"])
         with gr.Row(visible=False, elem_classes=["lab-run"]) as of_run:
             run = gr.Dropdown([], label="Finished run", elem_id="lab-run")
-            layer = gr.Dropdown(
-                [], label="Layer; its first n rows and columns are fitted", elem_id="lab-layer"
-            )
-        with gr.Column(visible=False) as of_drawing:
-            drawing = component("learn/matrix_pad.js", elem_id="lab-pad")
-        file = gr.File(
-            label="A square .npy matrix up to 256 × 256, or a PNG or JPEG picture, up to 2 MB",
-            file_types=[".npy", ".png", ".jpg", ".jpeg"],
-            visible=False,
-            elem_id="lab-file",
-            height=120,
-        )
+            layer = gr.Dropdown([], label="Layer (first n rows and columns)", elem_id="lab-layer")
         view = lab_view(_recorded())
 
-    def size_of(chosen: object, path: object) -> Any:
-        if chosen == "drawing":
-            return gr.update(interactive=False, value=SIDE, label=f"{SIZE} of drawings")
-        if chosen == "file" and str(path).lower().endswith(".npy"):
-            return gr.update(interactive=False, label=f"{SIZE} (not for .npy)")
-        return gr.update(interactive=True, label=SIZE)
-
-    def choose(chosen: object, path: object) -> list[Any]:
+    def choose(chosen: object) -> list[Any]:
         runs = run_choices(app.store) if chosen == "run" else []
         first = runs[0][1] if runs else None
-        visibility = [gr.update(visible=chosen == own) for own in OWN]
-        return [*visibility, size_of(chosen, path), gr.update(choices=runs, value=first)]
+        return [gr.update(visible=chosen == "run"), gr.update(choices=runs, value=first)]
 
     def choose_run(run_id: object) -> Any:
         found = layer_choices(app.store, run_id) if run_id else []
         return gr.update(choices=found, value=found[0][1] if found else None)
 
     def asked(inputs: dict[Any, Any], who: str | None) -> tuple[str, Work]:
-        """Return a key of the fit that is asked for, and the work that computes it."""
+        """Return a key of the requested fit, and the work that computes it."""
         libraries.load()
         from cdvft_app.lessons.fitting import fitted_on_one_thread
 
-        request = {
-            "target": inputs[name],
-            "n": inputs[size],
-            "path": inputs[file],
-            "drawing": inputs[drawing],
-        }
         budget, m = app.queue.budget, inputs[most_m]
-        with intake.slot(budget, who if inputs[name] == "file" else None):
-            matrix, about = make(app.store, request | {"run": inputs[run], "module": inputs[layer]})
+        request = {"target": inputs[name], "n": inputs[size], "run": inputs[run], "module": inputs[layer]}
+        matrix, about = make(app.store, request)
         budget.require(who, 0)
         numbers = matrix.numpy()
 
@@ -163,12 +132,11 @@ def lab(app: AppState) -> OnVisit:
         if viewer := viewers.get(request.session_hash):
             await viewer.stop()
 
-    name.input(choose, [name, file], [of_run, of_drawing, file, size, run], **QUIET)
-    file.change(size_of, [name, file], size, **QUIET)
+    name.input(choose, name, [of_run, run], **QUIET)
     run.change(choose_run, run, layer, **QUIET)
     running = fit.click(
         fit_shared,
-        {name, size, most_m, file, drawing, run, layer},
+        {name, size, most_m, run, layer},
         view,
         js=telling("lab-started"),
         show_progress="hidden",
@@ -187,9 +155,9 @@ def lab(app: AppState) -> OnVisit:
 
 
 def asked_for(address: Mapping[str, str]) -> list[Any]:
-    """Target and size as an address names them; what it does not name, or is not offered, is left."""
+    """Return target and size of an address; skip what is missing or unknown."""
     target, n = address.get("target"), address.get("n", "")
-    known = {key for _, key in TARGETS} - {*OWN}
+    known = {key for _, key in TARGETS} - {"run"}
     return [
         target if target in known else gr.skip(),
         int(n) if n in map(str, SIZES) else gr.skip(),

@@ -1,4 +1,4 @@
-"""What the lab shows: fits, and below them the recorded ones, beside the theorem and the counting bound."""
+"""The lab's results: the fits, and below them the recorded ones with the theorem and the counting bound."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import gradio as gr
 
 from cdvft_app import ASSETS
 from cdvft_app.figures import palette
-from cdvft_app.lessons.families import FAMILIES
 from cdvft_app.ui.learn.lab_targets import TARGETS
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.controls import html
 
 FILE = ASSETS / "fit_table.json"  # written by benchmarks/fit_matrix.py
 TITLES = {key: title for title, key in TARGETS}
+FAMILIES = {"circulant_diagonal": "CDVFT", "low_rank": "LoRA"}
+"""Titles of the two families by their keys."""
 
 Errors = Mapping[str, float]
 
@@ -44,18 +45,17 @@ def recorded_table() -> str:
     tables = "".join(_table(targets, int(m), side) for m, targets in recorded["tables"].items())
     least, enough = bound["factors_needed"]
     return (
-        f"<h3>What was recorded, for every kind of target at {side} × {side}</h3>"
-        "<p>Relative error in percent, mean over seeds. The other families spend no more numbers than the "
-        "factors do, and the smallest error of a row is bold.</p>"
-        "<p>Theory beside it: Huhtanen and Perämäki (2015) prove that m\u00a0=\u00a0n is enough for a "
-        f"generic complex matrix, and counting says that m under (n + 2) / 2 is not. At n\u00a0=\u00a0"
-        f"{bound['side']} these are {enough} and {least}, and a random matrix, fitted with real factors, "
-        f"gave {_bound(bound['errors'])}. To a complex matrix of rank k, where k divides n, 4k + 1 factors "
-        "come as close as one likes (Araujo and others, 2020); for fewer we know of no useful bound on the "
-        "error: these are measurements, found by search, and no proof.</p>"
+        f"<h3>Recorded fits of {side} × {side} targets</h3>"
+        "<p>Relative error in percent, mean over seeds. LoRA has the best rank with no more parameters. "
+        "The lower error of each row is bold.</p>"
+        "<p>Huhtanen and Perämäki (2015) prove that m\u00a0=\u00a0n reaches a generic complex matrix. "
+        "Counting parameters shows that m below (n + 2) / 2 cannot. "
+        f"For n\u00a0=\u00a0{bound['side']} these are {enough} and {least}. "
+        f"A random real matrix of this size leaves {_bound(bound['errors'])}. "
+        "These are results of a search, not a proof.</p>"
         f'<div class="table-scroll" tabindex="0" role="region" aria-label="Recorded fits">{tables}</div>'
         f'<p class="quiet source">Recorded {escape(recorded["date"])}, {escape(recorded["cpu"])}. '
-        f"Again: <code>{escape(recorded['command'])}</code></p>"
+        f"Command: <code>{escape(recorded['command'])}</code></p>"
     )
 
 
@@ -64,13 +64,13 @@ def _table(targets: Mapping[str, Errors], m: int, side: int) -> str:
     head = "".join(f'<th scope="col">{FAMILIES[family]}</th>' for family in fitted)
     body = "".join(_row(target, errors, fitted) for target, errors in targets.items())
     return (
-        f"<table class='numbers'><caption>m = {m}: {(2 * m - 1) * side:,} of {side**2:,} numbers</caption>"
+        f"<table class='numbers'><caption>m = {m}: {(2 * m - 1) * side:,} of {side**2:,} parameters</caption>"
         f"<thead><tr><th scope='col'>target</th>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 
 def _row(target: str, errors: Errors, families: Iterable[str]) -> str:
-    best = min(errors.values())
+    best = min(errors[family] for family in families if family in errors)
     cells = (
         "<td></td>"
         if family not in errors

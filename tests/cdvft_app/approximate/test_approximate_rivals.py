@@ -1,15 +1,13 @@
 """The closed-form families against explicit bases, least squares and PEFT's own layer."""
 
-import math
-
 import pytest
 import torch
 from matrices import random
 from peft import FourierFTConfig, get_peft_model
 from torch import Tensor, nn
 
-from cdvft.circulant import block_circulant, circulant
-from cdvft_app.approximate import fit_block_circulant, fit_fourier, fit_fourierft, fit_low_rank, fit_rivals
+from cdvft.circulant import block_circulant
+from cdvft_app.approximate import fit_block_circulant, fit_fourierft, fit_low_rank
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (4, 7)])
@@ -22,33 +20,6 @@ def test_low_rank_leaves_the_smaller_singular_values(shape: tuple[int, int]) -> 
         b, a = fit.factors
         torch.testing.assert_close(b @ a, fit.dense)
         assert fit.parameters == b.numel() + a.numel()
-
-
-def fourier_atom(shape: tuple[int, int], k: int, l: int) -> Tensor:  # noqa: E741 (the field's letter)
-    """Unit cosine of frequency (k, l) where it precedes (-k, -l) in reading order, else a unit sine."""
-    d_out, d_in = shape
-    i, j = torch.arange(d_out)[:, None], torch.arange(d_in)
-    angle = 2 * math.pi * (k * i.double() / d_out + l * j.double() / d_in)
-    atom = angle.cos() if (k, l) <= (-k % d_out, -l % d_in) else angle.sin()
-    return atom / atom.norm()
-
-
-@pytest.mark.parametrize("shape", [(4, 4), (5, 5), (3, 4)])
-def test_fourier_entries_are_the_largest_of_an_orthonormal_basis(shape: tuple[int, int]) -> None:
-    target = random(*shape)
-    atoms = {(k, l): fourier_atom(shape, k, l) for k in range(shape[0]) for l in range(shape[1])}  # noqa: E741
-    stacked = torch.stack(list(atoms.values())).flatten(1)
-    torch.testing.assert_close(stacked @ stacked.T, torch.eye(len(stacked), dtype=torch.float64))
-    sizes = (stacked @ target.flatten()).abs().sort(descending=True).values
-    for entries in range(1, target.numel() + 1):
-        fit = fit_fourier(target, entries)
-        assert fit.parameters == 3 * entries
-        assert fit.error == pytest.approx(float(sizes[entries:].norm() / target.norm()), abs=1e-7)
-        positions, coefficients = fit.factors
-        rebuilt = sum(
-            value * atoms[tuple(at)] for at, value in zip(positions.tolist(), coefficients, strict=True)
-        )
-        torch.testing.assert_close(rebuilt, fit.dense)
 
 
 @pytest.mark.parametrize(("n", "entries"), [(4, 1), (4, 9), (5, 12), (6, 36)])
@@ -90,31 +61,3 @@ def test_block_circulant_is_least_squares(shape: tuple[int, int], p: int) -> Non
     torch.testing.assert_close(
         basis.T @ (target - fit.dense).flatten(), torch.zeros(c.numel(), dtype=torch.float64)
     )
-
-
-@pytest.mark.parametrize(
-    ("budget", "sizes"),
-    [
-        (1, {"fourierft": 1}),
-        (8, {"fourier": 2, "fourierft": 8, "block_circulant": 8}),
-        (24, {"low_rank": 1, "fourier": 8, "fourierft": 24}),
-        (10**6, {"low_rank": 8, "fourier": 64, "fourierft": 64, "block_circulant": 1}),
-    ],
-)
-def test_rivals_spend_what_the_budget_allows(budget: int, sizes: dict[str, int]) -> None:
-    fits = fit_rivals(random(8, 8), budget)
-    found = {fit.family: fit.size for fit in fits}
-    assert sizes.items() <= found.items() and found.keys() - sizes <= {"block_circulant"}
-    assert all(fit.parameters <= budget for fit in fits)
-
-
-def test_blocks_are_of_the_side_that_fits_best_within_the_budget() -> None:
-    """More numbers do not make blocks better: a circulant is exact as one block, and cut by smaller ones."""
-    target = random(8, 8)
-    for budget in (8, 24, 40):
-        every = [fit_block_circulant(target, p) for p in range(1, 9)]
-        best = min(fit.error for fit in every if fit.parameters <= budget)
-        [blocks] = [fit for fit in fit_rivals(target, budget) if fit.family == "block_circulant"]
-        assert blocks.error == best and blocks.parameters <= budget
-    [blocks] = [f for f in fit_rivals(circulant(random(8)), 24) if f.family == "block_circulant"]
-    assert blocks.size == 8 and blocks.error < 1e-12
