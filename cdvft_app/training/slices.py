@@ -303,8 +303,10 @@ class Slices(Executor):
                     self._loading = one["loading_seconds"]
                 yield one
 
-    def forget(self, run_id: str) -> None:
-        self._runs.pop(run_id, None)
+    def forget(self, run_id: str, sliced: SlicedRun) -> None:
+        """Remove an ended execution; a resumed run may already have another one under the same id."""
+        if self._runs.get(run_id) is sliced:
+            del self._runs[run_id]
 
 
 def seconds_left(run: RunRecord) -> float:
@@ -407,13 +409,13 @@ class SlicedRun:
     def poll(self, seconds: float) -> bool:
         with suppress(queue.Empty):
             self._ended.get(timeout=seconds)
-            self._slices.forget(self._run.id)
+            self._slices.forget(self._run.id, self)
             return True
         if self._slices.closing or time.monotonic() - self._asked_for > self._patience:
             with suppress(queue.Empty):
                 self._free.get_nowait()  # and nobody can drive it any more
                 self._pause(PROGRAM_ENDED if self._slices.closing else PAGE_CLOSED)
-                self._slices.forget(self._run.id)
+                self._slices.forget(self._run.id, self)
                 return True
         return False
 
@@ -421,7 +423,7 @@ class SlicedRun:
         """No further slice begins; one that trains leaves when its next event is refused."""
         with suppress(queue.Empty):
             self._free.get_nowait()
-        self._slices.forget(self._run.id)
+        self._slices.forget(self._run.id, self)
 
     def reason(self) -> str:
         return self._reason

@@ -7,8 +7,9 @@ from queued_runs import LONG, RUN, begin, drive, drive_to_the_end, steps
 from waiting import wait
 
 from cdvft_app.events import Preparing
+from cdvft_app.store.processes import this_process
 from cdvft_app.store.states import FINAL
-from cdvft_app.training.slices import NotLent
+from cdvft_app.training.slices import NotLent, Slices
 
 
 def refusing(*errors):
@@ -28,7 +29,17 @@ def refusing(*errors):
     return lend, orders
 
 
-def test_without_hardware_a_run_is_paused_and_says_why(store, start_slices):
+def test_slices_keep_a_resumed_run_when_its_old_one_ends(store):
+    (made,) = store.create([RUN], "a")
+    slices = Slices()
+    old = slices.start(store, store.leases.acquire(made.id, this_process()))
+    store.set_state(made.id, "interrupted")
+    slices.start(store, store.leases.acquire(made.id, this_process()))
+    old.stop()  # its supervisor looks only after the run was resumed
+    assert slices.due([made.id]) == made.id
+
+
+def test_slices_pause_a_run_without_hardware(store, start_slices):
     lend, _ = refusing(NotLent("The day's time is used up."))
     slices, queue, run_id, _ = begin(start_slices, lend=lend)
     run = wait(store, run_id, *FINAL)
