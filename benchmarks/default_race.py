@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 RESULTS = Path(__file__).parent / "results" / "default_race.json"
 
 
-def race(recipe: str, method: str, seed: int, torch_compile: bool = False) -> dict[str, Any]:
+def race(recipe: str, method: str, seed: int) -> dict[str, Any]:
     """One run in this process, as it is recorded."""
-    return recorded(train_one(_settings(recipe, method, seed, torch_compile)))
+    return recorded(train_one(_settings(recipe, method, seed)))
 
 
-def _settings(recipe: str, method: str, seed: int, torch_compile: bool = False) -> RunSettings:
+def _settings(recipe: str, method: str, seed: int) -> RunSettings:
     from cdvft_app.settings import RunSettings
 
-    return RunSettings(recipe=recipe, method=method, seed=seed, torch_compile=torch_compile, keep="last")
+    return RunSettings(recipe=recipe, method=method, seed=seed, keep="last")
 
 
 def recorded(one: Trained) -> dict[str, Any]:

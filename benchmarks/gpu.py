@@ -4,7 +4,7 @@
 
 Frozen, LoRA, FourierFT, C3A and CDVFT take turns in one process, timed by the device's own events: one
 layer by every engine and way, whole training steps, decoding. Memory, launches by the profiler and
-operators by a dispatch mode follow, and real races on the embedded recipes, one of them with compiled steps
+operators by a dispatch mode follow, and real races on the embedded recipes
 too (clocks and power stand beside each part). CDVFT's layers are timed by every engine and way, and as the
 rule chooses, which knows estimates alone; steps are in bfloat16, on CUDA both as they are and captured as
 graphs.
@@ -133,15 +133,14 @@ class Part:
         return found
 
     def race(self) -> list[dict[str, Any]]:
-        """Real runs as the page starts them, one recipe's with compiled steps too; on the dry run none."""
-        ways = [*((recipe, False) for recipe in RACES), (RACES[0], True)]
+        """Real runs as the page starts them; on the dry run none."""
         found = []
-        for recipe, compiled in [] if self.dry else ways:
+        for recipe in [] if self.dry else RACES:
             for method in RACERS:
                 if not fits(method, RECIPES[recipe].kind):
                     continue
                 try:
-                    found.append(race(recipe, method, seed=0, torch_compile=compiled))
+                    found.append(race(recipe, method, seed=0))
                 except RuntimeError as error:  # the other runs are kept
                     print(f"{method} on {recipe} has failed: {error}", flush=True)
         return found

@@ -74,9 +74,7 @@ def markdown(record: dict[str, Any]) -> str:
     if record.get("race"):
         lines += ["", "## Races, seed 0", ""]
         keys = ("recipe", "method", "metric_name", "metric", "seconds", "examples_per_second")
-        compiled = [run["settings"]["torch_compile"] for run in record["race"]]
-        rows = [[*(run[key] for key in keys), one] for run, one in zip(record["race"], compiled, strict=True)]
-        lines += table([*keys, "compiled"], rows)
+        lines += table(keys, [[run[key] for key in keys] for run in record["race"]])
     lines += ["", "## The device before and after each part", ""]
     lines += [f"- {part}: {state or 'nothing tells'}" for part, state in record["states_after"].items()]
     return "\n".join(lines) + "\n"

@@ -244,27 +244,6 @@ def _check_memory_settings(settings: RunSettings, model: ModelEntry, batch_size:
             f"gradient_accumulation: got {settings.gradient_accumulation}; a batch of {batch_size} has no "
             "more parts than examples."
         )
-    if settings.torch_compile:
-        _check_compiling(settings)
-
-
-def _check_compiling(settings: RunSettings) -> None:
-    """Raise InvalidChoice for what CUDA graphs of a step do not go with, or were not tried with."""
-    one_part = "steps are compiled for a batch in one part. Give 1"  # pytorch/pytorch#169545
-    for name, refused, sentence in (
-        ("gradient_accumulation", (settings.gradient_accumulation or 1) > 1, one_part),
-        (
-            "gradient_checkpointing",
-            settings.gradient_checkpointing,
-            "steps are compiled in one piece, which this takes apart. Leave it out",
-        ),
-        ("bits", settings.bits in (4, 8), "steps are compiled for weights as they are. Give 32"),
-        ("all_gpus", settings.all_gpus, "steps are compiled for one GPU. Leave it out"),
-    ):
-        if refused:
-            raise InvalidChoice(
-                f"{name}: got {getattr(settings, name)}; {sentence}, or do not compile steps."
-            )
 
 
 def _max_length(model: ModelEntry, length: int) -> int:

@@ -77,7 +77,6 @@ def conditions(run: ComparedRun) -> tuple[object, ...]:
     costs = (
         settings.gradient_checkpointing,
         settings.gradient_accumulation or 1,
-        settings.torch_compile,
     )
     return (
         run.recorded,

@@ -256,14 +256,6 @@ class _Choices(BaseModel):
     gradient_accumulation: int | None = _setting(
         None, "Parts of a batch", "More need less memory, and learn the same.", ge=1, le=64, strict=True
     )
-    torch_compile: bool = _setting(
-        False,
-        "Compile steps",
-        "torch.compile: steps become CUDA graphs, which spares the time between small operators. It takes a "
-        "minute or so before the first step, and every text is padded to the longest. Not measured on any "
-        "GPU yet.",
-        strict=True,
-    )
     evaluations: int = _setting(
         5,
         "Evaluations",

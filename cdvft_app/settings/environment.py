@@ -162,9 +162,6 @@ class Environment(BaseSettings):
         alias="CDVFT_REPORT_TO",
         description="tensorboard, trackio, or both with a comma: they get losses too",
     )
-    webhook: str = Field(
-        "", alias="CDVFT_WEBHOOK", description="an http(s) address that each run that ends is posted to"
-    )
     logins: Folder = Field(
         None,
         alias="CDVFT_LOGINS",

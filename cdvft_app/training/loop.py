@@ -18,7 +18,6 @@ import psutil
 import torch
 from accelerate.utils import gather_object
 from torch import nn
-from torch.utils.data import DataLoader
 from transformers import Trainer, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
@@ -26,7 +25,6 @@ from cdvft_app.catalog import Plan
 from cdvft_app.tasks.base import GenerativeTask, Task
 from cdvft_app.training import schedule, trainable
 from cdvft_app.training.callbacks import Clock
-from cdvft_app.training.compiled import CompiledSteps
 from cdvft_app.training.device import cpu_capabilities, is_on_cpu
 
 PROJECT = "cdvft"  # trackio's name for what belongs together
@@ -175,7 +173,6 @@ class RaceTrainer(Trainer):
         head_learning_rate: the head's own rate, equal for all methods of a race.
         lr_ratios: as `Method.lr_ratios` returns them.
         clock: counts the seconds of steps.
-        compiled: what whole batches of training go through; None: the model as it is.
     """
 
     def __init__(
@@ -186,13 +183,9 @@ class RaceTrainer(Trainer):
         head_learning_rate: float,
         lr_ratios: Mapping[str, float],
         clock: Clock,
-        compiled: CompiledSteps | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.compiled = compiled
-        if compiled:
-            self.add_callback(compiled)
         self.model_accepts_loss_kwargs = False  # the loss below is a batch's mean
         self.task = task
         task.train_in(autocast_dtype(self.args))
@@ -204,16 +197,6 @@ class RaceTrainer(Trainer):
         self.answers_are_written = False
         self._units = torch.zeros((), dtype=torch.int64)
         self._process = psutil.Process()
-
-    def get_train_dataloader(self) -> DataLoader[Any]:
-        """Return the batches of training; where steps are compiled, they have one shape."""
-        if self.compiled is None:
-            return super().get_train_dataloader()
-        self.data_collator = self.compiled.collate
-        try:
-            return super().get_train_dataloader()
-        finally:
-            self.data_collator = self.task.collate  # for evaluations
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SeededLengthGroupedSampler:
         batch = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
@@ -272,10 +255,7 @@ class RaceTrainer(Trainer):
         """Return the task's loss; with what it keeps of the outputs, where an evaluation asks for them."""
         inputs = dict(inputs)
         labels = inputs.pop("labels")
-        called = model
-        if self.compiled and model.training:
-            called = self.compiled.in_place_of(model, len(labels))
-        outputs = self.task.forward(called, inputs, labels)
+        outputs = self.task.forward(model, inputs, labels)
         loss = self.task.loss(outputs, labels)
         if model.training:
             self._units = self._units + self.task.units(inputs)

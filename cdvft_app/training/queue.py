@@ -26,7 +26,7 @@ from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import ACTIVE, STOPPABLE
-from cdvft_app.training import calibration, webhook
+from cdvft_app.training import calibration
 from cdvft_app.training.executors import CLOSING_SECONDS, Executor, LocalProcesses, settle, train_to_end
 from cdvft_app.training.run import stop_signals
 from cdvft_app.training.slices import Slices
@@ -337,7 +337,6 @@ class RunQueue:
             replication.replicate(self._store, run.id)
         except StoreError as error:  # it is here all the same
             log.warning("%s", error, extra={"run_id": run.id})
-        self._notify_webhook(run.id)
 
     def _advance(self, group_id: str) -> None:
         """Begin the next trial of a search, if the group is one whose latest has ended."""
@@ -351,14 +350,6 @@ class RunQueue:
         if made is not None:
             with self._changed:
                 self._changed.notify_all()
-
-    def _notify_webhook(self, run_id: str) -> None:
-        """Tell the operator's webhook of the end, beside the next run."""
-        ended = None
-        with suppress(StoreError):
-            ended = self._store.get(run_id)
-        if ended is not None:  # else it was deleted meanwhile
-            threading.Thread(target=webhook.notify, args=(ended,), name="webhook", daemon=True).start()
 
     def _limit(self, run: RunRecord) -> float | None:
         """Return the seconds that the run may take: by the server's limit, and by what its visitor has
@@ -417,8 +408,6 @@ class _RunElsewhere:
 
     def _train(self, executor: Executor, limit: float | None) -> None:
         train_to_end(self._store, self._run, executor, None if executor.is_owners else limit)
-        if (ended := self._store.get(self._run.id)) is not None:
-            webhook.notify(ended)
 
     def look(self, stop: bool, listen: Callable[[RunRecord, Event], None]) -> None:
         self.is_training = self._thread.is_alive()

@@ -36,7 +36,7 @@ from cdvft_app.store.processes import alive, this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import RunState
-from cdvft_app.training import data_parallel, webhook
+from cdvft_app.training import data_parallel
 from cdvft_app.training.checkpoints import RESUME
 from cdvft_app.training.inference_service import message_of
 from cdvft_app.training.schedule import processes
@@ -307,9 +307,7 @@ def run_here(
         run = take(store)
         with renewing(store, run):
             train_run(store, run, TRAINER, StopConditions(environment().max_run_seconds, asked), listen)
-        ended = store.require(run.id)
-    webhook.notify(ended)
-    return ended
+        return store.require(run.id)
 
 
 def run_as_worker() -> None:

@@ -55,7 +55,6 @@ from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import checkpoints, data_parallel, kernels, schedule, trainable
 from cdvft_app.training.callbacks import Clock, LossWatch, Reporter, trackers
 from cdvft_app.training.checkpoints import CHECKPOINTS, BestStep
-from cdvft_app.training.compiled import CompiledSteps
 from cdvft_app.training.device import device_kind, device_name
 from cdvft_app.training.loop import RaceTrainer, head_learning_rate, precision, training_arguments
 
@@ -230,9 +229,6 @@ class _Run:
             head_learning_rate=head_learning_rate(plan),
             lr_ratios=method.lr_ratios(),
             clock=self.clock,
-            compiled=CompiledSteps(prepared, schedule.examples_at_once(plan.settings), emit)
-            if plan.settings.torch_compile
-            else None,
         )
         self.trainer.remove_callback(PrinterCallback)  # it prints every row
         self.args = self.trainer.args

@@ -13,9 +13,6 @@ def _plan(method: str = "cdvft", **choices):
     return catalog.resolve(RunSettings(method=method, **choices))
 
 
-COMPILED = {"torch_compile": True}
-
-
 def test_defaults_are_the_recipes() -> None:
     plan = _plan()
     assert plan.recipe.key == "sentiment"
@@ -150,16 +147,6 @@ def test_c3a_takes_the_largest_common_block() -> None:
         ("full", {"recipe": "addresses", "bits": 8}, "got 8; Full fine-tuning trains every weight"),
         ("cdvft", {"recipe": "addresses", "batch_size": 4, "gradient_accumulation": 8},
          "got 8; a batch of 4 has no more parts than examples"),
-        ("cdvft", COMPILED | {"gradient_accumulation": 4},
-         "gradient_accumulation: got 4; .* one part. Give 1, or do not compile steps."),
-        ("cdvft", COMPILED | {"recipe": "addresses", "gradient_checkpointing": True},
-         "gradient_checkpointing: got True; .* Leave it out, or do not compile steps."),
-        ("cdvft", COMPILED | {"recipe": "alpaca_llama_8b", "gradient_accumulation": 1},
-         "gradient_checkpointing: got True"),
-        ("cdvft", COMPILED | {"recipe": "addresses", "bits": 8},
-         "bits: got 8; .* Give 32, or do not compile steps."),
-        ("cdvft", COMPILED | {"recipe": "mnist", "all_gpus": True},
-         "all_gpus: got True; .* one GPU. Leave it out, or do not compile steps."),
         ("cdvft", {"recipe": "addresses", "max_length": 1024, "model": "roberta_base"},
          "choose both of one kind"),
     ],

@@ -76,7 +76,6 @@ def test_only_runs_of_the_same_data_model_and_budget_are_compared():
         ({"gradient_checkpointing": True}, False),
         ({"gradient_accumulation": 4}, False),
         ({"gradient_accumulation": 1}, True),
-        ({"torch_compile": True}, False),
     ],
 )
 def test_runs_in_another_precision_or_with_other_costs_are_no_seeds_of_one_setting(chosen, same_as_unsaid):

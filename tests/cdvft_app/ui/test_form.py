@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import gradio as gr
 import pytest
 from form_values import EMPTY, refusal
 
@@ -14,7 +13,6 @@ from cdvft_app.commands.options import OPTIONS
 from cdvft_app.methods import labels
 from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
 from cdvft_app.ui.shared import form
-from cdvft_app.ui.train import controls
 from cdvft_app.ui.train.controls import choices, placeholder, targets
 
 
@@ -70,11 +68,6 @@ def test_a_race_is_what_was_typed(typed: dict[str, Any], asked: dict[str, Any]) 
             "LoRA: one of its fields has 3 values and ",
         ),
         ({"target_modules": ["nope"]}, "MiniLM (6 layers) has no linear layer 'nope'. It has attention.self"),
-        (
-            {"torch_compile": True, "gradient_accumulation": "4"},
-            "Parts of a batch: got 4; steps are compiled for a batch in one part. "
-            "Give 1, or do not compile steps.",
-        ),
     ],
 )
 def test_a_refusal_names_fields_as_the_page_labels_them_and_things_by_their_titles(typed, sentence) -> None:
@@ -234,13 +227,3 @@ def test_every_setting_has_a_hint_and_a_control() -> None:
     assert all(form.OF_RACE[name].hint in options[name] for name in on_the_page - {"methods"})
     assert all(one.hint for one in form.METHOD_SETTINGS.values())
     assert {*form.METHOD_SETTINGS, *form.RATES} <= {*form.FIELDS}
-
-
-@pytest.mark.parametrize("gpus", [0, 1])
-def test_compiling_is_offered_where_there_is_a_gpu_and_is_off(gpus: int, monkeypatch) -> None:
-    monkeypatch.setattr(controls, "visible_gpus", lambda: gpus)
-    with gr.Blocks():
-        made = controls.Controls()
-        made.folded()
-    offered = made.fields["torch_compile"]
-    assert (offered.visible, offered.value) == (gpus > 0, False)
