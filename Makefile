@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install lock run docs static space chromium node redis test test-all check check-python check-scripts conformance bench gpu mutants upstream attack workflows audit faults cluster versions newest
+.PHONY: install lock run docs space chromium node redis test test-all check check-python check-scripts conformance bench gpu mutants upstream attack workflows audit faults cluster versions newest
 
 # Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
 # the build that suits the machine, and finds what it needs.
@@ -46,9 +46,6 @@ docs: $(STAMP) $(SCRIPT_TOOLS) ## build/docs: the documentation as a site; fails
 	  --output build/docs-source/commands.md
 	$(BIN)/zensical build --strict --config-file zensical.toml
 	$(BIN)/python deploy/check_links.py build/docs
-
-static: $(RUN_STAMP) ## build/static: lessons and what is recorded as plain files; STUDIO=https://... links to a running studio
-	$(BIN)/python -m cdvft_app.ui.static
 
 space: $(RUN_STAMP) ## build/space, which is pushed to a Hugging Face Space; served as one with ZeroGPU would
 	$(BIN)/python deploy/build_space.py build/space $(SPACE)

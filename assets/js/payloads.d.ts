@@ -110,45 +110,6 @@ export interface ServerOverview {
   nodes: ServerNode[];
 }
 
-/** The answers to one of a part's questions: the file of each by its argument, and what else is said. */
-export interface KeptAnswers {
-  files: Record<string, string>;
-  otherwise: unknown;
-}
-
-/** A link to the studio under a figure of a part ("": the part itself); `label` names what it opens. */
-export interface StudioLink {
-  figure: string;
-  address: Record<string, string>;
-  label: string;
-}
-
-/** A part that is mounted in the element of that `id`; `tab` is where it stands. */
-export interface StaticPart {
-  id: string;
-  tab: string;
-  module: string;
-  value: unknown;
-  fixed: Record<string, unknown>;
-  answers: Record<string, KeptAnswers>;
-  links: StudioLink[];
-}
-
-/** `studio`: its address, if there is one; parts are mounted when their tab is first looked at. */
-export interface StaticPage {
-  studio: string | null;
-  tabs: string[];
-  parts: StaticPart[];
-}
-
-/** The targets (title, key) and sizes that were fitted, and how they were. */
-export interface LabFormFixed {
-  targets: [string, string][];
-  sizes: number[];
-  first: Record<string, string>;
-  how: string;
-}
-
 /** A forecast number with its range; `how` is a sentence on where it comes from. */
 export interface Estimate {
   value: number;
@@ -1364,11 +1325,6 @@ export interface RecordedFits {
 
 export interface ReachFixed extends Styled {
   recorded: RecordedFits;
-}
-
-/** `where` the product is measured: "on this server". */
-export interface ProductsFixed {
-  where: string;
 }
 
 /** Microseconds of a product row by row and by FFT, by length. */

@@ -199,12 +199,6 @@ class ReachFixed(Styled):
     recorded: RecordedFits
 
 
-class ProductsFixed(TypedDict):
-    """`where` the product is measured: "on this server"."""
-
-    where: str
-
-
 class Crossover(TypedDict):
     """Microseconds of a product row by row and by FFT, by length."""
 

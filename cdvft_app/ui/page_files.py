@@ -150,15 +150,14 @@ class PageHead:
 
 
 def scripts() -> list[Path]:
-    """Return every module but those of the page of plain files."""
-    folder = ASSETS / "js"
-    return sorted(file for file in folder.rglob("*.js") if file.relative_to(folder).parts[0] != "static")
+    """Return every module of the page."""
+    return sorted((ASSETS / "js").rglob("*.js"))
 
 
 def stylesheets() -> list[Path]:
     """Return the page's stylesheets, then the shared ones, each tab's, and that of contrast themes."""
     styles = ASSETS / "css"
-    rooms = [room for room in styles.iterdir() if room.is_dir() and room.name != "static"]
+    rooms = [room for room in styles.iterdir() if room.is_dir()]
     rooms.sort(key=lambda room: (room.name != "page", room.name != "shared", room.name))
     return [sheet for room in rooms for sheet in sorted(room.glob("*.css"))] + [styles / "forced_colors.css"]
 

@@ -16,13 +16,13 @@ import { afterwards, onPrediction } from "./revealing.js";
 import { FIRST, waveMachine } from "./wave_machine.js";
 
 /** @import { Part } from "../shared/part.js" */
-/** @import { Crossover, ProductsFixed, Servers } from "../payloads.js" */
+/** @import { Crossover, Servers } from "../payloads.js" */
 
 const SIZES = [16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096];
 const LARGEST = 20; // number of x that a link may hold: more than hands make of one
 
-/** @param {Part<null, ProductsFixed, Servers["learn/products"]>} part */
-export function mount({ element, props, server, life }) {
+/** @param {Part<null, object, Servers["learn/products"]>} part */
+export function mount({ element, server, life }) {
   const readout = numbers(),
     kept = keptState(element, "values");
   const costs = new LinePlot({
@@ -46,7 +46,7 @@ export function mount({ element, props, server, life }) {
     { class: "quiet", role: "status" },
     "Fewer operations need not mean less time: multiplying matrices is what processors do best. So measure it.",
   );
-  const button = actButton(`Measure ${props.where}, about 2 s`, measure);
+  const button = actButton("Measure on this server, about 2 s", measure);
   const measured = h("div", { class: "measured" }, h("div", { class: "act-row" }, button, said));
 
   const follow = (/** @type {number} */ place) => {

@@ -25,7 +25,6 @@
  *   "lab-failed": null,
  *   "measure-ended": null,
  *   "measure-failed": null,
- *   "fill-part": {id: string, value: unknown},
  * }} Events
  * address: it has changed by a link inside the page, or by Back or Forward. runs-changed: some were started, have ended, or
  * were read from a file. slice-ended: of a race that the page drives. form-answered: the server has filled Train's form, or
@@ -36,7 +35,7 @@
  * is. class-changed: this tab is in another class, or in none;
  * class-revealed: the key of a question that its teacher has revealed. lab-started and lab-stopped: somebody
  * pressed Fit, or Stop. lab-failed or lab-ended: Gradio's event of that fit has; so with measure-failed
- * or measure-ended. fill-part: a part of the page of plain files gets a value.
+ * or measure-ended.
  */
 
 /**

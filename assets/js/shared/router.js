@@ -44,8 +44,6 @@ const PARAMETERS = {
   values: TEXT, // of a lesson's controls
   answer: TEXT, // to a lesson's questions
   class: TEXT, // the code of a class that is joined
-  target: TEXT, // of the lab on the page of plain files,
-  n: WHOLE, // and its size
 };
 
 /** What says more about another parameter, and nothing once a link gives that one anew. */

@@ -14,7 +14,7 @@ function refuseDrop(event) {
 }
 
 function letFormWait() {
-  const tab = document.getElementById("train"); // which the page of plain files has not, and another tab not yet
+  const tab = document.getElementById("train"); // null until another tab is left
   if (!tab) return;
   const waits = !visited || asked > 0;
   tab.ariaBusy = String(waits);

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from html import escape
@@ -36,23 +36,7 @@ SHARED_SECONDS = 600  # in which a measurement answers everybody
 
 def build(app: AppState) -> OnVisit:
     """Lay the tab out. All of it runs in the browser, except measurements and the lab's fits."""
-    visits: list[OnVisit] = []
-    lay_out(
-        server_functions(app), lambda: visits.append(lab(app)), classroom.server_functions(app.store.root)
-    )
-    return visits[0]
-
-
-def lay_out(
-    calls: Mapping[str, Mapping[str, Callable[[object], Any]]],
-    lay_out_lab: Callable[[], None],
-    of_classes: classroom.Calls | None = None,
-    measured_where: str = "on this server",
-) -> None:
-    """The contents, the lessons with their server functions by module, the lab and the teachers' page.
-
-    `of_classes`: what classes ask a server; None where there is none.
-    """
+    calls, of_classes = server_functions(app), classroom.server_functions(app.store.root)
     with gr.Row(elem_classes=["learn"]):
         component(
             "learn/contents.js",
@@ -66,26 +50,25 @@ def lay_out(
             elem_id="lessons",
         )
         with gr.Column(elem_classes=["lessons"]):
-            if of_classes:
-                classroom.lay_out_bar(of_classes)
+            classroom.lay_out_bar(of_classes)
             for lesson in LESSONS:
-                _lesson(lesson, dict(calls.get(lesson.module, {})), measured_where)
-            lay_out_lab()
+                _lesson(lesson, dict(calls.get(lesson.module, {})))
+            visit = lab(app)
             with gr.Column(elem_id=f"lesson-{teaching.KEY}", elem_classes=["teaching"]):
                 gr.Markdown(f"## {teaching.TITLE}", elem_classes=["lesson-text"])
-                if of_classes:
-                    classroom.lay_out_start(of_classes)
+                classroom.lay_out_start(of_classes)
                 gr.Markdown(teaching.text(LESSONS), elem_classes=["lesson-text"])
                 gr.Markdown("### Worksheets", elem_classes=["lesson-text"])
                 classroom.lay_out_worksheets()
             html('<div class="pager-place"></div>')
+    return visit
 
 
 def _entry(key: str, title: str, last: str = "") -> ContentsEntry:
     return {"key": key, "title": title, "last": last}
 
 
-def _lesson(lesson: Lesson, calls: dict[str, Callable[[object], Any]], measured_where: str) -> None:
+def _lesson(lesson: Lesson, calls: dict[str, Callable[[object], Any]]) -> None:
     with gr.Column(elem_id=f"lesson-{lesson.key}", elem_classes=["lesson"]):
         with gr.Column(elem_classes=["lesson-words"]):
             gr.Markdown(
@@ -106,7 +89,7 @@ def _lesson(lesson: Lesson, calls: dict[str, Callable[[object], Any]], measured_
             server_functions=calls,
             elem_id=f"play-{lesson.key}",
             elem_classes=("lesson-play", "when-shown"),  # most lessons of a visit are not turned to
-            **_fixed(lesson.module, measured_where),
+            **_fixed(lesson.module),
         )
 
 
@@ -132,9 +115,7 @@ def _answerable(lesson: Lesson) -> None:
     html(f'<div class="answerable"><p>Now you can answer:</p><ul>{asked}</ul></div>')
 
 
-def _fixed(module: str, measured_where: str) -> dict[str, Any]:
-    if module == "products":
-        return {"where": measured_where}
+def _fixed(module: str) -> dict[str, Any]:
     if module not in ("reach", "blocks", "shapes"):
         return {}
     styled = {"lines": palette.lines()}

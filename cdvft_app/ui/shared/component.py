@@ -5,10 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import gradio as gr
 
@@ -29,19 +27,6 @@ import("{runtime}").then(
   }},
   () => {{ element.textContent = "A part of the page could not be loaded; reload the page."; }});
 """
-
-
-@dataclass(frozen=True)
-class Part:
-    """The arguments of a component: script, value, unchanging props, and the markup around `.mount`."""
-
-    module: str
-    value: Any
-    fixed: Mapping[str, Any]
-    html: str
-
-
-_parts: WeakKeyDictionary[gr.HTML, Part] = WeakKeyDictionary()
 
 
 def file_address(file: Path) -> str:
@@ -76,7 +61,7 @@ def component(
     fixed = {name: value for name, value in props.items() if name not in own}
     quick, slow, part = server_functions or {}, slow_functions or {}, module.removesuffix(".js")
     asked.register(part, quick, slow)
-    made = gr.HTML(
+    return gr.HTML(
         value,
         html_template=html,
         # Gradio knows an event of one's own by its quoted name in this text.
@@ -93,15 +78,8 @@ def component(
         elem_classes=["part", *elem_classes],
         **{name: value for name, value in props.items() if name in own},
     )
-    _parts[made] = Part(module, value, fixed, html)
-    return made
 
 
 def telling(event: str) -> str:
     """The `js` of a listener that tells the page's scripts of an event of assets/js/shared/events.js."""
     return f"(...given) => {{ document.dispatchEvent(new CustomEvent({json.dumps(event)})); return given; }}"
-
-
-def part_of(made: gr.HTML) -> Part | None:
-    """Return the arguments that `component` made it of; None for other HTML."""
-    return _parts.get(made)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from posixpath import dirname, join, normpath
 
 from cdvft_app import ASSETS
@@ -30,11 +30,8 @@ _HAND_OVER = """{
 """
 
 
-def bundle(modules: Iterable[str], others: Mapping[str, str] | None = None) -> str:
-    """Return the script that makes these modules, and all that they import, known to the browser.
-
-    `others` are sources by the names under which they are to be known, too.
-    """
+def bundle(modules: Iterable[str]) -> str:
+    """Return the script that makes these modules, and all that they import, known to the browser."""
     sources: dict[str, str] = {}
     waiting = [*modules]
     while waiting:
@@ -45,7 +42,7 @@ def bundle(modules: Iterable[str], others: Mapping[str, str] | None = None) -> s
         sources[name] = f"{named(name, source)}//# sourceURL=assets/js/{name}\n"  # its name in a debugger
         waiting += _imported(name, source)
     known = {f"{PREFIX}{name}": source for name, source in sorted(sources.items())}
-    return _HAND_OVER % json.dumps({**known, **(others or {})})
+    return _HAND_OVER % json.dumps(known)
 
 
 def named(name: str, source: str) -> str:
