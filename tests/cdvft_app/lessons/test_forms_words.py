@@ -20,7 +20,7 @@ from cdvft_app.approximate import fit_block_circulant, fit_diagonal_blocks, fit_
 from cdvft_app.ui.learn.tab import _fixed
 
 # Longer products: the recorded fits that its plot shows
-RECORDED = {one["key"]: one for one in _fixed("reach", "")["recorded"]["targets"]}
+RECORDED = {one["key"]: one for one in _fixed("reach")["recorded"]["targets"]}
 
 
 def recorded_error(key: str, m: int) -> float:
