@@ -1204,49 +1204,44 @@ export interface ContentsFixed {
   formerly: Record<string, string>;
 }
 
-/** The texts beside the votes of a question: `labels` of its answers, or numbers that begin at `low`. */
+/** Labels of a question's answers, which votes count from 1, and the correct vote. */
 export interface ClassQuestion {
   prompt: string;
   labels: string[];
-  low: number;
+  right: number;
 }
 
-/** `kinds`: sealed questions as (key, title); `questions` by their keys. */
 export interface ClassFixed {
-  kinds: [string, string][];
   questions: Record<string, ClassQuestion>;
 }
 
-/** A class as it is shown: `address`, the query of a lesson's; `votes` by question and answer, from 1 on. `shown` tells one showing from the next, also where the address is the same. `you` is the asking pupil's code in the table. */
+/** A class: what is shown, and votes by question and answer. `shown` counts showings, so that the same one can be shown again. `you`: the student's code in the table. */
 export interface ClassSeen {
-  address: string;
+  lesson: string;
+  question: string;
   shown: number;
   revealed: string[];
   votes: Record<string, Record<string, number>>;
-  pupils: number;
+  students: number;
   you: string;
 }
 
-/** Why whoever asks is in no class, which any other refusal leaves open. */
+/** Why the class cannot be joined. Other errors may pass. */
 export interface ClassGone {
   gone: string;
 }
 
-/** `code`: the class's; `key`: its teacher's; `pupil`: made up by the browser. Others: by the function. */
+/** `code`: the class's. `key`: its teacher's. `student`: made up by the browser. */
 export interface ClassRequest {
   code?: string;
   key?: string;
-  pupil?: string;
+  student?: string;
   address?: string;
   question?: string;
   given?: number;
-  kind?: string;
-  number?: string;
-  state?: string;
-  receipt?: string;
 }
 
-/** Nothing is to be said. */
+/** An empty answer. */
 export interface ClassDone {
 }
 
@@ -1261,42 +1256,6 @@ export interface ClassPicture {
 
 export interface ClassTable {
   csv: string;
-}
-
-export interface SealedQuestion {
-  number: string;
-  prompt: string;
-}
-
-export interface SealedGrade {
-  right: boolean;
-  answer: number;
-}
-
-export interface HomeworkReceipt {
-  receipt: string;
-}
-
-export interface HomeworkProof {
-  class: string;
-  pupil: string;
-  when: string;
-  state: string;
-}
-
-export interface WorksheetQuestion {
-  prompt: string;
-  answers: string[];
-  right: string;
-}
-
-export interface WorksheetLesson {
-  title: string;
-  questions: WorksheetQuestion[];
-}
-
-export interface WorksheetsFixed {
-  lessons: WorksheetLesson[];
 }
 
 /** The best product found: relative error, and vectors in the order in which they apply to the input. */
@@ -1392,16 +1351,12 @@ export interface Servers {
     weights: Ask<FactorsRequest, Weights | Refused>;
   };
   "learn/class_bar": {
-    answer: Ask<ClassRequest, SealedGrade | Refused>;
-    draw: Ask<ClassRequest, SealedQuestion | Refused>;
-    hand_in: Ask<ClassRequest, HomeworkReceipt | Refused>;
     reveal: Ask<ClassRequest, ClassDone | Refused>;
     seen: Ask<ClassRequest, ClassSeen | ClassGone | Refused>;
     show: Ask<ClassRequest, ClassDone | Refused>;
     vote: Ask<ClassRequest, ClassDone | Refused>;
   };
   "learn/class_start": {
-    check: Ask<ClassRequest, HomeworkProof | Refused>;
     code: Ask<ClassRequest, ClassPicture | Refused>;
     start: Ask<object, ClassStarted | Refused>;
     table: Ask<ClassRequest, ClassTable | Refused>;

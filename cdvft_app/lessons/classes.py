@@ -1,8 +1,7 @@
-"""Classes: what a teacher shows, votes before a reveal, questions that the server draws and grades, homework.
+"""Classes: students follow what their teacher shows, and vote on questions before the answer is revealed.
 
-All of it lies in an SQLite file of its own, under codes that are drawn at random: a restart keeps it, and
-after a day it is deleted, also from the file's free pages. Nobody gives a name: a browser makes up a random
-id, which the table shows as a code of four letters.
+Codes and votes are in a SQLite file, so that a restart keeps them. After a day they are deleted, also from
+the file's free pages. Presence is kept in memory only. No one gives a name: a browser makes up a random id.
 """
 
 from __future__ import annotations
@@ -15,42 +14,36 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import parse_qs
-
-from itsdangerous import BadData, URLSafeTimedSerializer
 
 from cdvft_app.data.csv_file import escaped_formula
 from cdvft_app.errors import UserError
-from cdvft_app.lessons import sealed
-from cdvft_app.payloads.learn import ClassSeen, ClassStarted, HomeworkProof, SealedGrade, SealedQuestion
+from cdvft_app.payloads.learn import ClassSeen, ClassStarted
 
 FILE = "classes.sqlite"
-LIFETIME = 24 * 3600  # seconds
-MAX_CLASSES, MAX_OF_ONE = 500, 20  # that live, of all and of one who starts them
-MAX_PUPILS, MAX_ROWS, MAX_DRAWN = 300, 6000, 50  # of a class; drawn questions of one pupil
-MAX_STATE, MAX_ID = 2000, 64  # characters
-LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"  # none that is taken for a number
-CODE_LENGTH, PUPIL_LENGTH = 5, 4
-COLUMNS = ("pupil", "when", "what", "question", "answer", "right")
-UNSIGNED = "This server signs no homework: whoever runs it sets CDVFT_CLASS_KEY."
+LIFETIME = 24 * 3600
+"""Seconds until a class is deleted."""
+ABSENT_AFTER = 10.0
+"""Seconds without a poll until a student counts as gone."""
+MAX_CLASSES, MAX_PER_STARTER = 2000, 5
+MAX_STUDENTS, MAX_PER_CLIENT = 300, 100
+"""Students present in a class, in all and from one address: a school may share one."""
+MAX_VOTES = 20_000
+MAX_ID = 64
+LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"  # without I and O, which look like digits
+CODE_LENGTH = 5
+COLUMNS = ("student", "question", "answer")
 TABLES = """
 CREATE TABLE IF NOT EXISTS classes (
     code TEXT PRIMARY KEY,
-    key_hash TEXT NOT NULL,                    -- of the teacher's key
+    key_hash TEXT NOT NULL,            -- of the teacher's key
     began REAL NOT NULL,
-    address TEXT NOT NULL DEFAULT '',          -- what is shown: the query of a lesson's address
-    shown INTEGER NOT NULL DEFAULT 0           -- how often something was: the same again, too
-);
-CREATE TABLE IF NOT EXISTS pupils (
-    class TEXT NOT NULL REFERENCES classes ON DELETE CASCADE,
-    id TEXT NOT NULL,                          -- that the browser made up
-    pupil TEXT NOT NULL,                       -- the code in the table
-    drawn INTEGER NOT NULL DEFAULT 0,          -- how many sealed questions so far
-    PRIMARY KEY (class, id)
+    lesson TEXT NOT NULL DEFAULT '',   -- what the teacher shows
+    question TEXT NOT NULL DEFAULT '',
+    shown INTEGER NOT NULL DEFAULT 0   -- number of times that the teacher pressed Show
 );
 CREATE TABLE IF NOT EXISTS revealed (
     class TEXT NOT NULL REFERENCES classes ON DELETE CASCADE,
@@ -60,235 +53,154 @@ CREATE TABLE IF NOT EXISTS revealed (
 CREATE TABLE IF NOT EXISTS votes (
     class TEXT NOT NULL REFERENCES classes ON DELETE CASCADE,
     question TEXT NOT NULL,
-    pupil TEXT NOT NULL,
+    student TEXT NOT NULL,
     given INTEGER NOT NULL,
-    PRIMARY KEY (class, question, pupil)
+    PRIMARY KEY (class, question, student)
 );
-CREATE TABLE IF NOT EXISTS sealed_questions (  -- drawn, and not answered yet
-    class TEXT NOT NULL REFERENCES classes ON DELETE CASCADE,
-    pupil TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    prompt TEXT NOT NULL,
-    answer INTEGER NOT NULL,
-    PRIMARY KEY (class, pupil, number)
-);
-CREATE TABLE IF NOT EXISTS table_rows (
-    number INTEGER PRIMARY KEY,
-    class TEXT NOT NULL REFERENCES classes ON DELETE CASCADE,
-    pupil TEXT NOT NULL,
-    time TEXT NOT NULL,
-    what TEXT NOT NULL,
-    question TEXT NOT NULL,
-    answer TEXT NOT NULL,
-    correct TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS rows_of_a_class ON table_rows (class);
 """
+NO_CLASS = "No class has this code. Classes are deleted after a day."
+FULL = "This class is full ({limit} students)."
+NOT_TEACHER = "Only the browser that started this class can do that."
+TOO_MANY = "Too many classes. Continue with one of yours, or try again tomorrow."
+REVEALED = "This question has been revealed. Votes count before."
+UNKNOWN_QUESTION = "Question {name!r} not found. Reload the page."
+INVALID_VOTE = "The vote is {given}. Use a whole number from 1 to {most}."
+INVALID_ID = "The student id is {given!r}. Use 1 to {most} characters."
+NOT_STORED = "The server cannot store classes ({error}). Tell its operator."
 
 
 class ClassError(UserError):
-    """A class refuses what was asked; the text is a sentence for whoever asked."""
+    """A class rejects a request."""
 
 
 class GoneError(ClassError):
-    """The class is not there, or takes nobody else: who asks is in none, and need not ask again."""
+    """The class does not exist or is full; the browser need not ask again."""
 
 
 class Classes:
     """All classes of a server.
 
     Args:
-        questions: how many answers each of the lessons' questions has, by its key
-        signing_key: with which homework is signed; empty: none is taken
-        folder: where the file lies that keeps them
+        questions: number of answers of each question, by its key
+        folder: where the file is stored
+        clock: seconds since the epoch
     """
 
     def __init__(
-        self,
-        questions: Mapping[str, int],
-        signing_key: str,
-        folder: Path,
-        clock: Callable[[], float] = time.time,
+        self, questions: Mapping[str, int], folder: Path, clock: Callable[[], float] = time.time
     ) -> None:
         self._questions = questions
-        self._signer = URLSafeTimedSerializer(signing_key, salt="homework") if signing_key else None
         self._clock = clock
         self._file = folder / FILE
-        self._starters: dict[str, str] = {}  # by code; they may be addresses, so that no file has them
+        self._starters: dict[str, str] = {}  # by code; they may be addresses, so they are not stored
+        self._present: dict[str, dict[str, tuple[str, float]]] = defaultdict(dict)
+        """By class and student: the client, and the time of the last poll."""
         self._connection: sqlite3.Connection | None = None
         self._lock = threading.Lock()
         if self._file.exists():
-            with suppress(ClassError), self._transaction():  # forgets what is too old
+            with suppress(ClassError), self._transaction():  # deletes old classes
                 pass
 
     def start(self, starter: str) -> ClassStarted:
-        """Return a new class's code, which pupils get, and the teacher's key.
+        """Return a new class's code for the students, and the teacher's key.
 
         Raises:
-            ClassError: too many live, of all or of whoever asks.
+            ClassError: There are too many classes, in all or of this starter.
         """
         with self._transaction() as rows:
             live = {code for (code,) in rows.execute("SELECT code FROM classes")}
-            self._starters = {code: one for code, one in self._starters.items() if code in live}
-            mine = sum(one == starter for one in self._starters.values())
-            if len(live) >= MAX_CLASSES or mine >= MAX_OF_ONE:
-                raise ClassError(
-                    f"At most {MAX_OF_ONE} classes are started from one place a day, and "
-                    f"{MAX_CLASSES} in all; "
-                    "go on with one of them, or try again tomorrow."
-                )
-            code, key = _fresh(CODE_LENGTH, live), secrets.token_urlsafe(16)
-            rows.execute(
-                "INSERT INTO classes (code, key_hash, began) VALUES (?, ?, ?)",
-                (code, _hash(key), self._clock()),
-            )
+            self._starters = {code: who for code, who in self._starters.items() if code in live}
+            started = sum(who == starter for who in self._starters.values())
+            if len(live) >= MAX_CLASSES or started >= MAX_PER_STARTER:
+                raise ClassError(TOO_MANY)
+            while (code := _letters(secrets.token_bytes(8))) in live:
+                pass
+            key = secrets.token_urlsafe(16)
+            row = (code, _hash(key), self._clock())
+            rows.execute("INSERT INTO classes (code, key_hash, began) VALUES (?, ?, ?)", row)
             self._starters[code] = starter
             return {"code": code, "key": key}
 
-    def show(self, code: object, key: object, address: object) -> None:
-        """Let everybody follow to this state: the query of a lesson's address."""
+    def exists(self, code: object) -> bool:
+        with self._transaction() as rows:
+            try:
+                return bool(_class(rows, code))
+            except GoneError:
+                return False
+
+    def show(self, code: object, key: object, lesson: str, question: object) -> None:
+        """Let the students follow to a question of a lesson."""
         with self._transaction() as rows:
             own = self._taught(rows, code, key)
-            shown = _text(address, "address", MAX_STATE)
-            if not shown.startswith("?"):  # pupils' browsers follow it
-                raise ClassError("Show the query of a lesson's address, which begins with a question mark.")
-            if "class" in parse_qs(shown[1:], keep_blank_values=True):  # they would leave this one
-                raise ClassError("Show an address that joins no class.")
-            rows.execute("UPDATE classes SET address = ?, shown = shown + 1 WHERE code = ?", (shown, own))
+            shown = (lesson, self._question(question), own)
+            rows.execute(
+                "UPDATE classes SET lesson = ?, question = ?, shown = shown + 1 WHERE code = ?", shown
+            )
 
     def reveal(self, code: object, key: object, question: object) -> None:
         with self._transaction() as rows:
             own = self._taught(rows, code, key)
             rows.execute("INSERT OR IGNORE INTO revealed VALUES (?, ?)", (own, self._question(question)))
 
-    def seen(self, code: object, pupil: object = None, key: object = None) -> ClassSeen:
-        """What is shown now. Votes of a question are told once it is revealed, to the teacher at once."""
+    def seen(self, code: object, student: object = None, key: object = None, client: str = "") -> ClassSeen:
+        """Return what is shown now. Students get the votes of revealed questions, the teacher gets all.
+
+        Raises:
+            GoneError: There is no such class, or it is full.
+        """
         with self._transaction() as rows:
-            own, key_hash, address, shown = _found(rows, code)
-            you = _pupil(rows, own, pupil) if pupil is not None else ""
-            known = "SELECT question FROM revealed WHERE class = ? ORDER BY question"
-            revealed = [name for (name,) in rows.execute(known, (own,))]
+            own, key_hash, lesson, question, shown = _class(rows, code)
+            you = self._seat(own, student, client) if student is not None else ""
+            revealed = [
+                name
+                for (name,) in rows.execute(
+                    "SELECT question FROM revealed WHERE class = ? ORDER BY 1", (own,)
+                )
+            ]
             votes: dict[str, dict[str, int]] = {name: {} for name in revealed}
             counted = (
-                "SELECT question, given, count(*) FROM votes WHERE class = ? "
-                "GROUP BY question, given ORDER BY question, given"
+                "SELECT question, given, count(*) FROM votes WHERE class = ? GROUP BY 1, 2 ORDER BY 1, 2"
             )
-            for name, given, many in rows.execute(counted, (own,)):
+            for name, given, count in rows.execute(counted, (own,)):
                 if name in votes or _is_key(key, key_hash):
-                    votes.setdefault(name, {})[str(given)] = many
-            (pupils,) = rows.execute("SELECT count(*) FROM pupils WHERE class = ?", (own,)).fetchone()
+                    votes.setdefault(name, {})[str(given)] = count
             return {
-                "address": address,
+                "lesson": lesson,
+                "question": question,
                 "shown": shown,
                 "revealed": revealed,
                 "votes": votes,
-                "pupils": pupils,
+                "students": len(self._present_in(own)),
                 "you": you,
             }
 
-    def vote(self, code: object, pupil: object, question: object, given: object) -> None:
-        """A prediction, a number from 1 on; the last one before the reveal counts."""
+    def vote(self, code: object, student: object, question: object, given: object, client: str = "") -> None:
+        """Store a prediction, a number from 1 on. The last one before the reveal counts."""
         with self._transaction() as rows:
-            own, *_ = _found(rows, code)
+            own = _class(rows, code)[0]
             name = self._question(question)
-            who = _pupil(rows, own, pupil)
+            who = self._seat(own, student, client)
             most = self._questions[name]
             if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= most:
-                raise ClassError(f"The vote is {str(given)[:40]!r}; this question takes 1 to {most}.")
-            if rows.execute(
-                "SELECT 1 FROM revealed WHERE class = ? AND question = ?", (own, name)
-            ).fetchone():
-                raise ClassError("This question has been revealed; votes count before.")
+                raise ClassError(INVALID_VOTE.format(given=str(given)[:40], most=most))
+            known = "SELECT 1 FROM revealed WHERE class = ? AND question = ?"
+            if rows.execute(known, (own, name)).fetchone():
+                raise ClassError(REVEALED)
+            (count,) = rows.execute("SELECT count(*) FROM votes WHERE class = ?", (own,)).fetchone()
+            if count >= MAX_VOTES:
+                raise ClassError(FULL.format(limit=MAX_STUDENTS))
             rows.execute("INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?)", (own, name, who, given))
 
-    def draw(self, code: object, pupil: object, kind: object) -> SealedQuestion:
-        """Return a question with fresh numbers; its answer stays here."""
-        with self._transaction() as rows:
-            own, *_ = _found(rows, code)
-            who = _pupil(rows, own, pupil)
-            if not isinstance(kind, str) or kind not in sealed.KINDS:
-                raise ClassError(f"There are sealed questions on {', '.join(sealed.KINDS)}; choose one.")
-            (number,) = rows.execute(
-                "UPDATE pupils SET drawn = drawn + 1 WHERE class = ? AND pupil = ? RETURNING drawn",
-                (own, who),
-            ).fetchone()
-            if number > MAX_DRAWN:
-                raise ClassError(f"You have drawn {MAX_DRAWN} questions today; that is all there are.")
-            made = sealed.draw(kind)
-            rows.execute(
-                "INSERT INTO sealed_questions VALUES (?, ?, ?, ?, ?)",
-                (own, who, number, made.prompt, made.answer),
-            )
-            return {"number": str(number), "prompt": made.prompt}
-
-    def answer(self, code: object, pupil: object, number: object, given: object) -> SealedGrade:
-        """Grade the answer to a drawn question, once; it goes into the table."""
-        with self._transaction() as rows:
-            own, *_ = _found(rows, code)
-            who = _pupil(rows, own, pupil)
-            # As text: what is no number is then no question's.
-            asked = rows.execute(
-                "DELETE FROM sealed_questions WHERE class = ? AND pupil = ? AND CAST(number AS TEXT) = ? "
-                "RETURNING prompt, answer",
-                (own, who, _ascii(number)),
-            ).fetchone()
-            if asked is None:
-                raise ClassError("This question was answered already, or never drawn; draw another.")
-            if isinstance(given, bool) or not isinstance(given, int) or abs(given) > 10**12:
-                raise ClassError("Answer with a whole number.")
-            prompt, answer = asked
-            right = given == answer
-            self._note(rows, own, who, "sealed question", prompt, str(given), str(right).lower())
-            return {"right": right, "answer": answer}
-
-    def hand_in(self, code: object, pupil: object, state: object) -> str:
-        """Take a state, the query of a lesson's address, as homework.
-
-        Returns:
-            a signed receipt of when it was handed in, to which class, and what: not of who did the work.
-        """
-        if self._signer is None:
-            raise ClassError(UNSIGNED)
-        with self._transaction() as rows:
-            own, *_ = _found(rows, code)
-            who = _pupil(rows, own, pupil)
-            handed = _text(state, "state", MAX_STATE)
-            receipt = self._signer.dumps({"class": own, "pupil": who, "state": handed})
-            self._note(rows, own, who, "homework", "", handed, "")
-            return str(receipt)
-
-    def check(self, receipt: object) -> HomeworkProof:
-        """Return the contents of a receipt that this server signed, also after the class is forgotten.
-
-        Raises:
-            ClassError: it was not signed here, or changed since.
-        """
-        if self._signer is None:
-            raise ClassError(UNSIGNED)
-        try:
-            said, when = self._signer.loads(_text(receipt, "receipt", 2 * MAX_STATE), return_timestamp=True)
-        except BadData:
-            raise ClassError("This receipt was not signed by this server, or was changed since.") from None
-        return {
-            "class": said["class"],
-            "pupil": said["pupil"],
-            "when": _written(when.timestamp()),
-            "state": said["state"],
-        }
-
     def table(self, code: object, key: object) -> str:
-        """All sealed answers and homework as CSV, by the pupils' codes; no cell is taken for a formula."""
+        """Return the votes as CSV, by the students' codes. No cell is read as a formula."""
         with self._transaction() as rows:
             own = self._taught(rows, code, key)
-            query = (
-                "SELECT pupil, time, what, question, answer, correct FROM table_rows "
-                "WHERE class = ? ORDER BY number"
-            )
-            found = rows.execute(query, (own,)).fetchall()
+            query = "SELECT student, question, given FROM votes WHERE class = ? ORDER BY question, student"
+            votes = rows.execute(query, (own,)).fetchall()
         out = io.StringIO()
         writer = csv.writer(out)
         writer.writerow(COLUMNS)
-        writer.writerows(map(escaped_formula, row) for row in found)
+        writer.writerows([escaped_formula(str(cell)) for cell in row] for row in votes)
         return out.getvalue()
 
     def close(self) -> None:
@@ -299,82 +211,72 @@ class Classes:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of it is kept, or nothing; classes of more than a day ago are deleted before it."""
+        """Commit all or nothing, after classes that are older than a day are deleted."""
         with self._lock:
             try:
                 rows = self._connection = self._connection or _connect(self._file)
                 oldest = self._clock() - LIFETIME
                 if rows.execute("DELETE FROM classes WHERE began <= ?", (oldest,)).rowcount:
-                    rows.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log had it, too
+                    rows.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log contained them, too
                 with rows:
                     rows.execute("BEGIN IMMEDIATE")
                     yield rows
             except (sqlite3.Error, OSError) as error:
-                raise ClassError(
-                    f"The server cannot keep classes now ({error}); tell whoever runs it."
-                ) from error
+                raise ClassError(NOT_STORED.format(error=error)) from error
 
-    def _note(self, rows: sqlite3.Connection, own: str, who: str, *what: str) -> None:
-        (many,) = rows.execute("SELECT count(*) FROM table_rows WHERE class = ?", (own,)).fetchone()
-        if many >= MAX_ROWS:
-            raise ClassError(f"The table of this class is full, at {MAX_ROWS} rows.")
-        rows.execute(
-            "INSERT INTO table_rows (class, pupil, time, what, question, answer, correct) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (own, who, _written(self._clock()), *what),
-        )
+    def _present_in(self, own: str) -> dict[str, tuple[str, float]]:
+        since = self._clock() - ABSENT_AFTER
+        self._present[own] = {who: seat for who, seat in self._present[own].items() if seat[1] > since}
+        return self._present[own]
+
+    def _seat(self, own: str, student: object, client: str) -> str:
+        """Return the code of a student in the table, who is present from now on."""
+        if not isinstance(student, str) or not 0 < len(student.strip()) <= len(student) <= MAX_ID:
+            raise ClassError(INVALID_ID.format(given=str(student)[:40], most=MAX_ID))
+        digest = hashlib.sha256(f"{own} {student}".encode("utf-8", "surrogatepass")).digest()
+        who, present = _letters(digest), self._present_in(own)
+        if who not in present:
+            if len(present) >= MAX_STUDENTS:
+                raise GoneError(FULL.format(limit=MAX_STUDENTS))
+            if sum(seat[0] == client for seat in present.values()) >= MAX_PER_CLIENT:
+                raise GoneError(FULL.format(limit=MAX_PER_CLIENT))
+        present[who] = (client, self._clock())
+        return who
 
     def _taught(self, rows: sqlite3.Connection, code: object, key: object) -> str:
-        own, key_hash, *_ = _found(rows, code)
+        own, key_hash, *_ = _class(rows, code)
         if not _is_key(key, key_hash):
-            raise ClassError("Only who started this class, in the same browser, may do that.")
+            raise ClassError(NOT_TEACHER)
         return own
 
     def _question(self, name: object) -> str:
         if not isinstance(name, str) or name not in self._questions:
-            raise ClassError("No lesson has this question; reload the page.")
+            raise ClassError(UNKNOWN_QUESTION.format(name=str(name)[:40]))
         return name
 
 
 def _connect(file: Path) -> sqlite3.Connection:
-    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))  # nobody else on this machine reads it
+    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))  # no other user of this machine reads it
     rows = sqlite3.connect(file, timeout=10, isolation_level=None, check_same_thread=False)
     try:
-        for setting in (
-            "journal_mode = WAL",
-            "synchronous = NORMAL",
-            "foreign_keys = ON",
-            "secure_delete = ON",
-        ):
+        settings = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON")
+        for setting in settings:
             rows.execute(f"PRAGMA {setting}")
         rows.executescript(TABLES)
-        if "shown" not in [name for _, name, *_ in rows.execute("PRAGMA table_info(classes)")]:
-            rows.execute("ALTER TABLE classes ADD COLUMN shown INTEGER NOT NULL DEFAULT 0")
     except sqlite3.Error:
         rows.close()
         raise
     return rows
 
 
-def _found(rows: sqlite3.Connection, code: object) -> tuple[str, str, str, int]:
-    """Code, the hash of the teacher's key, the address that is shown, and how often one was."""
-    query = "SELECT code, key_hash, address, shown FROM classes WHERE code = ?"
-    found = rows.execute(query, (_ascii(code).upper(),)).fetchone()
-    if found is None:
-        raise GoneError("There is no class of this code; classes are forgotten after a day.")
-    return found
-
-
-def _pupil(rows: sqlite3.Connection, own: str, made_up: object) -> str:
-    """Return the code of who comes with this id; one who comes first gets a new one."""
-    name = _text(made_up, "id", MAX_ID)
-    known = dict(rows.execute("SELECT id, pupil FROM pupils WHERE class = ?", (own,)))
-    if name not in known:
-        if len(known) >= MAX_PUPILS:
-            raise GoneError(f"This class is full, at {MAX_PUPILS}.")
-        known[name] = _fresh(PUPIL_LENGTH, known.values())
-        rows.execute("INSERT INTO pupils (class, id, pupil) VALUES (?, ?, ?)", (own, name, known[name]))
-    return known[name]
+def _class(rows: sqlite3.Connection, code: object) -> tuple[str, str, str, str, int]:
+    """Return code, hash of the teacher's key, lesson, question, and number of showings."""
+    text = code.upper() if isinstance(code, str) and code.isascii() else ""
+    query = "SELECT code, key_hash, lesson, question, shown FROM classes WHERE code = ?"
+    row = rows.execute(query, (text,)).fetchone()
+    if row is None:
+        raise GoneError(NO_CLASS)
+    return row
 
 
 def _hash(key: str) -> str:
@@ -385,28 +287,6 @@ def _is_key(given: object, key_hash: str) -> bool:
     return secrets.compare_digest(_hash(given) if isinstance(given, str) else "", key_hash)
 
 
-def _ascii(given: object) -> str:
-    """Return the code or number that was sent; empty for anything that can be neither."""
-    return given if isinstance(given, str) and given.isascii() else ""
-
-
-def _fresh(length: int, taken: Iterable[str]) -> str:
-    known = {*taken}
-    while (code := "".join(secrets.choice(LETTERS) for _ in range(length))) in known:
-        pass
-    return code
-
-
-def _text(given: object, what: str, most: int) -> str:
-    if not isinstance(given, str) or not given.strip() or len(given) > most or not _is_unicode(given):
-        raise ClassError(f"The {what} is {str(given)[:40]!r}; send a text of 1 to {most:,} characters.")
-    return given
-
-
-def _is_unicode(given: str) -> bool:
-    """Return whether the text can be encoded: no half of a surrogate pair stands alone in it."""
-    return given.encode("utf-8", "replace").decode() == given
-
-
-def _written(when: float) -> str:
-    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+def _letters(digest: bytes) -> str:
+    number = int.from_bytes(digest[:8], "big")
+    return "".join(LETTERS[number // len(LETTERS) ** place % len(LETTERS)] for place in range(CODE_LENGTH))

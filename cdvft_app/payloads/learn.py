@@ -66,58 +66,51 @@ class ContentsFixed(TypedDict):
 
 
 class ClassQuestion(TypedDict):
-    """The texts beside the votes of a question: `labels` of its answers, or numbers that begin at `low`."""
+    """Labels of a question's answers, which votes count from 1, and the correct vote."""
 
     prompt: str
     labels: list[str]
-    low: int
+    right: int
 
 
 class ClassFixed(TypedDict):
-    """`kinds`: sealed questions as (key, title); `questions` by their keys."""
-
-    kinds: list[tuple[str, str]]
     questions: dict[str, ClassQuestion]
 
 
 class ClassSeen(TypedDict):
-    """A class as it is shown: `address`, the query of a lesson's; `votes` by question and answer, from 1 on.
+    """A class: what is shown, and votes by question and answer.
 
-    `shown` tells one showing from the next, also where the address is the same.
-    `you` is the asking pupil's code in the table.
+    `shown` counts showings, so that the same one can be shown again. `you`: the student's code in the table.
     """
 
-    address: str
+    lesson: str
+    question: str
     shown: int
     revealed: list[str]
     votes: dict[str, dict[str, int]]
-    pupils: int
+    students: int
     you: str
 
 
 class ClassGone(TypedDict):
-    """Why whoever asks is in no class, which any other refusal leaves open."""
+    """Why the class cannot be joined. Other errors may pass."""
 
     gone: str
 
 
 class ClassRequest(TypedDict, total=False):
-    """`code`: the class's; `key`: its teacher's; `pupil`: made up by the browser. Others: by the function."""
+    """`code`: the class's. `key`: its teacher's. `student`: made up by the browser."""
 
     code: str
     key: str
-    pupil: str
+    student: str
     address: str
     question: str
     given: int
-    kind: str
-    number: str
-    state: str
-    receipt: str
 
 
 class ClassDone(TypedDict):
-    """Nothing is to be said."""
+    """An empty answer."""
 
 
 class ClassStarted(TypedDict):
@@ -131,38 +124,6 @@ class ClassPicture(TypedDict):
 
 class ClassTable(TypedDict):
     csv: str
-
-
-class SealedQuestion(TypedDict):
-    number: str
-    prompt: str
-
-
-class SealedGrade(TypedDict):
-    right: bool
-    answer: int
-
-
-class HomeworkReceipt(TypedDict):
-    receipt: str
-
-
-HomeworkProof = TypedDict("HomeworkProof", {"class": str, "pupil": str, "when": str, "state": str})
-
-
-class WorksheetQuestion(TypedDict):
-    prompt: str
-    answers: list[str]
-    right: str
-
-
-class WorksheetLesson(TypedDict):
-    title: str
-    questions: list[WorksheetQuestion]
-
-
-class WorksheetsFixed(TypedDict):
-    lessons: list[WorksheetLesson]
 
 
 class RecordedFit(TypedDict):

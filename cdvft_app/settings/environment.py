@@ -197,11 +197,6 @@ class Environment(BaseSettings):
         alias="CDVFT_HOSTS",
         description="further names that the server answers to, with commas; *: any",
     )
-    class_key: Annotated[SecretStr, AfterValidator(_long_enough)] = Field(
-        SecretStr(""),
-        alias="CDVFT_CLASS_KEY",
-        description=f"signs homework of classes, {MIN_KEY_LENGTH} characters or more; not set: none is taken",
-    )
     operator_key: Annotated[SecretStr, AfterValidator(_long_enough)] = Field(
         SecretStr(""),
         alias="CDVFT_OPERATOR_KEY",

@@ -1,4 +1,4 @@
-// For teachers: a class is started here; its code, the address that pupils open, its table, and receipts of homework.
+// Start or join a class: its code, the address that students open, and the table of votes.
 
 import { actButton, find, h, setText } from "../shared/dom.js";
 import { download } from "../shared/download.js";
@@ -12,81 +12,60 @@ import { join, membership } from "./class_state.js";
 
 /** @param {Part<null, object, Servers["learn/class_start"]>} part */
 export function mount({ element, server, life }) {
-  const said = h("p", { class: "quiet", role: "status" }),
-    started = h("div", { class: "class-started" });
+  const message = h("p", { class: "quiet", role: "status" }),
+    place = h("div", { class: "class-started" });
   /**
    * @template {object} Answer
-   * @param {Promise<Answer>} asked
+   * @param {Promise<Answer>} request
    * @returns {Promise<Exclude<Answer, { error: string }> | null>}
    */
-  const answered = async (asked) => {
-    const { answer, problem } = await outcomeOf(asked);
-    setText(said, problem);
+  const answered = async (request) => {
+    const { answer, problem } = await outcomeOf(request);
+    setText(message, problem);
     return answer;
+  };
+  const start = async () => {
+    const started = await answered(server.start({}));
+    if (started) enter(started);
+  };
+  /** @param {{code: string, key?: string}} member */
+  const enter = (member) => {
+    join(member);
+    tell("class-changed", null);
+  };
+  const table = async () => {
+    const answer = await answered(server.table({ ...membership() }));
+    if (answer) download(new Blob([answer.csv], { type: "text/csv" }), `class-${membership()?.code}.csv`);
+  };
+  const outside = () => {
+    const field = h("input", { type: "text", maxlength: 5, autocomplete: "off", "aria-label": "Class code" });
+    const submit = () => {
+      if (field.value.trim()) enter({ code: field.value.trim().toUpperCase() });
+    };
+    field.addEventListener("keydown", (event) => event.key === "Enter" && submit());
+    place.replaceChildren(
+      h("div", { class: "act-row" }, field, actButton("Join", submit), actButton("Start a class", start)),
+      h("p", { class: "quiet" }, "Classes need no names and are deleted after a day."),
+    );
   };
   const show = async () => {
     const member = membership();
-    if (member?.key === undefined) {
-      started.replaceChildren(
-        actButton("Start a class", start),
-        h("p", { class: "quiet" }, "A code for today, without names; all is forgotten after a day."),
-      );
-      return;
-    }
+    if (member?.key === undefined) return outside();
     const address = new URL(linkTo({ tab: "learn" }), location.href);
     address.searchParams.set("class", member.code);
     const picture = h("img", { class: "qr", alt: `QR code of ${address.href}`, width: 220, height: 220 });
-    started.replaceChildren(
+    // In a new tab without an opener, which would begin with this tab's session storage.
+    const link = h("a", { href: address.href, target: "_blank", rel: "noopener" }, address.href);
+    place.replaceChildren(
       h("p", { class: "class-code" }, member.code),
       picture,
-      h(
-        "p",
-        {},
-        "Pupils open ",
-        // In a tab of its own, which is a pupil's: without noopener it would begin with what this one keeps.
-        h("a", { href: address.href, target: "_blank", rel: "noopener" }, address.href),
-      ),
-      h(
-        "p",
-        { class: "quiet" },
-        "Above every lesson you can now show everybody what you see, watch the votes, and reveal them.",
-      ),
-      actButton("Table as CSV", table),
+      h("p", {}, "Students open ", link),
+      actButton("Download votes", table),
     );
     const made = await answered(server.code({ address: address.href }));
     if (made) picture.src = made.image;
   };
-  const start = async () => {
-    const made = await answered(server.start({}));
-    if (!made) return;
-    join(made);
-    tell("class-changed", null);
-  };
-  const table = async () => {
-    const made = await answered(server.table({ ...membership() }));
-    if (made) download(new Blob([made.csv], { type: "text/csv" }), `class-${membership()?.code}.csv`);
-  };
-  const receipt = h("textarea", { rows: 3, "aria-label": "A receipt of homework" }),
-    proof = h("p", { role: "status" });
-  const check = async () => {
-    const { answer: made, problem } = await outcomeOf(server.check({ receipt: receipt.value.trim() }));
-    setText(
-      proof,
-      made ? `Handed in ${made.when} to class ${made.class} by ${made.pupil}: ${made.state}` : problem,
-    );
-  };
-  find(element, ".mount").replaceChildren(
-    started,
-    said,
-    h(
-      "details",
-      {},
-      h("summary", {}, "Check a receipt of homework"),
-      receipt,
-      actButton("Check", check),
-      proof,
-    ),
-  );
-  heard("class-changed", life, show);
-  return void show();
+  find(element, ".mount").replaceChildren(place, message);
+  heard("class-changed", life, () => void show());
+  void show();
 }

@@ -1,48 +1,45 @@
-// Which class this browser's tab is in, kept for as long as the tab is open, and what of it has been revealed.
+// The class that this browser tab is in, for as long as the tab is open, and the questions that its teacher has revealed.
 
 import { tell } from "../shared/events.js";
 
 const KEY = "cdvft-class",
-  PUPIL = "cdvft-pupil";
+  STUDENT = "cdvft-student";
 
 /** @typedef {{code: string, key?: string, followed?: number}} Membership `key`: a teacher's; `followed`: its last showing */
 
 /** @returns {Membership | null} */
 export function membership() {
   try {
-    const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
-    return typeof kept?.code === "string" ? kept : null;
+    const stored = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
+    return typeof stored?.code === "string" ? stored : null;
   } catch {
     return null;
   }
 }
 
-/** @param {Membership | null} given */
-export function join(given) {
-  if (given) sessionStorage.setItem(KEY, JSON.stringify(given));
+/** @param {Membership | null} member */
+export function join(member) {
+  if (member) sessionStorage.setItem(KEY, JSON.stringify(member));
   else sessionStorage.removeItem(KEY);
 }
 
-/** A random id of this tab, by which the server counts one vote of each. */
-export function pupil() {
-  const known = sessionStorage.getItem(PUPIL);
+/** A random id of this tab. The server counts one vote of each. */
+export function student() {
+  const known = sessionStorage.getItem(STUDENT);
   if (known) return known;
-  const made = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) =>
-    byte.toString(16).padStart(2, "0"),
-  ).join("");
-  sessionStorage.setItem(PUPIL, made);
-  return made;
+  const id = crypto.randomUUID?.() ?? String(crypto.getRandomValues(new Uint32Array(3)).join("-"));
+  sessionStorage.setItem(STUDENT, id);
+  return id;
 }
 
 /** @type {Set<string>} */
 const revealed = new Set();
-
-/** @type {Map<string, number>} votes that have not arrived, by question: the bar may come after the lesson */
+/** @type {Map<string, number>} votes that have not arrived, by question */
 const votes = new Map();
 let current = "";
 
 /**
- * The question that is looked at now; also where the bar comes after it.
+ * Another question is on the screen.
  * @param {string} key
  */
 export function ask(key) {
@@ -57,16 +54,14 @@ export const askedNow = () => current;
  * @param {number} given
  */
 export function vote(key, given) {
-  votes.delete(key); // so that it comes last, where the one before is on its way
   votes.set(key, given);
   tell("lesson-predicted", null);
 }
 
-/** Those that have not arrived, also those that are made meanwhile. */
 export const waitingVotes = () => votes.entries();
 
 /**
- * A vote has arrived, or need not; one that was made since goes on waiting.
+ * A vote has arrived. One that was made since then is still waiting.
  * @param {string} key of the question
  * @param {number} given
  */
@@ -77,7 +72,7 @@ export function voted(key, given) {
 }
 
 /**
- * Note questions that the teacher has revealed; returns those that are new.
+ * Note revealed questions; returns the new ones.
  * @param {string[]} keys
  */
 export function noteRevealed(keys) {
@@ -87,7 +82,7 @@ export function noteRevealed(keys) {
 }
 
 /**
- * Whether a prediction is a vote, which is answered once the teacher reveals.
+ * Whether a prediction is a vote, which is answered once the teacher reveals the question.
  * @param {string} key of the question
  */
 export function isHeld(key) {

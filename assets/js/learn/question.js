@@ -170,7 +170,7 @@ export function mount({ element, props: { questions }, life }) {
       if (isHeld(key)) {
         held = given;
         feedback.className = "feedback";
-        setText(feedback, "Your vote is on its way.");
+        setText(feedback, "Sending your vote.");
         vote(key, given);
         return;
       }
@@ -179,8 +179,7 @@ export function mount({ element, props: { questions }, life }) {
       if (kind !== "task" || given === SHOWN) tell("question-predicted", { key, given }, lesson);
     };
     heard("lesson-voted", life, (voted) => {
-      if (voted === key && isHeld(key))
-        setText(feedback, "Your vote is in. Your teacher reveals the answer.");
+      if (voted === key && isHeld(key)) setText(feedback, "Vote received. Your teacher reveals the answer.");
     });
     heard("class-revealed", life, (revealed) => {
       if (revealed === key && held !== null) predict(held);
@@ -241,6 +240,16 @@ export function mount({ element, props: { questions }, life }) {
     return line;
   });
   heard("class-changed", life, inClass);
+  heard("class-question", life, (key) => {
+    const index = questions.findIndex((question) => question.key === key);
+    if (index >= 0) show(index);
+  });
+  heard("class-played", life, (key) => {
+    const index = questions.findIndex((question) => question.key === key);
+    if (index < 0 || asked[index].isAnswered()) return;
+    asked[index].show();
+    reveal(lesson, key);
+  });
   whenShown(element, announce);
   find(element, ".mount").replaceChildren(
     place,

@@ -19,6 +19,8 @@
  *   "task-reached": string,
  *   "class-changed": null,
  *   "class-revealed": string,
+ *   "class-question": string,
+ *   "class-played": string,
  *   "lab-started": null,
  *   "lab-stopped": null,
  *   "lab-ended": null,
@@ -33,7 +35,8 @@
  * learn/class_state.js; lesson-revealed and question-predicted are heard at the lesson itself: more of its answers may be
  * shown; what was predicted of a question, null for nothing. task-reached: the key of the task in whose state a machine
  * is. class-changed: this tab is in another class, or in none;
- * class-revealed: the key of a question that its teacher has revealed. lab-started and lab-stopped: somebody
+ * class-revealed: the key of a question that its teacher has revealed; class-question: of the one that the teacher shows;
+ * class-played: of the one that the teacher's own screen plays. lab-started and lab-stopped: somebody
  * pressed Fit, or Stop. lab-failed or lab-ended: Gradio's event of that fit has; so with measure-failed
  * or measure-ended.
  */

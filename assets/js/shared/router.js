@@ -145,7 +145,8 @@ export function tabSelected(tab) {
 
 /** Show the tab of the address, or without one the first, and tell the parts. */
 function arrive() {
-  const named = document.getElementById(`tab-${asked("tab")}-button`);
+  const name = asked("tab") ?? (asked("class") ? "learn" : null); // a class is joined on Learn
+  const named = document.getElementById(`tab-${name}-button`);
   const button = named ?? document.querySelector('#tabs [role="tab"]');
   if (button instanceof HTMLElement && button.getAttribute("aria-selected") !== "true") button.click();
   tell("address", null);
@@ -163,6 +164,12 @@ function follow(to) {
   write(url, true);
   arrive();
 }
+
+/**
+ * Follow a link of `linkTo`.
+ * @param {string} address
+ */
+export const followAddress = (address) => follow(new URL(address, location.href));
 
 /** Let links inside the page change the address and show its tab; Back and Forward, too. Once for the page. */
 export function route() {

@@ -1,4 +1,4 @@
-"""A class on the Learn tab: what its teacher's and its pupils' browsers ask the server."""
+"""A class on the Learn tab: what the browsers of teacher and students request."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 
 import segno
 
-from cdvft_app.lessons.classes import ClassError, Classes, GoneError
-from cdvft_app.lessons.sealed import KINDS
+from cdvft_app.lessons.classes import NO_CLASS, ClassError, Classes, GoneError
 from cdvft_app.payloads.learn import (
     ClassDone,
     ClassFixed,
@@ -20,137 +19,95 @@ from cdvft_app.payloads.learn import (
     ClassSeen,
     ClassStarted,
     ClassTable,
-    HomeworkProof,
-    HomeworkReceipt,
-    SealedGrade,
-    SealedQuestion,
-    WorksheetQuestion,
-    WorksheetsFixed,
 )
-from cdvft_app.settings.environment import environment
-from cdvft_app.ui.learn.lesson_texts import LESSONS, Choice, Estimate, Question, Task, teaching
+from cdvft_app.public.guessing import Guesses
+from cdvft_app.ui.learn.lesson_texts import LESSONS, Choice, Estimate, Question
 from cdvft_app.ui.shared.component import component
 from cdvft_app.ui.shared.server_functions import refusing
 from cdvft_app.ui.shared.viewing import client_key
 
 Calls = Mapping[str, Callable[[Any], Any]]
-TITLES = {"shift": "a shift", "rank": "rank", "blocks": "blocks"}
-assert TITLES.keys() == KINDS.keys()
-MAX_ADDRESS = 500  # characters of the address that the QR code holds
-
-
-def answers(question: Question) -> int:
-    """Return the number of answers of a question, which scripts count from 1."""
-    if isinstance(question, Choice):
-        return len(question.answers)
-    return question.high - question.low + 1 if isinstance(question, Estimate) else 2
+MAX_ADDRESS = 500  # characters of the address in the QR code
+LESSON_OF = {question.key: lesson.key for lesson in LESSONS for question in lesson.questions}
 
 
 def lay_out_bar(calls: Calls) -> None:
-    """Lay out the line above the lessons, for those who follow a class and for its teacher."""
+    """Build the line above the lessons for students and their teacher."""
     fixed: ClassFixed = {
-        "kinds": [(kind, title) for kind, title in TITLES.items()],
-        "questions": {question.key: _shown(question) for lesson in LESSONS for question in lesson.questions},
+        "questions": {question.key: _axis(question) for lesson in LESSONS for question in lesson.questions}
     }
-    own = ("show", "reveal", "seen", "vote", "draw", "answer", "hand_in")
-    component(
-        "learn/class_bar.js",
-        server_functions={name: calls[name] for name in own},
-        elem_id="class-bar",
-        **fixed,
-    )
+    functions = {name: calls[name] for name in ("show", "reveal", "seen", "vote")}
+    component("learn/class_bar.js", server_functions=functions, elem_id="class-bar", **fixed)
 
 
 def lay_out_start(calls: Calls) -> None:
-    """Lay out for teachers the start of a class, its table, and receipts."""
-    own = ("start", "code", "table", "check")
+    """Build the start of a class, the field for its code, and the table of votes."""
+    functions = {name: calls[name] for name in ("start", "code", "table")}
     component(
         "learn/class_start.js",
-        server_functions={name: calls[name] for name in own},
+        server_functions=functions,
         elem_id="class-start",
         elem_classes=("class-start",),
     )
 
 
-def lay_out_worksheets() -> None:
-    fixed: WorksheetsFixed = {
-        "lessons": [
-            {"title": lesson.title, "questions": [_printed(question) for question in lesson.questions]}
-            for lesson in LESSONS
-        ]
-    }
-    component("learn/worksheets.js", elem_id="worksheets", elem_classes=("worksheets",), **fixed)
-
-
-def _shown(question: Question) -> ClassQuestion:
-    labels = [answer for answer, _ in question.answers] if isinstance(question, Choice) else []
-    if isinstance(question, Task):
-        labels = ["done", "shown"]
-    return {
-        "prompt": question.prompt,
-        "labels": labels,
-        "low": question.low if isinstance(question, Estimate) else 0,
-    }
-
-
-def _printed(question: Question) -> WorksheetQuestion:
-    return {
-        "prompt": question.prompt,
-        "answers": [answer for answer, _ in question.answers] if isinstance(question, Choice) else [],
-        "right": teaching.right(question),
-    }
+def _axis(question: Question) -> ClassQuestion:
+    """Return the labels of a question's answers, which votes count from 1, and the correct vote."""
+    if isinstance(question, Choice):
+        labels, right = [answer for answer, _ in question.answers], question.right + 1
+    elif isinstance(question, Estimate):
+        labels = [str(number) for number in range(question.low, question.high + 1)]
+        right = question.right - question.low + 1
+    else:
+        labels, right = ["done", "shown"], 1
+    return {"prompt": question.prompt, "labels": labels, "right": right}
 
 
 def server_functions(folder: Path) -> Calls:
-    """Return the functions of classes, which are kept in this folder; all of them are quick."""
-    key = environment().class_key.get_secret_value()
-    questions = {question.key: answers(question) for lesson in LESSONS for question in lesson.questions}
-    classes = Classes(questions, key, folder)
+    """Return the functions of classes, which are stored in `folder`."""
+    answers = {
+        question.key: len(_axis(question)["labels"]) for lesson in LESSONS for question in lesson.questions
+    }
+    classes = Classes(answers, folder)
+    guesses = Guesses("class codes")
+
+    def known(asked: ClassRequest) -> str:
+        code, who = str(asked.get("code")), client_key()
+        if not guesses.judge(who, code, lambda: classes.exists(code)):
+            raise GoneError(NO_CLASS)
+        return code
 
     def start(_: object) -> ClassStarted:
         return classes.start(client_key())
 
     def code(asked: ClassRequest) -> ClassPicture:
-        """Return the QR code of an address, as the address of a picture."""
+        """Return the QR code of an address as a data URI."""
         address = asked.get("address", "")
-        if not (address.isascii() and address.startswith("http")):
-            raise ClassError("A QR code is made of an address that begins with http, in ASCII.")
-        if len(address) > MAX_ADDRESS:
-            raise ClassError(f"A QR code is made of an address of at most {MAX_ADDRESS} characters.")
+        if not (address.isascii() and address.startswith("http") and len(address) <= MAX_ADDRESS):
+            raise ClassError(f"A QR code needs an ASCII http address of at most {MAX_ADDRESS} characters.")
         return {"image": segno.make(address, micro=False).svg_data_uri(scale=5, dark="#000", light="#fff")}
 
     def show(asked: ClassRequest) -> ClassDone:
-        classes.show(asked.get("code"), asked.get("key"), asked.get("address"))
+        question = asked.get("question", "")
+        classes.show(known(asked), asked.get("key"), LESSON_OF.get(question, ""), question)
         return {}
 
     def reveal(asked: ClassRequest) -> ClassDone:
-        classes.reveal(asked.get("code"), asked.get("key"), asked.get("question"))
+        classes.reveal(known(asked), asked.get("key"), asked.get("question"))
         return {}
 
     def seen(asked: ClassRequest) -> ClassSeen | ClassGone:
         try:
-            return classes.seen(asked.get("code"), asked.get("pupil"), asked.get("key"))
+            return classes.seen(known(asked), asked.get("student"), asked.get("key"), client_key())
         except GoneError as gone:
             return {"gone": str(gone)}
 
     def vote(asked: ClassRequest) -> ClassDone:
-        classes.vote(asked.get("code"), asked.get("pupil"), asked.get("question"), asked.get("given"))
+        voter = known(asked), asked.get("student")
+        classes.vote(*voter, asked.get("question"), asked.get("given"), client_key())
         return {}
 
-    def draw(asked: ClassRequest) -> SealedQuestion:
-        return classes.draw(asked.get("code"), asked.get("pupil"), asked.get("kind"))
-
-    def answer(asked: ClassRequest) -> SealedGrade:
-        return classes.answer(asked.get("code"), asked.get("pupil"), asked.get("number"), asked.get("given"))
-
-    def hand_in(asked: ClassRequest) -> HomeworkReceipt:
-        return {"receipt": classes.hand_in(asked.get("code"), asked.get("pupil"), asked.get("state"))}
-
-    def check(asked: ClassRequest) -> HomeworkProof:
-        return classes.check(asked.get("receipt"))
-
     def table(asked: ClassRequest) -> ClassTable:
-        return {"csv": classes.table(asked.get("code"), asked.get("key"))}
+        return {"csv": classes.table(known(asked), asked.get("key"))}
 
-    calls = (start, code, show, reveal, seen, vote, draw, answer, hand_in, check, table)
-    return {call.__name__: refusing(call) for call in calls}
+    return {call.__name__: refusing(call) for call in (start, code, show, reveal, seen, vote, table)}

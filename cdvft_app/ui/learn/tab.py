@@ -58,8 +58,6 @@ def build(app: AppState) -> OnVisit:
                 gr.Markdown(f"## {teaching.TITLE}", elem_classes=["lesson-text"])
                 classroom.lay_out_start(of_classes)
                 gr.Markdown(teaching.text(LESSONS), elem_classes=["lesson-text"])
-                gr.Markdown("### Worksheets", elem_classes=["lesson-text"])
-                classroom.lay_out_worksheets()
             html('<div class="pager-place"></div>')
     return visit
 
