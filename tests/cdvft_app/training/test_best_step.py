@@ -12,9 +12,8 @@ from tiny_models import reviews
 
 from cdvft_app.catalog import Plan, resolve
 from cdvft_app.events import Done, Evaluation, Note, Started, Step
-from cdvft_app.settings import RaceRequest, RunSettings, UploadedDataset
+from cdvft_app.settings import RunSettings, UploadedDataset
 from cdvft_app.store import predictions, snapshots
-from cdvft_app.sweep import SweepRequest
 from cdvft_app.tasks.base import LabelledTask
 from cdvft_app.training import trainer
 from cdvft_app.training.checkpoints import BestStep
@@ -58,9 +57,7 @@ def notes(heard: Listener) -> str:
     return "\n".join(note.text for note in heard.of(Note))
 
 
-def test_the_best_step_is_kept_and_it_and_the_last_are_scored_on_rows_that_chose_nothing(
-    text_plan, rows, scores, tmp_path
-):
+def test_best_step_is_kept_and_scored_on_evaluation_rows(text_plan, rows, scores, tmp_path):
     scores(0.5, 0.9, 0.6, 0.4)
     heard, done = run(text_plan(learning_rate=0.1), rows, tmp_path / "best")
     assert (done.state, done.step, done.best_step) == ("finished", TOTAL, 8)
@@ -87,18 +84,8 @@ def keeps_the_last(heard: Listener) -> None:
     assert not any(one.validation for one in heard.of(Evaluation))
 
 
-def test_without_validation_rows_the_last_step_is_kept(whole):
+def test_last_step_is_kept_without_validation_rows(whole):
     keeps_the_last(whole[0])
-
-
-def test_choosing_changes_no_loss_and_a_last_step_that_is_the_best_is_evaluated_once(
-    whole, text_plan, rows, scores, tmp_path
-):
-    scores(0.1, 0.2, 0.3, 0.4)
-    heard, done = run(text_plan(checkpoint_every=5), rows, tmp_path)
-    assert heard.losses() == whole[0].losses()
-    assert (done.best_step, done.last_metric) == (TOTAL, None)
-    assert [one.step for one in heard.of(Evaluation) if not one.validation] == [TOTAL]
 
 
 @pytest.mark.parametrize(
@@ -110,39 +97,18 @@ def test_choosing_changes_no_loss_and_a_last_step_that_is_the_best_is_evaluated_
         (BestStep(3, -0.5, 1.0), None),
     ],
 )
-def test_the_best_has_the_highest_score_then_the_lowest_loss_then_fewest_steps(better, worse):
+def test_best_step_orders_by_score_loss_and_step(better, worse):
     assert better.is_before(worse)
     assert worse is None or not worse.is_before(better)
 
 
 @pytest.mark.parametrize("stop_after", [None, 11])
-def test_a_run_that_becomes_no_better_ends_and_says_so_whether_or_not_it_is_stopped_there(
-    stop_after, text_plan, rows, scores, tmp_path
-):
+def test_early_stopping_survives_a_stop(stop_after, text_plan, rows, scores, tmp_path):
     scores(0.9, 0.5, 0.5)
     heard, done = run(text_plan(checkpoint_every=5), rows, tmp_path, stop_after=stop_after)
     assert (done.state, done.step, done.best_step, done.last_metric) == ("finished", 12, 4, None)
     assert "Stopped early after step 12: 2 evaluations in a row were no better" in notes(heard)
     assert is_of_step(done, 4)
-
-
-def test_patience_is_a_setting_and_no_run_ends_before_it_has_seen_every_example(
-    text_plan, rows, scores, tmp_path
-):
-    scores(0.9, 0.5, 0.5, 0.5)
-    assert run(text_plan(early_stopping_patience=0), rows, tmp_path / "off")[1].step == TOTAL
-    scores(0.9, 0.5)
-    assert run(text_plan(early_stopping_patience=1), rows, tmp_path / "one")[1].step == 8
-    scores(0.9, 0.5, 0.5, 0.5)
-    assert run(text_plan(early_stopping_patience=1, epochs=1.0), rows, tmp_path / "short")[1].step == 8
-
-
-def test_in_a_race_and_in_a_sweep_every_run_has_all_steps():
-    assert [one.early_stopping_patience for one in RaceRequest(methods=("cdvft",)).runs()] == [2]
-    race = RaceRequest(methods=("cdvft", "lora"), early_stopping_patience=3)
-    assert {one.early_stopping_patience for one in race.runs()} == {0}
-    sweep = SweepRequest(base=RaceRequest(methods=("cdvft",)), seeds=(0, 1))
-    assert {one.early_stopping_patience for one in sweep.runs()} == {0}
 
 
 def cut_off(plan, rows, folder, at: int) -> None:
@@ -156,7 +122,7 @@ def cut_off(plan, rows, folder, at: int) -> None:
         trainer.train_plan(plan, emit, lambda: 0, folder, rows=rows)
 
 
-def test_a_run_that_was_cut_off_goes_on_with_its_best(text_plan, rows, scores, tmp_path):
+def test_resume_keeps_the_best_step(text_plan, rows, scores, tmp_path):
     plan = text_plan(checkpoint_every=5)
     scores(0.9, 0.5, 0.6, 0.7)
     cut_off(plan, rows, tmp_path, 11)
@@ -166,32 +132,6 @@ def test_a_run_that_was_cut_off_goes_on_with_its_best(text_plan, rows, scores, t
     assert done.step == 12  # patience counts the evaluations from before, too
 
 
-def test_what_was_best_in_steps_that_were_lost_is_forgotten(text_plan, rows, scores, tmp_path):
-    plan = text_plan(checkpoint_every=5, early_stopping_patience=0)
-    scores(0.5, 0.9)
-    cut_off(plan, rows, tmp_path, 9)
-    scores(0.4, 0.6, 0.1)  # steps 8, 12 and 16, once more
-    _, done = run(plan, rows, tmp_path, resume=True)
-    assert done.best_step == 12
-
-
-def test_where_the_best_is_damaged_the_last_step_is_kept_and_that_is_said(text_plan, rows, scores, tmp_path):
-    scores(0.9, 0.5, 0.5, 0.5)
-
-    class Damaging(Listener):
-        def append(self, event):
-            super().append(event)
-            if isinstance(event, Evaluation) and event.step == TOTAL:
-                (weights,) = (tmp_path / "checkpoints" / "best").glob("*.safetensors")
-                weights.write_bytes(weights.read_bytes()[:-4] + bytes(4))
-
-    heard = Damaging()
-    plan = text_plan(early_stopping_patience=0)
-    done = trainer.train_plan(plan, heard.append, heard.should_stop, tmp_path, rows=rows)
-    assert (done.best_step, done.step) == (None, TOTAL) and is_of_step(done, TOTAL)
-    assert "Step 4, the best, is damaged on the disk: the last is kept." in notes(heard)
-
-
 @pytest.mark.parametrize(
     "case",
     [
@@ -199,9 +139,7 @@ def test_where_the_best_is_damaged_the_last_step_is_kept_and_that_is_said(text_p
         ((0.9, 0.5), 4, (0.5, 0.5), (12, 4)),  # patience does not count it either
     ],
 )
-def test_what_a_stop_evaluates_changes_nothing_for_a_run_that_goes_on(
-    case, text_plan, rows, scores, tmp_path
-):
+def test_evaluation_at_a_stop_does_not_choose(case, text_plan, rows, scores, tmp_path):
     before, best_then, after, ends = case
     plan = text_plan(checkpoint_every=5)
     scores(*before)
@@ -223,22 +161,14 @@ def resolved(train_rows: int) -> Plan:
 
 
 @pytest.mark.parametrize(("train_rows", "spared"), [(239, 0), (240, 50), (1000, 100), (9000, 512)])
-def test_of_ones_own_rows_one_in_ten_chooses_and_of_few_none(train_rows, spared):
+def test_validation_rows_of_uploaded_datasets(train_rows, spared):
     plan = resolved(train_rows)
     assert plan.validation_examples == spared
     assert plan.settings.keep == ("best" if spared else "last")
     assert plan.settings.train_examples == min(2048, train_rows - spared)
 
 
-def test_of_few_rows_of_ones_own_it_is_said_that_the_last_step_is_kept(text_plan):
-    plan = dataclasses.replace(text_plan(), settings=resolved(200).settings)
-    assert trainer.nothing_chosen(plan) == (
-        "The last step is kept: of 200 training rows none is spared to choose a better one by. "
-        "From 240 on some are."
-    )
-
-
-def test_a_recipe_keeps_its_rows_and_chooses_by_others():
+def test_validation_rows_of_recipes():
     plan = resolve(RunSettings(method="cdvft"))
     assert (plan.settings.train_examples, plan.settings.evaluation_examples) == (2048, 1024)
     assert plan.validation_examples == 512

@@ -44,19 +44,6 @@ def test_items_come_from_another_process():
     wait_for(lambda: gone(pid))
 
 
-def variables():
-    yield os.environ.get("CDVFT_PUBLIC"), os.environ.get("CDVFT_QUEUE")
-
-
-def test_a_child_has_the_environment_of_now_and_not_of_the_fork_server(monkeypatch):
-    monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    monkeypatch.delenv("CDVFT_QUEUE", raising=False)
-    assert [*stream(variables)] == [("1", None)]
-    monkeypatch.delenv("CDVFT_PUBLIC")
-    monkeypatch.setenv("CDVFT_QUEUE", "3")
-    assert [*stream(variables)] == [(None, "3")]
-
-
 @pytest.mark.parametrize(
     ("work", "error", "said"),
     [(refused, ValueError, "a matrix is square"), (killed, ChildEnded, "most likely because memory ran out")],

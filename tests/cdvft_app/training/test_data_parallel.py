@@ -36,7 +36,7 @@ def outcome(runs: Path, printed: str):
     return run, [row["kind"] for row in rows], [row["loss"] for row in rows if row["kind"] == "step"]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_processes_are_one_run_with_the_history_of_one_process(tmp_path):
     save_model(tmp_path / MODEL, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     options = ["train", "--batch-size", "8", "--max-steps", "6", "--epochs", "3", "--seed", "4", "--json"]
@@ -78,7 +78,7 @@ def launched_for(run_id):
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: finds the child by /proc")
 def test_all_visible_gpus_share_a_run_that_the_page_started(store, queue_of, monkeypatch):
     """Two that the driver lists, where torch finds none: two processes on the CPU, over gloo."""

@@ -1,11 +1,7 @@
 """The queue with trainers that take milliseconds: what they do is what a trainer may do to it."""
 
 import errno
-import shutil
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import pytest
 import run_events
@@ -19,11 +15,10 @@ from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.records import IllegalTransition, NotOwner, StoreError, UnknownRun
 from cdvft_app.store.states import ACTIVE, FINAL
 from cdvft_app.training import queue as queue_module
-from cdvft_app.training import run as run_module
 from cdvft_app.training.run import ERROR_FILE
 
 
-def test_a_race_trains_in_order_and_finishes(store, queue):
+def test_queue_trains_a_race_in_order(store, queue):
     trainer = FakeTrainer()
     race = [RunSettings(method=method) for method in ("lora", "cdvft", "head")]
     ids = queue(trainer).submit(race, "a", "race")
@@ -37,7 +32,7 @@ def test_a_race_trains_in_order_and_finishes(store, queue):
     assert kinds == ["preparing", "started", "step", "step", "step", "evaluation", "done"]
 
 
-def test_stop_of_a_waiting_run_is_immediate_and_before_the_first_step_nothing_is_kept(store, queue):
+def test_queue_stops_waiting_runs_at_once(store, queue):
     trainer = FakeTrainer()
     trainer.go.clear()
     working = queue(trainer)
@@ -54,7 +49,7 @@ def test_stop_of_a_waiting_run_is_immediate_and_before_the_first_step_nothing_is
     assert len(trainer.calls) == 2 and store.state(second) == "stopped"
 
 
-def test_stop_of_a_training_run_takes_one_step_and_resume_goes_on(store, queue):
+def test_queue_stops_and_resumes_a_run(store, queue):
     halt = threading.Barrier(2)
     trainer = FakeTrainer(
         6, lambda step: step == 3 and len(trainer.calls) == 1 and (halt.wait(), halt.wait())
@@ -75,12 +70,6 @@ def test_stop_of_a_training_run_takes_one_step_and_resume_goes_on(store, queue):
     assert [(row["kind"], row["step"]) for row in rows] == [*(("step", n) for n in range(1, 7)), ("done", 6)]
 
 
-def test_who_lost_the_others_of_a_shared_run_says_so(monkeypatch):
-    monkeypatch.setattr(run_module, "processes", lambda: 2)
-    lost = "[/build/gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:1"
-    assert run_module.reason(RuntimeError(lost)) == run_module.OTHER_ENDED
-
-
 ENDINGS = [
     (TrainingFailed("The loss became nan at step 2. Try 1e-4."), "The loss became nan at step 2. Try 1e-4."),
     (RuntimeError("size mismatch\n  at layer 3"), "unexpectedly with RuntimeError: size mismatch at layer 3"),
@@ -94,7 +83,7 @@ ENDINGS = [
 
 
 @pytest.mark.parametrize(("error", "reason"), ENDINGS)
-def test_a_failure_is_a_sentence_and_the_worker_goes_on(store, queue, error, reason):
+def test_queue_survives_failing_runs(store, queue, error, reason):
     def fail(step):
         if step == 2 and len(trainer.calls) == 1:
             raise error
@@ -112,21 +101,7 @@ def test_a_failure_is_a_sentence_and_the_worker_goes_on(store, queue, error, rea
     assert run.reason is None and not details.exists() and trainer.calls[-1][1] is True
 
 
-def test_a_run_that_made_no_step_starts_again_from_the_start(store, queue):
-    def fail(step):
-        if len(trainer.calls) == 1:
-            raise RuntimeError
-
-    trainer = FakeTrainer(2, fail)
-    working = queue(trainer)
-    (run_id,) = working.submit([RUN], "a")
-    wait(store, run_id, "failed")
-    working.resume(run_id, "a")
-    wait(store, run_id, "finished")
-    assert [resume for _, resume in trainer.calls] == [False, False]
-
-
-def test_only_the_owner_stops_and_resumes(store, queue):
+def test_queue_checks_owners(store, queue):
     working = queue(FakeTrainer(), start=False)
     (run_id,) = working.submit([RUN], "a")
     for act in (working.stop, working.resume):
@@ -143,22 +118,14 @@ def test_only_the_owner_stops_and_resumes(store, queue):
         working.stop(run_id, "a")
 
 
-def test_several_workers_share_the_queue(store, queue):
-    together = threading.Barrier(3)
-    trainer = FakeTrainer(2, lambda step: step == 1 and together.wait())
-    ids = queue(trainer, workers=3).submit([RUN] * 9, "a")
-    assert {wait(store, run_id, *FINAL).state for run_id in ids} == {"finished"}
-    assert len(trainer.calls) == 9
-
-
-def test_what_another_process_queued_is_found(store, queue, monkeypatch):
+def test_queue_finds_runs_of_other_processes(store, queue, monkeypatch):
     monkeypatch.setattr(queue_module, "POLL_SECONDS", 0.02)
     queue(FakeTrainer())
     (run,) = store.create([RUN], "a")
     wait(store, run.id, "finished")
 
 
-def test_start_marks_what_a_dead_process_left_and_takes_what_waits(store, queue):
+def test_queue_start_interrupts_runs_of_dead_processes(store, queue):
     left, alive, waiting = (run.id for run in store.create([RUN] * 3, "a"))
     store.set_state(left, "preparing", process=f"999999999:1.00@{machine()}")
     store.append(left, run_events.started(6))
@@ -177,21 +144,7 @@ def test_start_marks_what_a_dead_process_left_and_takes_what_waits(store, queue)
     store.set_state(alive, "stopped")
 
 
-def test_start_sweeps_what_was_deleted_and_adopts_what_was_lost(store, queue, monkeypatch):
-    deleted, lost = store.create([RUN] * 2, "a")
-    with monkeypatch.context() as patch:  # killed between the row and the folder
-        patch.setattr(shutil, "rmtree", lambda *_, **options: None)
-        store.delete(deleted.id, "a")
-    with store._database.writing() as connection:
-        connection.execute("DELETE FROM runs WHERE id = ?", (lost.id,))
-    folders = store.root / "runs"
-    assert {path.name for path in folders.iterdir()} == {deleted.id, lost.id} and store.history() == []
-    queue(FakeTrainer(1))
-    assert [path.name for path in folders.iterdir()] == [lost.id]
-    assert store.get(lost.id).state == "interrupted"
-
-
-def test_close_stops_what_trains_and_leaves_what_waits(store, queue):
+def test_queue_close_stops_training_runs(store, queue):
     begun = threading.Event()
     trainer = FakeTrainer(10**6, lambda step: begun.set())
     working = queue(trainer)
@@ -204,7 +157,7 @@ def test_close_stops_what_trains_and_leaves_what_waits(store, queue):
     wait(store, second, "finished")
 
 
-def test_a_disk_that_was_full_leaves_no_run_alive(store, queue, monkeypatch):
+def test_queue_ends_runs_once_the_disk_has_room(store, queue, monkeypatch):
     monkeypatch.setattr(queue_module, "POLL_SECONDS", 0.02)
     full, refused = threading.Event(), []
 
@@ -227,13 +180,3 @@ def test_a_disk_that_was_full_leaves_no_run_alive(store, queue, monkeypatch):
     full.clear()
     run = wait(store, run_id, *FINAL)
     assert (run.state, run.reason, run.step) == ("failed", "The disk is full.", 1)
-
-
-@pytest.mark.slow
-def test_warm_up_loads_what_the_first_run_needs():
-    code = (
-        "import sys; from cdvft_app.training.queue import warm_up; assert 'torch' not in sys.modules;"
-        "warm_up().join(); assert {'torch', 'transformers', 'peft', 'cdvft'} <= set(sys.modules);"
-        "import gc; assert gc.get_freeze_count() > 100_000"  # libraries are no garbage
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])

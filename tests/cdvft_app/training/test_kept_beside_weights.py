@@ -10,12 +10,10 @@ import timm
 import torch
 from listening import run
 from peft import AutoPeftModel, PeftModel
-from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from cdvft.mean_pooled import MeanPooledForSequenceClassification
-from cdvft_app.catalog.entries import ModelEntry
-from cdvft_app.events import Snapshot, Step
+from cdvft_app.events import Step
 from cdvft_app.tasks import saved
 from cdvft_app.training import trainable
 
@@ -43,7 +41,7 @@ def labels_and_length_are_kept(folder, base, length) -> None:
     assert (record.pooling, record.head, record.max_length) == ("mean", "classifier", length)
 
 
-def test_an_adapter_of_the_default_recipe_is_loaded_by_peft(text_plan, text_rows, bert_folder, tmp_path):
+def test_adapter_of_default_recipe_loads_with_peft(text_plan, text_rows, bert_folder, tmp_path):
     plan = text_plan("cdvft", max_steps=4, learning_rate=0.1, max_length=20)
     _, done = run(plan, text_rows, tmp_path)
     folder = done.adapter_folder
@@ -60,7 +58,7 @@ def test_an_adapter_of_the_default_recipe_is_loaded_by_peft(text_plan, text_rows
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
-def test_a_whole_model_is_loaded_by_transformers(pooling, text_plan, text_rows, roberta_folder, tmp_path):
+def test_full_model_loads_with_transformers(pooling, text_plan, text_rows, roberta_folder, tmp_path):
     plan = text_plan("full", max_steps=4)
     if pooling == "cls":
         model = dataclasses.replace(plan.model, pooling="cls", location=str(roberta_folder))
@@ -74,7 +72,7 @@ def test_a_whole_model_is_loaded_by_transformers(pooling, text_plan, text_rows, 
     assert probabilities(model, AutoTokenizer.from_pretrained(folder)) == near(own(plan, folder))
 
 
-def test_an_image_run_says_how_timm_builds_and_feeds_its_model(image_plan, image_rows, tmp_path):
+def test_image_run_describes_its_timm_model(image_plan, image_rows, tmp_path):
     heard, done = run(image_plan("lora", max_steps=1), image_rows, tmp_path)
     assert {step.throughput_unit for step in heard.of(Step)} == {"images/s"}
     model = timm.create_model(f"local-dir:{done.adapter_folder}", pretrained=False)
@@ -82,23 +80,3 @@ def test_an_image_run_says_how_timm_builds_and_feeds_its_model(image_plan, image
     data = timm.data.resolve_model_data_config(model)
     assert [*data["input_size"], *data["mean"], *data["std"]] == [3, 32, 32, *[0.5] * 3, *[0.25] * 3]
     assert model.pretrained_cfg["label_names"] == ["dark", "grey", "bright"]
-
-
-def test_a_head_alone_is_kept_with_its_labels(text_plan, text_rows, bert_folder, tmp_path):
-    heard, done = run(text_plan("head", max_steps=3, max_length=20), text_rows, tmp_path)
-    assert {*load_file(done.adapter_folder / "model.safetensors")} == {"classifier.weight", "classifier.bias"}
-    assert heard.of(Snapshot) == []
-    labels_and_length_are_kept(done.adapter_folder, bert_folder, 20)
-
-
-def entry(**fields) -> ModelEntry:
-    known = dict.fromkeys(field.name for field in dataclasses.fields(ModelEntry))
-    return ModelEntry(**{**known, **fields})
-
-
-def test_a_base_is_what_others_can_fetch():
-    hub = entry(source="hub", location="owner/name")
-    wheel = entry(source="mirror", location="minilm", upstream=("owner/same", "c0ffee"))
-    assert hub.base("abc") == ("owner/name", "abc")
-    assert wheel.base(None) == ("owner/same", "c0ffee")
-    assert entry(source="mirror", location="vit_small").base(None) == (None, None)

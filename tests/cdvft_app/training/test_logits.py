@@ -28,7 +28,7 @@ class Shapes(TorchDispatchMode):
 
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
 @pytest.mark.parametrize("reads", ["answers", "prompts"])
-def test_no_row_gets_a_weight_of_its_own(reads, dtype, answer_plan, answer_rows):
+def test_output_weight_is_not_copied_per_row(reads, dtype, answer_plan, answer_rows):
     task = prepare(answer_plan(), silent, never, answer_rows).task
     task.train_in(dtype)
     output = task.model.get_output_embeddings()

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from cdvft_app import catalog
-from cdvft_app.prediction import predict
 from cdvft_app.settings import RunSettings
 from cdvft_app.training import data_parallel, schedule
 
@@ -47,17 +43,6 @@ def test_the_variable_stands_above_the_choice(machine, of_the_machine, one, all_
     assert schedule.planned_processes(ONE) == one
     assert schedule.planned_processes(ALL) == all_of_them
     assert schedule.gpus_to_choose() == choice
-
-
-def test_a_forecast_is_of_as_many_processes(monkeypatch):
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    plan = catalog.resolve(ONE)
-    plan = replace(plan, settings=plan.settings.model_copy(update={"batch_size": 32}))
-    alone, shared = predict(plan, []), predict(plan, [], processes=2)
-    assert shared.device == f"{alone.device}, 2 processes"
-    assert shared.counted.steps == alone.counted.steps  # each step takes the same examples
-    assert shared.counted.step_bytes < alone.counted.step_bytes
-    assert shared.seconds.value == pytest.approx(alone.seconds.value / 2)
 
 
 @pytest.mark.parametrize("value", ["1", "true", "Yes"])

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 import torch
 from listening import run
-from PIL import Image
-from safetensors.torch import load_file
 
 from cdvft_app.catalog.dataset_readers import Rows, Split
 from cdvft_app.progress import never, silent
@@ -55,7 +53,7 @@ def scores(text_rows) -> Rows:
 @pytest.mark.parametrize(
     ("kind", "method"), [("text", "cdvft"), ("pairs", "lora"), ("scores", "cdvft"), ("image", "cdvft")]
 )
-def test_predictions_are_those_of_the_evaluation(kind, method, seen, request, tmp_path):
+def test_predictions_equal_the_evaluation(kind, method, seen, request, tmp_path):
     rows = request.getfixturevalue({"text": "text_rows", "image": "image_rows"}.get(kind, kind))
     make = request.getfixturevalue("image_plan" if kind == "image" else "text_plan")
     plan = make(method, max_steps=6, learning_rate=0.1)
@@ -98,7 +96,7 @@ def image_task(image_plan, image_rows) -> LabelledTask:
     return prepare(image_plan(), silent, never, image_rows).task
 
 
-def test_one_is_answered_as_in_company(text_task):
+def test_predict_is_independent_of_the_batch(text_task):
     texts = ["good", "the plot the film very awful a a a", "bad film"]
     together = text_task.predict(texts)
     for text, answer in zip(texts, together, strict=True):
@@ -109,37 +107,13 @@ def test_one_is_answered_as_in_company(text_task):
     assert text_task.model.training  # left as it was
 
 
-def test_a_picture_and_its_array_are_the_same_image(image_task):
-    grey = np.arange(144, dtype=np.uint8).reshape(12, 12)
-    colour = np.stack([grey] * 3, axis=-1)
-    same = [grey, Image.fromarray(grey), colour, Image.fromarray(colour).convert("RGBA")]
-    first, *others = image_task.predict(same)
-    for answer in others:
-        assert answer.label == first.label
-        assert answer.probabilities == pytest.approx(first.probabilities, abs=1e-5)
-
-
 @pytest.mark.parametrize("given", ["good film", [3], ["good", ("good", "bad")], [("good", "bad"), "good"]])
-def test_what_is_no_text_is_refused(given, text_task):
+def test_predict_rejects_other_than_text(given, text_task):
     with pytest.raises(InvalidInput, match="text"):
         text_task.predict(given)
 
 
 @pytest.mark.parametrize("given", ["a file", np.zeros((4, 4)), np.zeros((2, 2, 4), dtype=np.uint8)])
-def test_what_is_no_image_is_refused(given, image_task):
+def test_predict_rejects_other_than_images(given, image_task):
     with pytest.raises(InvalidInput, match="uint8 array"):
         image_task.predict([given])
-
-
-@pytest.mark.parametrize("method", ["cdvft", "head"])
-def test_runs_of_the_version_before_are_opened(method, text_plan, text_rows):
-    folder = KEPT / ("adapter_1321180" if method == "cdvft" else "head_1321180")
-    task = trainable.load_trained(text_plan(method, max_steps=6), folder)[0]
-    assert task.labels == ("negative", "positive")
-    (file,) = folder.glob("*.safetensors")
-    kept = load_file(file)
-    assert len(kept) == (2 if method == "head" else 14)
-    loaded = list(task.model.state_dict().values())
-    for tensor in kept.values():
-        assert any(tensor.shape == other.shape and torch.equal(tensor, other) for other in loaded)
-    assert len(task.predict(text_rows.evaluation.inputs)) == 24

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import run_events
 from queued_runs import RUN, steps
-from waiting import wait
 
 from cdvft_app.events import Evaluation, Note
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
-from cdvft_app.store.states import FINAL
 from cdvft_app.training import executors
 from cdvft_app.training.executors import Executor, NoNews, Pulled, RemoteExecution, RemoteRefused, supervise
-from cdvft_app.training.queue import RunQueue
 
 STARTED = run_events.started(3)
 STEPS = [run_events.step(step, 1 / step) for step in (1, 2, 3)]
@@ -77,7 +72,7 @@ def kinds(store, run):
     return [row["kind"] for row in store.rows(run.id)[0] if row["kind"] != "preparing"]
 
 
-def test_events_are_asked_for_after_the_last_that_was_kept(store, machine, run):
+def test_remote_execution_asks_after_the_last_event(store, machine, run):
     execution = machine.start(store, run)
     machine.tells = [STARTED, STEPS[0]]
     assert not execution.poll(0)
@@ -86,7 +81,7 @@ def test_events_are_asked_for_after_the_last_that_was_kept(store, machine, run):
     assert machine.asked == [0, 2, 4] and kinds(store, run) == ["started", "step", "step", "step"]
 
 
-def test_what_it_learned_is_there_when_the_run_ends(store, machine, run):
+def test_remote_execution_places_the_adapter(store, machine, run):
     machine.tells, machine.ended = [STARTED, *STEPS, EVALUATION, done(store, run)], "completed"
     machine.files = {"adapter": b"learned"}
     supervise(store, run, machine)
@@ -96,7 +91,7 @@ def test_what_it_learned_is_there_when_the_run_ends(store, machine, run):
     assert machine.released and not (store.folder(run.id) / "incoming").exists()
 
 
-def test_the_two_newest_checkpoints_are_kept_until_it_has_finished(store, machine, run):
+def test_remote_execution_keeps_two_checkpoints(store, machine, run):
     execution, kept = machine.start(store, run), store.folder(run.id) / "checkpoints"
     machine.tells = [STARTED]
     for step in (5, 10, 100):
@@ -108,7 +103,7 @@ def test_the_two_newest_checkpoints_are_kept_until_it_has_finished(store, machin
     assert execution.poll(0) and not kept.exists()
 
 
-def test_events_that_a_full_disk_refused_are_asked_for_again(store, machine, run, monkeypatch):
+def test_remote_execution_retries_after_a_full_disk(store, machine, run, monkeypatch):
     execution, append = machine.start(store, run), store.append
     machine.tells = [STARTED, STEPS[0]]
 
@@ -122,7 +117,7 @@ def test_events_that_a_full_disk_refused_are_asked_for_again(store, machine, run
     assert machine.asked == [0, 0] and kinds(store, run) == ["started", "step"]
 
 
-def test_whoever_follows_it_anew_starts_no_second_work_and_keeps_each_step_once(store, machine, run):
+def test_remote_execution_follows_again(store, machine, run):
     machine.tells = [Note("It has no GPU."), STARTED, *STEPS[:2]]
     before = machine.start(store, run)
     assert not before.poll(0)
@@ -136,7 +131,7 @@ def test_whoever_follows_it_anew_starts_no_second_work_and_keeps_each_step_once(
     assert kinds(store, run).count("note") == 1 and store.state(run.id) == "finished"
 
 
-def test_a_follower_whose_lease_another_has_writes_nothing_and_leaves(store, machine, run):
+def test_remote_execution_leaves_without_its_lease(store, machine, run):
     old = machine.start(store, run)
     machine.tells = [STARTED, STEPS[0]]
     assert not old.poll(0)
@@ -148,7 +143,7 @@ def test_a_follower_whose_lease_another_has_writes_nothing_and_leaves(store, mac
     assert store.state(run.id) == "preparing" and not machine.cancelled
 
 
-def test_a_machine_that_does_not_answer_is_waited_for(store, machine, run):
+def test_remote_execution_waits_without_news(store, machine, run):
     execution = machine.start(store, run)
     machine.refuses = NoNews()
     assert not any(execution.poll(0) for _ in range(20))
@@ -156,27 +151,8 @@ def test_a_machine_that_does_not_answer_is_waited_for(store, machine, run):
     assert not execution.poll(0) and store.state(run.id) == "running"
 
 
-def test_one_that_refuses_again_and_again_is_left_with_its_reason(store, machine, run):
+def test_remote_execution_ends_after_refusals(store, machine, run):
     machine.refuses = RemoteRefused("It is to be found elsewhere.")
     supervise(store, run, machine)
     ended = store.get(run.id)
     assert (ended.state, ended.reason) == ("interrupted", "It is to be found elsewhere.")
-
-
-def test_a_queue_that_is_closed_lets_go_of_the_run_that_has_just_ended(store, machine, monkeypatch):
-    told, let_go = [], machine.release
-
-    def release():
-        time.sleep(0.3)  # the page closes meanwhile
-        let_go()
-        told.append("released")
-
-    monkeypatch.setattr(machine, "release", release)
-    monkeypatch.setattr(machine, "close", lambda: told.append("closed"))
-    queue = RunQueue(store, executor=machine)
-    queue.start()
-    (run_id,) = queue.submit([RUN], "a")
-    machine.tells, machine.ended = [STARTED, *STEPS, EVALUATION, done(store, store.get(run_id))], "completed"
-    wait(store, run_id, *FINAL)
-    queue.close()
-    assert told == ["released", "closed"]

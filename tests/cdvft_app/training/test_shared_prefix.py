@@ -45,7 +45,7 @@ def plan(answer_plan, tmp_path):
     "case",
     [("llama", "cdvft"), ("llama", "full"), ("qwen2", "lora"), ("gpt2", "full"), ("llama", "fourierft")],
 )
-def test_loss_and_gradients_are_those_of_whole_rows(case, plan, answer_rows, monkeypatch):
+def test_shared_prefix_equals_whole_rows_with_gradients(case, plan, answer_rows, monkeypatch):
     plan = plan(*case)
     task = prepare(plan, silent, never, answer_rows).task
     model = trainable.build(plan.settings, task.model, task.head)
@@ -71,7 +71,7 @@ def test_loss_and_gradients_are_those_of_whole_rows(case, plan, answer_rows, mon
         torch.testing.assert_close(by_shared[name], gradient, rtol=0, atol=near * max(largest, 1e-3))
 
 
-def test_a_prefix_never_takes_a_whole_prompt_and_is_worth_a_pass():
+def test_shared_prefix_length():
     ids = torch.arange(1, 21).repeat(3, 1)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     assert shared_prefix.common_prefix(inputs) == 19
@@ -95,7 +95,7 @@ def test_a_prefix_never_takes_a_whole_prompt_and_is_worth_a_pass():
         ("llama", "dora", {"dora_dropout": 0.1}),
     ],
 )
-def test_training_reads_whole_rows_where_a_shared_pass_would_differ(case, plan, answer_rows, monkeypatch):
+def test_shared_prefix_is_skipped_where_it_differs(case, plan, answer_rows, monkeypatch):
     """Where activations are computed twice, and where dropout draws, as GPT-2's does, or an adapter's."""
     kind, method, more = case
     made = plan(kind, method, **more)

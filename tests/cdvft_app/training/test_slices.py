@@ -1,7 +1,6 @@
 """Slices that somebody drives: one run, as if it was of one piece."""
 
 import time
-from types import SimpleNamespace
 
 import pytest
 from fake_trainers import slowly
@@ -12,7 +11,6 @@ from waiting import pace, wait, wait_for
 from cdvft_app.events import Note
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.states import FINAL
-from cdvft_app.training import slices as slices_module
 from cdvft_app.training.queue import QueueFull
 
 
@@ -21,7 +19,7 @@ def says_something(settings, emit, *others, **named):
     return slowly(settings, emit, *others, **named)
 
 
-def test_slices_make_a_whole_run_which_says_nothing_twice(store, start_slices):
+def test_slices_make_one_whole_run(store, start_slices):
     orders = []
 
     def lend(train):
@@ -41,8 +39,8 @@ def test_slices_make_a_whole_run_which_says_nothing_twice(store, start_slices):
     assert not drive(slices, run_id)
 
 
-@pytest.mark.slow
-def test_a_sliced_run_learns_exactly_what_a_run_of_one_piece_does(store, start_slices):
+@pytest.mark.nightly
+def test_slices_match_an_uninterrupted_run(store, start_slices):
     save_model(store.root.parent / MODEL)
     settings = RunSettings(method="cdvft", max_steps=30, batch_size=8, checkpoint_every=100)
     runs = {}
@@ -68,9 +66,7 @@ def test_a_sliced_run_learns_exactly_what_a_run_of_one_piece_does(store, start_s
     assert len(set(notes)) == len(notes) and not [note for note in notes if "Went on" in note]
 
 
-def test_seconds_on_the_hardware_add_up_over_slices_and_they_alone_are_charged(
-    store, start_slices, monkeypatch
-):
+def test_slices_charge_only_hardware_seconds(store, start_slices, monkeypatch):
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     slices, _, run_id, first = begin(start_slices, seconds=0.05, visitor="ada")
     lent, of_slice = first[-1]["lent_seconds"], first[-1]["loading_seconds"] + 0.05
@@ -87,7 +83,7 @@ def test_seconds_on_the_hardware_add_up_over_slices_and_they_alone_are_charged(
     assert [row["kind"] for row in store.rows(run_id)[0]][-2:] == ["lent", "done"]
 
 
-def test_a_slice_that_is_closed_leaves_at_a_checkpoint_at_once(store, start_slices):
+def test_closed_slice_leaves_a_checkpoint(store, start_slices):
     slices, queue = start_slices("slowly", seconds=60)
     (run_id,) = queue.submit([LONG], "a")
     wait_for(lambda: slices.due([run_id]))
@@ -103,7 +99,7 @@ def test_a_slice_that_is_closed_leaves_at_a_checkpoint_at_once(store, start_slic
     assert store.state(run_id) == "running" and slices.due([run_id]) == run_id
 
 
-def test_a_run_that_is_asked_to_stop_does_so_in_the_next_slice(store, start_slices):
+def test_slices_stop_a_run(store, start_slices):
     slices, queue, run_id, _ = begin(start_slices)
     before = store.get(run_id).step
     queue.stop(run_id, "a")
@@ -112,7 +108,7 @@ def test_a_run_that_is_asked_to_stop_does_so_in_the_next_slice(store, start_slic
     assert (run.state, run.step) == ("stopped", before + 1)
 
 
-def test_between_two_slices_the_end_of_the_program_waits_for_nobody(store, start_slices):
+def test_slices_end_with_the_program(store, start_slices):
     slices, queue, run_id, _ = begin(start_slices)
     began = time.monotonic()
     queue.close()
@@ -122,7 +118,7 @@ def test_between_two_slices_the_end_of_the_program_waits_for_nobody(store, start
     assert drive(slices, run_id) is None
 
 
-def test_a_run_that_no_page_asks_for_is_paused_and_can_be_resumed(store, start_slices):
+def test_slices_pause_runs_without_a_page(store, start_slices):
     slices, queue, run_id, _ = begin(start_slices, idle_seconds=0.3)
     run = wait(store, run_id, *FINAL)
     assert run.state == "interrupted" and "page that this run trained through was closed" in run.reason
@@ -133,21 +129,7 @@ def test_a_run_that_no_page_asks_for_is_paused_and_can_be_resumed(store, start_s
     assert store.state(run_id) == "finished" and steps(store, run_id) == [*range(1, 41)]
 
 
-def test_a_page_that_asks_keeps_a_run_alive(store, start_slices, monkeypatch):
-    now = [time.monotonic()]
-    monkeypatch.setattr(slices_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    slices, queue = start_slices("slowly", seconds=0.02, idle_seconds=60)
-    (run_id,) = queue.submit([RUN], "a")
-    wait_for(lambda: slices.due([run_id]))
-    for _ in range(20):
-        now[0] += 50
-        assert slices.due([run_id]) == run_id
-    assert store.state(run_id) == "preparing"
-    now[0] += 70
-    assert wait(store, run_id, *FINAL).state == "interrupted"
-
-
-def test_what_goes_wrong_in_a_slice_is_the_runs_reason(store, start_slices):
+def test_slices_report_errors(store, start_slices):
     slices, queue = start_slices("none_of_that_name")
     (run_id,) = queue.submit([RUN], "a")
     drive_to_the_end(slices, store, run_id)
@@ -155,24 +137,13 @@ def test_what_goes_wrong_in_a_slice_is_the_runs_reason(store, start_slices):
     assert run.state == "failed" and "none_of_that_name" in run.reason
 
 
-def test_each_owner_has_one_run_at_a_time(store, start_slices):
-    slices, queue = start_slices("slowly", seconds=0.02)
-    mine, next_of_mine = queue.submit([RUN, RUN], "a")
-    (theirs,) = queue.submit([RUN], "b")
-    wait_for(lambda: store.state(mine) == store.state(theirs) == "preparing")
-    assert wait_for(lambda: slices.due([mine, next_of_mine])) == mine
-    assert store.state(next_of_mine) == "queued"
-    drive_to_the_end(slices, store, mine)
-    wait_for(lambda: store.state(next_of_mine) == "preparing")
-
-
-def test_sweeps_are_refused_where_a_page_drives_each_run(start_slices):
+def test_slices_reject_sweeps(start_slices):
     _, queue = start_slices("slowly")
     with pytest.raises(QueueFull, match="GPU is lent by the second"):
         queue.submit([RUN], "a", sweep=True)
 
 
-def test_a_visitor_gets_no_slice_beyond_what_is_left(store, start_slices, monkeypatch):
+def test_slices_respect_the_budget(store, start_slices, monkeypatch):
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "2")
     store.spending.charge("ada", "training", 1.9)

@@ -6,7 +6,6 @@ import pytest
 from queued_runs import LONG, RUN, begin, drive, drive_to_the_end, steps
 from waiting import wait
 
-from cdvft_app.events import Preparing
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.states import FINAL
 from cdvft_app.training.slices import NotLent, Slices
@@ -49,7 +48,7 @@ def test_slices_pause_a_run_without_hardware(store, start_slices):
     assert store.state(run_id) == "finished" and steps(store, run_id) == [*range(1, 41)]
 
 
-def test_hardware_that_was_taken_away_is_asked_for_twice_as_long_and_only_once(store, start_slices):
+def test_slices_ask_twice_as_long_once(store, start_slices):
     lend, orders = refusing(NotLent("Taken away.", again=True), NotLent("Taken away.", again=True))
     slices, _, run_id, _ = begin(start_slices, lend=lend)
     assert store.state(run_id) == "running"
@@ -59,7 +58,7 @@ def test_hardware_that_was_taken_away_is_asked_for_twice_as_long_and_only_once(s
     assert second > 1.7 * first
 
 
-def test_a_slice_asks_for_no_longer_than_the_run_needs(store, start_slices):
+def test_slices_ask_for_what_a_run_needs(store, start_slices):
     slices, _ = start_slices("slowly")
     (run,) = store.create([RUN], "a")
     unknown = slices.order(run)
@@ -75,7 +74,7 @@ def test_a_slice_asks_for_no_longer_than_the_run_needs(store, start_slices):
     assert shorter.seconds < 15 and shorter.asked_seconds <= 35
 
 
-def test_what_is_left_of_a_day_is_used_by_a_shorter_slice(store, start_slices):
+def test_slices_use_what_is_left_of_a_day(store, start_slices):
     lend, orders = refusing(NotLent("30 s are left.", left=30), NotLent("4 s are left.", left=4))
     slices, _, run_id, _ = begin(start_slices, asked=LONG, seconds=15, lend=lend)
     assert store.state(run_id) == "running"
@@ -83,20 +82,3 @@ def test_what_is_left_of_a_day_is_used_by_a_shorter_slice(store, start_slices):
     assert wait(store, run_id, *FINAL).reason == "4 s are left."
     assert [order.asked_seconds <= 30 for order in orders] == [False, True]
     assert 5 <= orders[1].seconds < 15
-
-
-def test_what_a_run_needs_is_fetched_once_before_the_hardware_is_asked_for(store, start_slices):
-    told = []
-
-    def fetch(root, settings):
-        told.append(root)
-        yield Preparing("Fetching the model", 0.5)
-        yield None
-
-    slices, queue = start_slices("slowly", seconds=0.02, fetch=fetch)
-    one, two = queue.submit([RUN, RUN], "a")
-    drive_to_the_end(slices, store, one)
-    drive_to_the_end(slices, store, two)
-    assert told == [str(store.root)]
-    first, second = ([row["text"] for row in store.rows(run, kinds=["preparing"])[0]] for run in (one, two))
-    assert first[0] == "Fetching the model" and "Fetching the model" not in second

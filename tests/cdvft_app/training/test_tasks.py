@@ -13,7 +13,7 @@ from cdvft_app.progress import never, silent
 from cdvft_app.tasks.prepare import prepare
 
 
-def test_a_sentence_encoder_gets_a_masked_mean_and_a_linear_head(text_plan, text_rows):
+def test_mean_pooling_feeds_a_linear_head(text_plan, text_rows):
     prepared = prepare(text_plan(), silent, never, text_rows)
     model = prepared.task.model.eval()
     batch = prepared.task.collate([prepared.train[place] for place in range(8)])
@@ -30,25 +30,20 @@ def test_a_sentence_encoder_gets_a_masked_mean_and_a_linear_head(text_plan, text
             torch.testing.assert_close(together[row : row + 1], model.classifier(mean), rtol=0, atol=1e-5)
 
 
-def test_evaluation_is_ordered_by_length_and_stays_whole(text_plan, text_rows):
+def test_evaluation_is_sorted_by_length(text_plan, text_rows):
     evaluation = prepare(text_plan(), silent, never, text_rows).evaluation
     lengths = [len(row["input_ids"]) for row in evaluation]
     assert lengths == sorted(lengths)
     assert sum(row["labels"] for row in evaluation) == text_rows.evaluation.labels.sum()
 
 
-def test_long_texts_are_cut(text_plan, text_rows):
-    prepared = prepare(text_plan(max_length=6), silent, never, text_rows)
-    assert max(prepared.lengths) == 6
-
-
-def test_pairs_are_encoded_as_two_segments(text_plan):
+def test_text_pairs_become_two_segments(text_plan):
     pairs = Split([("good film", "bad plot"), ("a", "the")], np.array([0, 1]))
     prepared = prepare(text_plan(), silent, never, Rows(pairs, pairs, ("no", "yes"), None))
     assert prepared.train[0]["token_type_ids"] == [0, 0, 0, 0, 1, 1, 1]
 
 
-def test_numbers_are_learned_in_deviations_and_answered_in_their_own_unit(number_plan, number_rows):
+def test_regression_targets_are_standardized(number_plan, number_rows):
     prepared = prepare(number_plan(), silent, never, number_rows)
     task, prices = prepared.task, number_rows.train.labels
     for parameter in task.model.get_submodule(task.head).parameters():
@@ -64,18 +59,8 @@ def test_numbers_are_learned_in_deviations_and_answered_in_their_own_unit(number
     assert f"mean {prices.mean():.4g}" in " ".join(task.notes)
 
 
-def test_numbers_of_earlier_versions_are_learned_as_they_are(number_plan, number_rows):
-    plan = number_plan()
-    data = plan.settings.data.model_copy(update={"label_mean": None, "label_deviation": None})
-    plan = dataclasses.replace(plan, settings=plan.settings.model_copy(update={"data": data}))
-    task = prepare(plan, silent, never, number_rows).task
-    outputs, labels = torch.tensor([[3.0], [5.0]]), torch.tensor([4.0, 7.0])
-    assert float(task.loss(outputs, labels)) == 2.5
-    assert task.preprocess_logits_for_metrics(outputs).tolist() == [[3.0], [5.0]]
-
-
 @pytest.mark.parametrize("kind", ["text", "image"])
-def test_the_head_follows_from_the_seed(kind, text_plan, image_plan, text_rows, image_rows):
+def test_head_follows_from_the_seed(kind, text_plan, image_plan, text_rows, image_rows):
     plan, rows = (text_plan(), text_rows) if kind == "text" else (image_plan(), image_rows)
     heads = []
     for seed in (1, 1, 2):
@@ -86,7 +71,7 @@ def test_the_head_follows_from_the_seed(kind, text_plan, image_plan, text_rows, 
     assert not torch.equal(heads[0], heads[2])
 
 
-def test_roberta_keeps_its_weights_and_gets_its_own_head(text_plan, text_rows, roberta_folder):
+def test_roberta_gets_its_own_head(text_plan, text_rows, roberta_folder):
     plan = text_plan()
     model = dataclasses.replace(plan.model, pooling="cls", location=str(roberta_folder))
     prepared = prepare(dataclasses.replace(plan, model=model), silent, never, text_rows)
@@ -99,7 +84,7 @@ def test_roberta_keeps_its_weights_and_gets_its_own_head(text_plan, text_rows, r
     assert prepared.task.model(**batch).logits.shape == (2, 2)
 
 
-def test_images_are_scaled_and_normalized(image_plan, image_rows):
+def test_images_are_normalized(image_plan, image_rows):
     white = Split(np.full((1, 12, 12), 255, dtype=np.uint8), np.array([2]))
     prepared = prepare(image_plan(), silent, never, dataclasses.replace(image_rows, train=white))
     batch = prepared.task.collate([prepared.train[0]])
@@ -109,7 +94,7 @@ def test_images_are_scaled_and_normalized(image_plan, image_rows):
     assert prepared.task.model(batch["x"]).shape == (1, 3)
 
 
-def test_colour_and_palette_pictures_come_out_as_rgb(image_plan, image_rows):
+def test_images_are_converted_to_rgb(image_plan, image_rows):
     from PIL import Image
 
     pictures = [Image.new(mode, (20, 10)) for mode in ("RGB", "RGBA", "P", "L", "1")]

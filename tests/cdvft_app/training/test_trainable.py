@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
-from peft import PeftModel
 from torch import nn
 
 from cdvft_app.catalog import Plan
@@ -47,7 +44,7 @@ def shake(model: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_is_trained_is_counted_to_the_last_number(text_plan, text_rows, method):
+def test_count_parameters(text_plan, text_rows, method):
     model = build(text_plan(method), text_rows)
     trained, head, base = trainable.count_parameters(model, "classifier")
     whole = sum(p.numel() for p in build(text_plan("full"), text_rows).parameters())
@@ -62,7 +59,7 @@ def test_what_is_trained_is_counted_to_the_last_number(text_plan, text_rows, met
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_is_saved_comes_back(text_plan, text_rows, method, tmp_path):
+def test_saved_weights_load_bit_equal(text_plan, text_rows, method, tmp_path):
     model = build(text_plan(method), text_rows)
     shake(model)
     written = trainable.save(model, tmp_path)
@@ -76,7 +73,7 @@ def test_what_is_saved_comes_back(text_plan, text_rows, method, tmp_path):
     assert 4 * trained <= written <= 4 * trained + 20_000
 
 
-def test_weights_of_another_method_are_refused(text_plan, text_rows, tmp_path):
+def test_load_rejects_other_methods(text_plan, text_rows, tmp_path):
     trainable.save(build(text_plan("head"), text_rows), tmp_path)
     with pytest.raises(ValueError, match=r"lacks .*another model or method"):
         trainable.load(build(text_plan("full"), text_rows), tmp_path)
@@ -91,7 +88,7 @@ def test_weights_of_another_method_are_refused(text_plan, text_rows, tmp_path):
         ("c3a", {"kernel": (2, 2, 16)}),
     ],
 )
-def test_vectors_are_named_by_the_backbone(text_plan, text_rows, method, shapes):
+def test_vectors_are_named_by_module(text_plan, text_rows, method, shapes):
     found = vectors(build(text_plan(method), text_rows), method)
     modules = [
         f"encoder.layer.{layer}.attention.self.{name}" for layer in (0, 1) for name in ("query", "value")
@@ -101,7 +98,7 @@ def test_vectors_are_named_by_the_backbone(text_plan, text_rows, method, shapes)
     }
 
 
-def test_vectors_stay_as_they_were(text_plan, text_rows):
+def test_vectors_are_copies(text_plan, text_rows):
     model = build(text_plan("cdvft"), text_rows)
     before = vectors(model)
     kept = {key: vector.clone() for key, vector in before.items()}
@@ -109,24 +106,6 @@ def test_vectors_stay_as_they_were(text_plan, text_rows):
     assert all(torch.equal(before[key], kept[key]) for key in kept)
 
 
-def test_layers_that_do_not_exist_are_explained(text_plan, text_rows):
+def test_build_rejects_unknown_layers(text_plan, text_rows):
     with pytest.raises(TrainingFailed, match=r"LoRA does not fit the layers attention\.nothing"):
         build(text_plan("lora"), text_rows, target_modules=("attention.nothing",))
-
-
-def test_c3a_finds_a_block_size_for_a_model_nobody_knows(text_plan, text_rows):
-    targets = ("query", "intermediate.dense")
-    model = build(text_plan("c3a"), text_rows, method=METHODS["c3a"](), target_modules=targets)
-    assert model.peft_config["default"].block_size == 32
-
-
-def test_an_adapter_of_images_fits_a_plain_timm_model(image_plan, image_rows, tmp_path):
-    plan = image_plan("cdvft")
-    model = build(plan, image_rows)
-    assert set(vectors(model)) >= {"blocks.0.attn.qkv/circulant.0", "blocks.0.attn.proj/diagonal.1"}
-    shake(model)
-    trainable.save(model, Path(tmp_path))
-    loaded = PeftModel.from_pretrained(prepare(plan, silent, never, image_rows).task.model, str(tmp_path))
-    image = torch.randn(1, 3, 32, 32)
-    with torch.no_grad():
-        torch.testing.assert_close(loaded.eval()(image), model.eval()(image), rtol=0, atol=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import made
 import pytest
@@ -37,7 +36,7 @@ def told(heard):
     return [note.text for note in heard.of(Note) if note.text.startswith("The same model without training")]
 
 
-def test_the_model_is_asked_once_and_its_score_is_kept_beside_the_rows(own_plan, tmp_path, monkeypatch):
+def test_baseline_is_measured_once_per_dataset(own_plan, tmp_path, monkeypatch):
     plan = own_plan(made.answers_jsonl(tmp_path / "made_of.jsonl"))
     heard, done = run(plan, None, tmp_path / "run")
     assert done.metric_name == "exact_match"
@@ -48,30 +47,3 @@ def test_the_model_is_asked_once_and_its_score_is_kept_beside_the_rows(own_plan,
     monkeypatch.setattr(trainer, "_measured", pytest.fail)
     heard, _ = run(plan, None, tmp_path / "again")
     assert told(heard) == [sentence]
-
-
-def test_answers_in_free_text_are_scored_by_their_likeness(own_plan, tmp_path):
-    path = tmp_path / "long.jsonl"
-    rows = [{"prompt": f"Go {n}", "answer": f"So {n}. " + "yes " * 20} for n in range(40)]
-    path.write_text("\n".join(map(json.dumps, rows)))
-    heard, done = run(own_plan(path), None, tmp_path / "run")
-    assert done.metric_name == "chrf" and 0 <= done.metric < 1
-    (sentence,) = told(heard)
-    assert "given the same prompt: chrF 0." in sentence and "on 8 of 8 evaluation rows" in sentence
-
-
-def test_a_stop_is_heard_between_its_answers(own_plan, tmp_path):
-    plan = own_plan(made.answers_jsonl(tmp_path / "made_of.jsonl"))
-
-    class Halted(Exception):
-        pass
-
-    def progress(fraction, text):
-        if text == "Asking the model before any training":
-            raise Halted
-
-    from cdvft_app.tasks.prepare import prepare
-
-    prepared = prepare(plan, lambda fraction, text: None, lambda: False)
-    with pytest.raises(Halted):
-        trainer.base_model_baseline(plan, prepared, progress)
