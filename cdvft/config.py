@@ -66,8 +66,6 @@ class CDVFTConfig(peft.PeftConfig):
         fan_in_fan_out: whether the targets store their weight as (d_in, d_out). Each layer's type decides:
             None checks nothing, and a value that contradicts a layer causes a warning.
         needs: what a program must do before PEFT can load this; for those who read the saved file.
-        weighted_adapters: for a sum that `add_weighted_adapter` made, its adapters and their weights. It is
-            saved as these, and loaded into models that have adapters of these names.
 
     Raises:
         ValueError: if a value is not allowed; the message names it.
@@ -93,7 +91,6 @@ class CDVFTConfig(peft.PeftConfig):
     layers_pattern: list[str] | str | None = None
     fan_in_fan_out: bool | None = None
     needs: str = "import cdvft"
-    weighted_adapters: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -180,11 +177,6 @@ class CDVFTConfig(peft.PeftConfig):
             _check_names("layers_pattern", pattern, "a list of names")
         for one in [pattern] if isinstance(pattern, str) else pattern or ():
             _check_expression(f"layers_pattern is {one!r}", layers_expression(one))
-        if not isinstance(self.weighted_adapters, Mapping):
-            raise ValueError(
-                f"weighted_adapters is {_short(self.weighted_adapters)}, but it must map adapters' names "
-                "to their weights in a sum. Leave it out for an adapter with vectors of its own."
-            )
         _check_tokens(self.trainable_token_indices)
         layers = self.layers_to_transform
         each = layers if isinstance(layers, Collection) and not isinstance(layers, str) else [layers]

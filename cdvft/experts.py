@@ -133,7 +133,7 @@ class ParamWrapper(nn.Module, CDVFTLayer):
 
     def _shifted_parameter(self) -> Tensor | None:
         """W + alpha dW, summed in float32 or wider and rounded once; None where no adapter is active."""
-        active = self.active_weighted_adapters()
+        active = self.applied_adapters()
         if not active:
             return None
         weight = self._parameter()

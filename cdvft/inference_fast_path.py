@@ -68,9 +68,7 @@ class FastPath:
         """
         base: Any = layer.base_layer
         if layer.active_adapters != [adapter] or adapter not in layer.cdvft_circulants:
-            return (
-                None  # a sum of adapters, or one of several active ones: another may be added to this layer
-            )
+            return None  # one of several active ones: another may be added to this layer
         if layer.weight_is_transposed or not isinstance(parameters_of(base).get("weight"), nn.Parameter):
             return None
         if layer.cdvft_backend[adapter] not in ("auto", "fft"):

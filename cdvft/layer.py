@@ -43,7 +43,7 @@ class CDVFTLayer(MergeableLayer):
     adapter_layer_names = ("cdvft_diagonals", "cdvft_circulants")
     hook_of_parent: RemovableHandle | None = None
     """Keeps an nn.TransformerEncoderLayer from reading the weight instead of calling this layer."""
-    other_param_names = ("cdvft_alpha", "cdvft_backend", "cdvft_dropout", "cdvft_weighted_adapters")
+    other_param_names = ("cdvft_alpha", "cdvft_backend", "cdvft_dropout")
 
     def __init__(
         self, base_layer: nn.Module, get_apply_tensor_subclass: Callable[[], Any] | None = None
@@ -55,9 +55,6 @@ class CDVFTLayer(MergeableLayer):
         self.cdvft_alpha: dict[str, float] = {}
         self.cdvft_backend: dict[str, Backend] = {}
         self.cdvft_dropout: dict[str, float] = {}
-        self.cdvft_weighted_adapters: dict[
-            str, dict[str, float]
-        ] = {}  # a weighted sum of adapters -> their weights
         self._fast_path: FastPath | None = None
         self.merge_error: float | None = None
         self._disable_adapters = False
@@ -123,25 +120,19 @@ class CDVFTLayer(MergeableLayer):
         return device_of(self.get_base_layer())
 
     def has_adapter(self, adapter: str) -> bool:
-        """Return whether this layer has an adapter of that name, or a part of a weighted sum of that name."""
-        return bool(self.resolve_adapter(adapter))
+        """Return whether this layer has an adapter of that name."""
+        return adapter in self.cdvft_circulants
 
-    def resolve_adapter(self, adapter: str) -> list[tuple[str, float]]:
-        """The adapters of this layer that a name stands for, with weights: itself, a sum's, or none."""
-        if adapter in self.cdvft_circulants:
-            return [(adapter, 1.0)]
-        return list(self.cdvft_weighted_adapters.get(adapter, {}).items())
-
-    def active_weighted_adapters(self) -> list[tuple[str, float]]:
-        """Return the adapters whose updates are currently added to W x + b, with their weights."""
+    def applied_adapters(self) -> list[str]:
+        """Return the adapters whose updates are currently added to W x + b."""
         active = [] if self.disable_adapters or self.merged else self.active_adapters
-        return [part for adapter in active for part in self.resolve_adapter(adapter)]
+        return [adapter for adapter in active if self.has_adapter(adapter)]
 
-    def factors(self, adapter: str, weight: float = 1.0) -> Factors:
-        """Return the vectors of an adapter, not copied, and alpha times a weight.
+    def factors(self, adapter: str) -> Factors:
+        """Return the vectors of an adapter, not copied, and alpha.
 
         Raises:
-            ValueError: if this layer has no such adapter.
+            ValueError: This layer has no such adapter.
         """
         if adapter not in self.cdvft_circulants:
             raise ValueError(
@@ -150,15 +141,15 @@ class CDVFTLayer(MergeableLayer):
             )
         diagonals: Any = self.cdvft_diagonals[adapter]
         circulants: Any = self.cdvft_circulants[adapter]
-        return Factors(_tensors(diagonals), _tensors(circulants), weight * self.cdvft_alpha[adapter])
+        return Factors(_tensors(diagonals), _tensors(circulants), self.cdvft_alpha[adapter])
 
     def get_delta_weight(self, adapter: str) -> Tensor:
         """alpha dW in float32 or wider, laid out as the base weight: (d_out, d_in), transposed for Conv1D."""
-        return self._delta_weight(self.resolve_adapter(adapter) or [(adapter, 1.0)])
+        return self._delta_weight([adapter])
 
-    def _delta_weight(self, terms: list[tuple[str, float]]) -> Tensor:
-        """Return the weighted sum of adapters' updates, at least one, as `get_delta_weight` lays them out."""
-        factors = [self.factors(adapter, weight) for adapter, weight in terms]
+    def _delta_weight(self, adapters: list[str]) -> Tensor:
+        """Return the sum of the updates of at least one adapter, as `get_delta_weight` lays them out."""
+        factors = [self.factors(adapter) for adapter in adapters]
         with without_autocast(factors[0].diagonals[0]):
             delta = sum(map(delta_weight, factors))
         assert isinstance(delta, Tensor)
@@ -203,30 +194,28 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
             self.unmerge()
         if adapter_names is not None and not self.disable_adapters:
             result = self._base_forward(x, *args, **kwargs)
-            for dropout, adapters in self._rows_by_adapter(adapter_names).items():
-                dropped = F.dropout(x, dropout, self.training)
-                result = add_by_row(result, dropped, adapters, overwrite=is_plain(self.base_layer))
-            return result
-        active = self.active_weighted_adapters()
+            adapters = self._rows_by_adapter(adapter_names)
+            return add_by_row(result, x, adapters, overwrite=is_plain(self.base_layer))
+        active = self.applied_adapters()
         base: Any = self.base_layer
         in_one_step = active and not (args or kwargs) and is_plain(base) and not self._has_dropout(active)
         autocast = autocast_dtype(x)
         if in_one_step and (autocast or not is_autocast_on(x.device.type)):
             weight = base.weight.T if self.weight_is_transposed else base.weight
-            first, scale = active.pop(0)
+            first = active.pop(0)
             if may_be_fast and not active:
                 self._fast_path = fast = FastPath.create(self, x, first)
                 if fast and (y := fast.forward(self, x)) is not None:
                     return y
-            factors, backend = self.factors(first, scale), self.cdvft_backend[first]
+            factors, backend = self.factors(first), self.cdvft_backend[first]
             result = adapted_linear(x, weight, base.bias, factors, backend)
             dtype = autocast or x.dtype
         else:
             result = self._base_forward(x, *args, **kwargs)
             dtype = result.dtype
-        for adapter, scale in active:
+        for adapter in active:
             dropped = F.dropout(x, self.cdvft_dropout[adapter], self.training)
-            result = result + cd_linear(dropped, *self.factors(adapter, scale), self.cdvft_backend[adapter])
+            result = result + cd_linear(dropped, *self.factors(adapter), self.cdvft_backend[adapter])
         return result.to(dtype)
 
     def _forward_of_ragged(
@@ -253,9 +242,9 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
     def _base_forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return self.base_layer(x, *args, **kwargs)
 
-    def _has_dropout(self, adapters: list[tuple[str, float]]) -> bool:
+    def _has_dropout(self, adapters: list[str]) -> bool:
         """Return whether the input of an update differs from that of W."""
-        return self.training and any(self.cdvft_dropout[adapter] for adapter, _ in adapters)
+        return self.training and any(self.cdvft_dropout[adapter] for adapter in adapters)
 
     def _check_mixed_batch(self, x: Sized, adapter_names: list[str]) -> None:
         if len(x) != len(adapter_names):
@@ -270,20 +259,18 @@ class CDVFTLinear(nn.Module, CDVFTLayer):
                 f"first. Merged are {self.merged_adapters}."
             )
 
-    def _rows_by_adapter(self, adapter_names: list[str]) -> dict[float, list[AdapterRows]]:
-        """Return the rows of each adapter that this layer has, by the dropout that applies to it."""
+    def _rows_by_adapter(self, adapter_names: list[str]) -> list[AdapterRows]:
+        """Return the rows of each adapter that this layer has; no dropout, as the model is not training."""
         diagonals: Any = self.cdvft_diagonals
         circulants: Any = self.cdvft_circulants
-        rows: dict[tuple[str, float], list[int]] = {}
+        rows: dict[str, list[int]] = {}
         for row, name in enumerate(adapter_names):
-            for part in [(name, 1.0)] if name in circulants else self.resolve_adapter(name):
-                rows.setdefault(part, []).append(row)
-        adapters: dict[float, list[AdapterRows]] = {}
-        for (name, weight), own in rows.items():  # without the checks of `factors`: there may be hundreds
-            alpha = weight * self.cdvft_alpha[name]
-            factors = Factors(_tensors(diagonals[name]), _tensors(circulants[name]), alpha)
-            dropout = self.cdvft_dropout[name] if self.training else 0.0
-            adapters.setdefault(dropout, []).append(AdapterRows(factors, self.cdvft_backend[name], own))
+            if name in circulants:
+                rows.setdefault(name, []).append(row)
+        adapters = []
+        for name, own in rows.items():  # without the checks of `factors`: there may be hundreds
+            factors = Factors(_tensors(diagonals[name]), _tensors(circulants[name]), self.cdvft_alpha[name])
+            adapters.append(AdapterRows(factors, self.cdvft_backend[name], own))
         return adapters
 
     def __repr__(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,13 +34,6 @@ from cdvft.targets import (
     suggest_targets,
     warn_of_unmatched_keys,
 )
-from cdvft.weighted_adapters import (
-    add_saved_weighted_adapter,
-    add_weighted_adapter,
-    check_deletable,
-    check_loadable,
-    is_weighted_adapter,
-)
 
 
 class CDVFTModel(BaseTuner):
@@ -61,9 +54,6 @@ class CDVFTModel(BaseTuner):
             ValueError: if a name matches no layer, or one that matches is unsupported or of unsuitable size.
         """
         config: Any = self.peft_config[adapter_name]
-        if config.weighted_adapters:
-            add_saved_weighted_adapter(self, adapter_name)
-            return
         check_expressions(config, [name for name, _ in model.named_modules()])
         named = config.target_modules
         # PEFT writes the default, of which some names may match nothing, into the configuration.
@@ -172,62 +162,6 @@ class CDVFTModel(BaseTuner):
             f"({sorted(tied_weight_keys)}), but CDVFT adapts no embeddings. Train them by modules_to_save or "
             "trainable_token_indices, or leave ensure_weight_tying out."
         )
-
-    def add_weighted_adapter(
-        self,
-        adapters: Sequence[str],
-        weights: Sequence[float],
-        adapter_name: str,
-        combination_type: str = "cat",
-    ) -> None:
-        """Add an adapter whose update is sum_i w_i dW_i of others, exactly, and stays so as they change.
-
-        It has no vectors of its own: it is active, merged, named in a mixed batch or converted to LoRA as any
-        other, and saved as their names and weights. `peft.convert_to_lora(model, 0.99, adapter_name)` makes a
-        LoRA adapter of it that keeps 99 % of its energy.
-
-        Args:
-            adapters: names; other sums may be among them
-            weights: one each
-            adapter_name: of the sum
-            combination_type: "cat" or "linear", PEFT's names of a weighted sum, which is exact here
-
-        Raises:
-            ValueError: if a name or weight does not fit, or another combination is asked for.
-        """
-        if combination_type not in ("cat", "linear"):
-            raise ValueError(
-                f"combination_type is {combination_type!r}, but sums are exact here: there are 'cat' and "
-                "'linear'. For a low rank, convert the sum by peft.convert_to_lora(model, rank, "
-                "adapter_name)."
-            )
-        add_weighted_adapter(self, adapters, weights, adapter_name)
-
-    def delete_adapter(self, adapter_name: str) -> None:
-        """As PEFT; refuses to delete an adapter that a sum needs.
-
-        Raises:
-            ValueError: if the adapter is unknown, merged, or part of a sum.
-        """
-        check_deletable(self, adapter_name)
-        super().delete_adapter(adapter_name)
-
-    @classmethod
-    def _get_adapter_state_dict(
-        cls, model: nn.Module, config: Any, adapter_name: str, *args: Any, **kwargs: Any
-    ) -> dict[str, Any]:
-        if is_weighted_adapter(model, adapter_name):
-            return {}  # its configuration holds all of it
-        return super()._get_adapter_state_dict(model, config, adapter_name, *args, **kwargs)
-
-    @classmethod
-    def _remap_adapter_state_dict_for_load(
-        cls, model: nn.Module, config: Any, adapter_name: str, *args: Any, **kwargs: Any
-    ) -> dict[str, Any]:
-        if config.weighted_adapters and not args and not kwargs.get("state_dict"):
-            return {}
-        check_loadable(model, adapter_name)
-        return super()._remap_adapter_state_dict_for_load(model, config, adapter_name, *args, **kwargs)
 
     def merge_adapter(self, adapter_names: list[str] | None = None, safe_merge: bool = False) -> None:
         """As PEFT; warns of how much of the update rounding to quantized weights loses."""

@@ -94,12 +94,6 @@ def factors_from_folder(folder: str | Path) -> dict[str, Factors]:
             "diagonals. Load it with its base model and use weight_updates."
         )
     config = CDVFTConfig.from_pretrained(str(folder))
-    if config.weighted_adapters:
-        parts = ", ".join(map(repr, config.weighted_adapters))
-        raise ValueError(
-            f"The adapter in {str(folder)!r} is a sum of {parts} and has no vectors of its own. Give the "
-            "folders of those."
-        )
     vectors: dict[str, dict[str, dict[int, Tensor]]] = defaultdict(
         lambda: {"diagonals": {}, "circulants": {}}
     )
@@ -123,7 +117,7 @@ def factors_from_folder(folder: str | Path) -> dict[str, Factors]:
 def weight_updates(model: nn.Module, adapter: str = "default") -> Iterator[WeightUpdate]:
     """Yield each layer's dW of an adapter, in float32 on the CPU: of any method but DoRA.
 
-    A sum of CDVFT's adapters counts as one. dW is the matrix of PEFT's `get_delta_weight`, turned to
+    dW is the matrix of PEFT's `get_delta_weight`, turned to
     (d_out, d_in) where the base stores transposes.
 
     Raises:

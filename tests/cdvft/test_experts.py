@@ -48,18 +48,18 @@ def wrappers(model: nn.Module) -> list[ParamWrapper]:
 
 
 @pytest.mark.parametrize("make", [mixtral, gpt_oss])
-def test_trained_saved_loaded_merged_and_unmerged(make: Callable[[], Any], tmp_path: Path) -> None:
+def test_experts_train_save_merge_and_unmerge(make: Callable[[], Any], tmp_path: Path) -> None:
     torch.manual_seed(0)
     base = make()
     base.save_pretrained(tmp_path / "base")
     with torch.no_grad():
         bare = logits(base.eval())
     model = adapted(base, init_weights=True, alpha=1.0)
-    assert len(wrappers(model)) == 4  # of two layers two parameters
-    torch.testing.assert_close(logits(model), bare)  # it starts as the base
+    assert len(wrappers(model)) == 4  # two parameters in each of two layers
+    torch.testing.assert_close(logits(model), bare)
     trained = [p for p in model.parameters() if p.requires_grad]
-    assert [p.shape[0] for p in trained] == [4] * (4 * 3)  # of each two diagonals and a circulant an expert
-    losses = losses_of(model, lambda: model(input_ids=TOKENS, labels=TOKENS).loss, steps=6, lr=0.1)
+    assert [p.shape[0] for p in trained] == [4] * (4 * 3)  # two diagonals and a circulant per expert
+    losses = losses_of(model, lambda: model(input_ids=TOKENS, labels=TOKENS).loss, steps=3, lr=0.1)
     assert losses[-1] < losses[0]
     with torch.no_grad():
         apart = logits(model)
@@ -68,10 +68,9 @@ def test_trained_saved_loaded_merged_and_unmerged(make: Callable[[], Any], tmp_p
         fresh = type(base).from_pretrained(tmp_path / "base").eval()
         again = PeftModel.from_pretrained(fresh, tmp_path / "adapter")
         torch.testing.assert_close(logits(again), apart)
-        model.merge_adapter()
-        torch.testing.assert_close(logits(model), apart, rtol=1e-4, atol=1e-5)
-        model.unmerge_adapter()
-        torch.testing.assert_close(logits(model), apart, rtol=1e-4, atol=1e-5)
+        for change in (model.merge_adapter, model.unmerge_adapter):
+            change()
+            torch.testing.assert_close(logits(model), apart, rtol=1e-4, atol=1e-5)
         with model.disable_adapter():
             torch.testing.assert_close(logits(model), bare, rtol=1e-4, atol=1e-5)
         plain = again.merge_and_unload()
@@ -79,9 +78,8 @@ def test_trained_saved_loaded_merged_and_unmerged(make: Callable[[], Any], tmp_p
         torch.testing.assert_close(logits(plain), apart, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("transposed", [False, True])
-@pytest.mark.parametrize("settings", [{}, {"m": 3, "block_size": 5}])
-def test_gradients_are_those_of_dense_matrices_expert_by_expert(transposed, settings) -> None:
+@pytest.mark.parametrize(("transposed", "settings"), [(False, {}), (True, {"m": 3, "block_size": 5})])
+def test_expert_gradients_match_dense_matrices(transposed: bool, settings: dict) -> None:
     torch.manual_seed(0)
 
     class Experts(nn.Module):
@@ -98,18 +96,16 @@ def test_gradients_are_those_of_dense_matrices_expert_by_expert(transposed, sett
     model = adapted(net, target_parameters=["experts.up"], **settings).double()
     (wrapper,) = wrappers(model)
     diagonals, circulants, _ = wrapper.factors("default")
-    vectors, x = [*diagonals, *circulants], torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
+    leaves = [torch.randn(4, 6, dtype=torch.float64, requires_grad=True), *diagonals, *circulants]
     dense = [cd_product([a[e] for a in diagonals], [c[e] for c in circulants]) for e in range(3)]
-    update = 0.1 * torch.stack([one.T if transposed else one for one in dense])
-    expected = functional_call(experts, {"up": experts.up + update}, (x,))
-    found = model(x)
-    torch.testing.assert_close(found, expected)
-    weights = torch.randn_like(found)
-    ours, theirs = (torch.autograd.grad((out * weights).sum(), [x, *vectors]) for out in (found, expected))
-    torch.testing.assert_close(ours, theirs)
+    update = 0.1 * torch.stack([each.T if transposed else each for each in dense])
+    outputs = model(leaves[0]), functional_call(experts, {"up": experts.up + update}, (leaves[0],))
+    torch.testing.assert_close(*outputs)
+    weights = torch.randn_like(outputs[0])
+    torch.testing.assert_close(*(torch.autograd.grad((out * weights).sum(), leaves) for out in outputs))
 
 
-def test_several_adapters_are_named_switched_added_and_deleted() -> None:
+def test_expert_adapters_switch_and_delete() -> None:
     model = adapted(mixtral(), target_modules=["q_proj"], m_pattern={"experts.down_proj": 3})
     model.add_adapter("other", CDVFTConfig(**OPTIONS))
     assert len(wrappers(model)) == 4
@@ -119,27 +115,22 @@ def test_several_adapters_are_named_switched_added_and_deleted() -> None:
     model.set_adapter("other")
     second = logits(model)
     assert not torch.allclose(first, second, atol=1e-4)
-    model.base_model.add_weighted_adapter(["default", "other"], [1.0, 0.0], "sum")
-    model.set_adapter("sum")
-    torch.testing.assert_close(logits(model), first)
-    with pytest.raises(ValueError, match=r"'(down|gate_up)_proj' is adapted as a whole.*set_adapter"):
+    with pytest.raises(ValueError, match="_proj'"):
         model.eval()(input_ids=TOKENS, adapter_names=["default", "other"])
-    model.delete_adapter("sum")
-    model.set_adapter("other")
     model.delete_adapter("default")
     torch.testing.assert_close(logits(model), second)
 
 
-def test_a_pattern_that_names_a_parameter_is_not_reported_as_ignored() -> None:
+def test_patterns_may_name_parameters() -> None:
     with pytest.warns() as caught:
-        of_m = {"experts.down_proj": 3, "up_proj": 4}
-        adapted(mixtral(), m_pattern=of_m, block_size_pattern={"down_proj": 8})
-    (ignored,) = [str(one.message) for one in caught if "were ignored" in str(one.message)]
-    assert "m_pattern" in ignored and "['up_proj']" in ignored
-    assert "model.layers.0.mlp.experts.down_proj" in ignored  # among those that are targeted
+        adapted(
+            mixtral(), m_pattern={"experts.down_proj": 3, "up_proj": 4}, block_size_pattern={"down_proj": 8}
+        )
+    (message,) = [str(w.message) for w in caught if "'up_proj'" in str(w.message)]
+    assert "m_pattern" in message and "model.layers.0.mlp.experts.down_proj" in message
 
 
-def test_pictures_of_layers_leave_experts_out(tmp_path: Path) -> None:
+def test_factors_skip_experts(tmp_path: Path) -> None:
     model = adapted(mixtral(), target_modules=["q_proj"])
     model.save_pretrained(tmp_path)
     names = [f"model.layers.{n}.self_attn.q_proj" for n in (0, 1)]
@@ -147,19 +138,26 @@ def test_pictures_of_layers_leave_experts_out(tmp_path: Path) -> None:
     assert [update.layer for update in weight_updates(model)] == names
 
 
-def test_what_does_not_fit_is_refused_in_a_sentence() -> None:
-    with pytest.raises(ValueError, match=r"\['up'\] not found.*'down_proj', 'gate_up_proj'"):
-        adapted(mixtral(), target_parameters=["down_proj", "up"])
-    with pytest.raises(ValueError, match=r"gate_up_proj': cdvft_dropout is 0\.1, but parameters"):
-        adapted(mixtral(), cdvft_dropout=0.1)
-    with pytest.raises(ValueError, match=r"Parameter 'weight' is a torch.float32 tensor of shape \(32,\)"):
-        adapted(mixtral(), target_parameters=["model.norm.weight"])
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"target_parameters": ["down_proj", "up"]}, r"\['up'\]"),
+        ({"cdvft_dropout": 0.1}, r"cdvft_dropout is 0\.1"),
+        ({"target_parameters": ["model.norm.weight"]}, r"'weight' .*\(32,\)"),
+    ],
+)
+def test_bad_target_parameters_are_rejected(settings: dict, name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        adapted(mixtral(), **settings)
+
+
+def test_adapters_share_target_parameters() -> None:
     model = adapted(mixtral(), target_parameters=["down_proj"])
-    with pytest.raises(ValueError, match=r"adapter 'default' has \['down_proj'\].*the same"):
+    with pytest.raises(ValueError, match=r"\['down_proj'\]"):
         model.add_adapter("other", CDVFTConfig(target_parameters=["gate_up_proj"], target_modules=[]))
 
 
-def test_a_bfloat16_base_is_shifted_in_float32_and_rounded_once() -> None:
+def test_bfloat16_experts_are_rounded_once() -> None:
     model = adapted(mixtral().bfloat16())
     wrapper = wrappers(model)[0]
     weight = wrapper.get_base_weight()

@@ -1,4 +1,4 @@
-"""What is read from adapters and their folders against PEFT's own answers."""
+"""What is read from adapters and their folders, against PEFT's own results."""
 
 import copy
 import json
@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import peft
 import pytest
@@ -44,8 +45,8 @@ def assert_same(ours: dict[str, Factors], theirs: dict[str, Factors]) -> None:
         torch.testing.assert_close(layer, theirs[name], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("settings", [{}, {"m": 3, "alpha": 0.5}, {"m": 3, "block_size": 5}])
-def test_what_a_model_and_its_folder_hold_makes_pefts_update(tiny, settings: dict, tmp_path: Path) -> None:
+@pytest.mark.parametrize("settings", [{}, {"m": 3, "block_size": 5, "alpha": 0.5}])
+def test_factors_make_pefts_update(tiny, settings: dict, tmp_path: Path) -> None:
     model = adapted(tiny, **settings)
     layers, expected = factors(model), pefts_updates(model)
     assert list(layers) == list(expected)
@@ -58,7 +59,7 @@ def test_what_a_model_and_its_folder_hold_makes_pefts_update(tiny, settings: dic
     assert_same(factors_from_folder(tmp_path), layers)
 
 
-def test_a_folder_knows_the_alpha_m_and_blocks_of_each_layer(bert, tmp_path: Path) -> None:
+def test_folder_knows_the_settings_of_each_layer(bert, tmp_path: Path) -> None:
     second = r".*layer\.1\..*"
     patterns = {"alpha_pattern": {f"{second}query": 0.25}, "block_size_pattern": {second: 5}}
     model = adapted(bert, alpha=3.0, m_pattern={"query": 4}, modules_to_save=["classifier"], **patterns)
@@ -69,8 +70,8 @@ def test_a_folder_knows_the_alpha_m_and_blocks_of_each_layer(bert, tmp_path: Pat
     assert own == [("query", 3.0, 4), ("value", 3.0, 2), ("query", 0.25, 4), ("value", 3.0, 2)]
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
-def test_other_dtypes_are_read_in_float32_or_wider(dtype: torch.dtype, bert, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_factors_are_read_in_float32_or_wider(dtype: torch.dtype, bert, tmp_path: Path) -> None:
     model = adapted(bert).to(dtype)
     model.save_pretrained(tmp_path)
     for layers in (factors(model), factors_from_folder(tmp_path)):
@@ -81,7 +82,7 @@ def test_other_dtypes_are_read_in_float32_or_wider(dtype: torch.dtype, bert, tmp
             assert singular_values(delta).isfinite().all()
 
 
-def test_layers_of_a_folder_are_in_the_order_of_their_numbers(folder: Path) -> None:
+def test_folder_layers_are_sorted_by_number(folder: Path) -> None:
     def rename(tensors: dict[str, Tensor]) -> None:
         for name in [name for name in tensors if "layer.1." in name]:
             tensor = tensors.pop(name)
@@ -92,41 +93,22 @@ def test_layers_of_a_folder_are_in_the_order_of_their_numbers(folder: Path) -> N
     assert [name.split(".")[3] for name in factors_from_folder(folder)] == ["0", "0", "2", "2", "10", "10"]
 
 
-def test_factors_are_copies_and_names_are_those_of_the_base_model(bert) -> None:
+def test_factors_are_copies(bert) -> None:
     model = adapted(bert)
     layers = factors(model)
-    base = dict(bert.model().named_modules())
-    assert all(isinstance(base[name], nn.Linear) for name in layers)
     before = copy.deepcopy(layers)
     for parameter in model.parameters():
         parameter.data.add_(1.0)
     assert_same(layers, before)
 
 
-@pytest.fixture
-def with_other(bert) -> peft.PeftModel:
-    """A second adapter on half of the layers."""
+def test_factors_of_one_of_several_adapters(bert) -> None:
     model = adapted(bert)
     model.add_adapter("other", cdvft.CDVFTConfig(target_modules=["value"], m=3, init_weights=False))
-    return model
-
-
-def test_one_of_several_adapters(with_other: peft.PeftModel) -> None:
-    other = factors(with_other, "other")
+    other = factors(model, "other")
     assert len(other) == 2 and all("value" in name for name in other)
-    updates = {update.layer: update.delta for update in weight_updates(with_other, "other")}
+    updates = {update.layer: update.delta for update in weight_updates(model, "other")}
     torch.testing.assert_close(updates, {name: delta_weight(layer) for name, layer in other.items()})
-
-
-def test_the_updates_of_a_weighted_sum(with_other: peft.PeftModel) -> None:
-    with_other.base_model.add_weighted_adapter(["default", "other"], [2.0, -0.5], "both")
-    names = ("default", "other", "both")
-    first, other, both = (
-        {one.layer: one.delta for one in weight_updates(with_other, name)} for name in names
-    )
-    assert list(both) == list(first)
-    for layer, delta in both.items():
-        torch.testing.assert_close(delta, 2 * first[layer] - 0.5 * other.get(layer, torch.zeros(())))
 
 
 METHODS: dict[str, Callable[..., peft.PeftConfig]] = {
@@ -143,7 +125,7 @@ METHODS: dict[str, Callable[..., peft.PeftConfig]] = {
     [*(("bert", method) for method in METHODS), *(("gpt2", method) for method in METHODS if method != "c3a")],
     indirect=["tiny"],
 )
-def test_weight_updates_are_what_merging_adds_also_to_transposed_layers(method: str, tiny) -> None:
+def test_weight_updates_are_what_merging_adds(method: str, tiny) -> None:
     torch.manual_seed(2)
     model = peft.get_peft_model(tiny.model(), METHODS[method](target_modules=tiny.targets))
     updates = [(layer, delta, weight.clone()) for layer, delta, weight in weight_updates(model)]
@@ -156,9 +138,9 @@ def test_weight_updates_are_what_merging_adds_also_to_transposed_layers(method: 
         assert norm_ratio(delta, weight) > 0
 
 
-def test_of_dora_no_update_is_given_that_lacks_its_magnitudes(bert) -> None:
+def test_weight_updates_reject_dora(bert) -> None:
     config = peft.LoraConfig(target_modules=bert.targets, r=2, use_dora=True, init_lora_weights=False)
-    with pytest.raises(NotImplementedError, match="magnitudes"):
+    with pytest.raises(NotImplementedError, match="'default'"):
         list(weight_updates(peft.get_peft_model(bert.model(), config)))
 
 
@@ -168,7 +150,6 @@ def test_weight_updates_of_convolutions_are_matrices(method: str) -> None:
     model = peft.get_peft_model(nn.Sequential(nn.Conv2d(8, 12, 1)), config)
     (update,) = weight_updates(model)
     assert update.delta.shape == update.weight.shape == (12, 8)
-    assert norm_ratio(update.delta, update.weight) > 0
     expected = update.weight + update.delta
     torch.testing.assert_close(model.merge_and_unload()[0].weight.flatten(1), expected)
 
@@ -195,51 +176,35 @@ def shorten_a_circulant(tensors: dict[str, Tensor]) -> None:
     tensors[name] = tensors[name][..., :-1].contiguous()
 
 
-def add_a_vector(tensors: dict[str, Tensor]) -> None:
-    tensors |= {name[:-1] + "2": tensors[name].clone() for name in tensors if "diagonals.1" in name}
+def rename_all(tensors: dict[str, Tensor]) -> None:
+    tensors |= {f"x{number}": tensors.pop(name) for number, name in enumerate([*tensors])}
 
 
-BROKEN: dict[str, tuple[Callable[[Path], object], list[str]]] = {
-    "no folder": (shutil.rmtree, ["adapter_config.json", "save_pretrained"]),
-    "no vectors": (lambda at: (at / "adapter_model.safetensors").unlink(), ["adapter_model.safetensors"]),
-    "no JSON": (lambda at: (at / "adapter_config.json").write_text("{"), ["cannot be read"]),
-    "no method": (lambda at: (at / "adapter_config.json").write_text("{}"), ["cannot be read", "peft_type"]),
-    "cut short": (lambda at: (at / "adapter_model.safetensors").write_bytes(b"\0" * 4), ["cannot be read"]),
-    "another method": (lambda at: edit_config(at, peft_type="LORA"), ["'LORA'", "weight_updates"]),
-    "bad setting": (lambda at: edit_config(at, m=1), ["m is 1"]),
-    "m too large": (lambda at: edit_config(at, m=3), ["m = 3", "(24,)"]),
-    "m too small": (lambda at: edit_vectors(at, add_a_vector), ["m = 2", "2: (24,)"]),
-    "a missing vector": (lambda at: edit_vectors(at, lambda t: t.pop(next(iter(t)))), ["(24,)"]),
-    "a wrong shape": (lambda at: edit_vectors(at, shorten_a_circulant), ["(1, 1, 23)"]),
-    "other vectors": (
-        lambda at: edit_vectors(at, lambda t: (t.clear(), t.update(x=torch.ones(1)))),
-        ["no vec"],
-    ),
+BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no folder": (shutil.rmtree, "adapter_config.json"),
+    "no vectors": (lambda at: (at / "adapter_model.safetensors").unlink(), "adapter_model.safetensors"),
+    "no JSON": (lambda at: (at / "adapter_config.json").write_text("{"), "{folder}"),
+    "no method": (lambda at: (at / "adapter_config.json").write_text("{}"), "peft_type"),
+    "cut short": (lambda at: (at / "adapter_model.safetensors").write_bytes(b"\0" * 4), "{folder}"),
+    "another method": (lambda at: edit_config(at, peft_type="LORA"), "'LORA'"),
+    "bad setting": (lambda at: edit_config(at, m=1), "m is 1"),
+    "wrong m": (lambda at: edit_config(at, m=3), "m = 3"),
+    "a missing vector": (lambda at: edit_vectors(at, lambda t: t.pop(next(iter(t)))), "(24,)"),
+    "a wrong shape": (lambda at: edit_vectors(at, shorten_a_circulant), "(1, 1, 23)"),
+    "other vectors": (lambda at: edit_vectors(at, rename_all), "{folder}"),
 }
 
 
-@pytest.mark.parametrize(("spoil", "words"), BROKEN.values(), ids=BROKEN)
-def test_broken_folders_are_explained(spoil: Callable, words: list[str], folder: Path) -> None:
+@pytest.mark.parametrize(("spoil", "name"), BROKEN.values(), ids=BROKEN)
+def test_broken_folders_are_rejected(spoil: Callable, name: str, folder: Path) -> None:
     spoil(folder)
     with pytest.raises(ValueError) as caught:
         factors_from_folder(folder)
-    assert [word for word in words if word not in str(caught.value)] == []
+    assert name.replace("{folder}", str(folder)) in str(caught.value)
 
 
-def test_folders_of_a_sum_and_of_experts_alone_are_explained(with_other, tmp_path: Path) -> None:
-    with_other.base_model.add_weighted_adapter(["default", "other"], [2.0, -0.5], "both")
-    with_other.save_pretrained(tmp_path, selected_adapters=["both"])
-    with pytest.raises(ValueError, match=r"sum of 'default', 'other'.*folders of those"):
-        factors_from_folder(tmp_path / "both")
-    experts = nn.ParameterDict({"up": torch.zeros(3, 8, 8)})
-    config = cdvft.CDVFTConfig(target_modules=[], target_parameters=["0.up"])
-    peft.get_peft_model(nn.Sequential(experts), config).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="experts alone, which are left out"):
-        factors_from_folder(tmp_path)
-
-
-def test_models_without_the_adapter_are_explained(bert) -> None:
-    model = adapted(bert)
+def test_missing_adapters_are_named(bert, tmp_path: Path) -> None:
+    model: Any = adapted(bert)
     for read in (factors, lambda *args: list(weight_updates(*args))):
         with pytest.raises(ValueError, match="'missing'"):
             read(model, "missing")
@@ -248,3 +213,8 @@ def test_models_without_the_adapter_are_explained(bert) -> None:
     model.merge_adapter()
     with pytest.raises(ValueError, match="unmerge_adapter"):
         list(weight_updates(model))
+    experts = nn.Sequential(nn.ParameterDict({"up": torch.zeros(3, 8, 8)}))
+    config = cdvft.CDVFTConfig(target_modules=[], target_parameters=["0.up"])
+    peft.get_peft_model(experts, config).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="experts"):
+        factors_from_folder(tmp_path)

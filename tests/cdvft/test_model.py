@@ -1,13 +1,20 @@
-"""Which layers are adapted and how, mixed batches with trained heads, and shared weights."""
+"""Which layers are adapted and how, mixed batches, trained heads, tokens, dropout, and shared weights."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import pytest
 import torch
 import transformers
-from peft import get_peft_model
+from peft import PeftModel, get_peft_model
+from short_training import losses_of
 from torch import nn
 
 from cdvft import CDVFTConfig, CDVFTLinear
 from cdvft.blocks import parameter_count
+
+OF_LLAMA: dict[str, Any] = {"target_modules": ["q_proj"], "init_weights": False, "task_type": "CAUSAL_LM"}
 
 
 def adapted_layers(model: nn.Module) -> dict[str, CDVFTLinear]:
@@ -22,40 +29,59 @@ def last_names(model: nn.Module) -> set[str]:
 @pytest.mark.parametrize(
     ("kind", "targets"),
     [
-        ("Phi3", {"qkv_proj"}),
-        ("ModernBert", {"Wqkv"}),
-        ("ConvNextV2", {"pwconv1", "pwconv2"}),
+        *[("Phi3", {"qkv_proj"}), ("ModernBert", {"Wqkv"}), ("ConvNextV2", {"pwconv1", "pwconv2"})],
         *((kind, {"q_proj", "v_proj"}) for kind in ("SmolLM3", "CLIP", "Siglip", "Whisper")),
     ],
 )
-def test_default_targets_where_peft_has_none_for_lora(kind: str, targets: set[str]) -> None:
-    """Built without weights, as large as the architecture is by default."""
+def test_default_targets(kind: str, targets: set[str]) -> None:
     with torch.device("meta"):
         model = getattr(transformers, f"{kind}Model")(getattr(transformers, f"{kind}Config")())
         assert last_names(get_peft_model(model, CDVFTConfig())) == targets
 
 
-def test_vectors_stay_float32_against_the_wish_to_take_the_dtype_of_the_base_and_say_so(bert) -> None:
+def test_vectors_stay_float32_with_a_warning(bert) -> None:
     base = bert.model().bfloat16()
-    with pytest.warns(UserWarning, match=r"autocast_adapter_dtype=False.*float32.*no bfloat16 FFT") as told:
+    with pytest.warns(UserWarning) as caught:
         model = get_peft_model(base, CDVFTConfig(), autocast_adapter_dtype=False)
         get_peft_model(bert.model(), CDVFTConfig(), autocast_adapter_dtype=False)  # nothing is lost here
-    assert len([w for w in told if "autocast_adapter_dtype" in str(w.message)]) == 1
+    assert len([w for w in caught if "autocast_adapter_dtype" in str(w.message)]) == 1
     vectors = [p for name, p in model.named_parameters() if "cdvft_" in name]
     assert vectors and all(p.dtype == torch.float32 for p in vectors)
 
 
+class Experts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.q_proj = nn.Linear(8, 8)
+        self.gate_up_proj = nn.Parameter(torch.randn(4, 16, 8))
+
+
 @pytest.mark.parametrize(
-    ("tiny", "targets", "sentence"),
+    ("name", "targets", "suggested"),
     [
-        ("timm_vit", None, r"specify `target_modules`.*model type 'custom'.*'fc1'.*'qkv'"),
-        ("bert", ["q_proj"], r"\{'q_proj'\} not found in the base model.*'dense', 'key', 'query', 'value'"),
+        ("timm_vit", None, ["'custom'", "'fc1'", "'qkv'"]),
+        ("bert", ["q_proj"], ["'q_proj'", "'dense', 'key', 'query', 'value'"]),
+        ("experts", ["q_proj", "gate_up_proj"], ["'gate_up_proj'", "target_parameters"]),
+        ("experts", ["q_proj", "w_proj"], ["'w_proj'", "'q_proj'"]),
     ],
-    indirect=["tiny"],
 )
-def test_what_could_be_targeted_is_named_where_nothing_is(tiny, targets: list[str], sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        get_peft_model(tiny.model(), CDVFTConfig(target_modules=targets))
+def test_missing_targets_are_named(name: str, targets, suggested: list[str], all_tiny) -> None:
+    base = Experts() if name == "experts" else all_tiny[name].model()
+    with pytest.raises(ValueError) as caught:
+        get_peft_model(base, CDVFTConfig(target_modules=targets))
+    assert [text for text in suggested if text not in str(caught.value)] == []
+
+
+def test_second_names_of_layers_warn() -> None:
+    base, config = Experts(), CDVFTConfig(target_modules=["q_proj", "again"])
+    base.again = base.q_proj
+    with pytest.warns(RuntimeWarning, match=r"\['again'\]"):
+        model = get_peft_model(base, config)
+    assert set(adapted_layers(model)) == {"q_proj"}
+    base = Experts()
+    base.w_proj = base.again = nn.Linear(8, 8)
+    with pytest.raises(ValueError, match=r"\['again'\]"):
+        get_peft_model(base, config)
 
 
 def test_patterns_by_layer(bert) -> None:
@@ -80,14 +106,14 @@ def test_patterns_by_layer(bert) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["m_pattern", "block_size_pattern", "alpha_pattern"])
-def test_a_pattern_that_matches_nothing_warns(bert, pattern: str) -> None:
-    with pytest.warns(RuntimeWarning, match=rf"{pattern} keys did not match.*ignored: \['nowhere'\]"):
+def test_unmatched_patterns_warn(bert, pattern: str) -> None:
+    with pytest.warns(RuntimeWarning, match=rf"{pattern} .*\['nowhere'\]"):
         get_peft_model(bert.model(), CDVFTConfig(target_modules=["query"], **{pattern: {"nowhere": 4}}))
 
 
-def test_all_linear_spares_the_head_and_layers_are_chosen_by_number(bert) -> None:
+def test_all_linear_and_layers_to_transform(bert) -> None:
     model = get_peft_model(bert.model(), CDVFTConfig(target_modules="all-linear", task_type="SEQ_CLS"))
-    assert last_names(model) == {"query", "key", "value", "dense"}
+    assert last_names(model) == {"query", "key", "value", "dense"}  # without the head
     config = CDVFTConfig(target_modules=["query"], layers_to_transform=[1], layers_pattern="layer")
     layers = adapted_layers(get_peft_model(bert.model(), config))
     assert list(layers) == ["bert.encoder.layer.1.attention.self.query"]
@@ -103,7 +129,7 @@ def test_bias(bert, bias: str) -> None:
 
 @pytest.fixture
 def with_heads(bert):
-    """Two adapters with a trained head of their own each, as two tasks leave them, and one without."""
+    """Two adapters with a trained head each, and one without."""
     config = {"init_weights": False, "target_modules": ["query", "value"], "modules_to_save": ["classifier"]}
     model = get_peft_model(bert.model(), CDVFTConfig(**config), adapter_name="a")
     model.add_adapter("b", CDVFTConfig(**config, m=3))
@@ -115,8 +141,8 @@ def with_heads(bert):
 
 
 @pytest.mark.parametrize("active", ["a", "headless"])
-@pytest.mark.parametrize("rows", [["a", "b", "__base__", "a"], ["headless", "b", "a", "b"], ["headless"] * 4])
-def test_mixed_rows_pass_through_their_own_head(bert, with_heads, rows: list[str], active: str) -> None:
+@pytest.mark.parametrize("rows", [["a", "b", "__base__", "a"], ["headless", "b", "a", "b"]])
+def test_mixed_rows_use_their_own_head(bert, with_heads, rows: list[str], active: str) -> None:
     expected = {}
     for name in ("a", "b", "headless"):
         with_heads.set_adapter(name)
@@ -127,37 +153,39 @@ def test_mixed_rows_pass_through_their_own_head(bert, with_heads, rows: list[str
     assert not any(torch.allclose(a, b) for i, a in enumerate(distinct) for b in distinct[:i])
     with_heads.set_adapter(active)
     mixed = bert.outputs(with_heads, adapter_names=rows)
-    for row, name in enumerate(rows):
-        torch.testing.assert_close(mixed[row], expected[name][row])
+    torch.testing.assert_close(list(mixed), [expected[name][row] for row, name in enumerate(rows)])
     torch.testing.assert_close(bert.outputs(with_heads), expected[active])  # no hook stays behind
 
 
-def test_mixed_batch_refusals(bert, with_heads) -> None:
-    with pytest.raises(ValueError, match=r"c, d.*'headless'"):
-        bert.outputs(with_heads, adapter_names=["d", "c", "a", "a"])
-    for names in ([None] * 4, [0, 1, 2, 3], "abab", 4, {"a", "b", "headless", "__base__"}):
-        with pytest.raises(ValueError, match="'headless'"):
-            bert.outputs(with_heads, adapter_names=names)
-    with pytest.raises(ValueError, match="training mode"):
+@pytest.mark.parametrize(
+    ("names", "named"),
+    [
+        (["d", "c", "a", "a"], "c, d"),
+        *[(names, "'headless'") for names in ([None] * 4, [0, 1, 2, 3], "abab", 4, {"a", "b"})],
+    ],
+)
+def test_mixed_batches_reject_bad_names(bert, with_heads, names: Any, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        bert.outputs(with_heads, adapter_names=names)
+
+
+def test_mixed_batches_are_for_inference(bert, with_heads) -> None:
+    with pytest.raises(ValueError, match="adapter_names"):
         bert.outputs(with_heads.train(), adapter_names=["a"] * 4)
 
 
-def test_merging_an_output_embedding_leaves_the_tied_input_embedding_alone(gpt2) -> None:
-    base = gpt2.model()
-    embedding = base.transformer.wte.weight.detach().clone()
-    with pytest.warns(UserWarning, match="tie_word_embeddings"):
-        model = get_peft_model(base, CDVFTConfig(target_modules=["lm_head"], init_weights=False)).eval()
-        assert base.lm_head.weight is base.transformer.wte.weight
-        expected = gpt2.outputs(model)
-        merged = model.merge_and_unload()
-    torch.testing.assert_close(gpt2.outputs(merged), expected)
-    assert torch.equal(base.transformer.wte.weight, embedding)
-    assert not merged.config.tie_word_embeddings
+def test_adapters_on_different_layers_add_up(bert) -> None:
+    model = get_peft_model(bert.model(), CDVFTConfig(target_modules=["query"], init_weights=False), "a")
+    model.add_adapter("b", CDVFTConfig(target_modules=["query", "value"], init_weights=False))
+    model.base_model.set_adapter(["a", "b"])
+    both = bert.outputs(model.eval())
+    torch.testing.assert_close(bert.outputs(model.merge_and_unload()), both)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_unmerging_an_output_embedding_ties_it_again(gpt2) -> None:
+def test_tied_output_embedding_merges_alone_and_ties_again(gpt2) -> None:
     base = gpt2.model()
+    embedding = base.transformer.wte.weight.detach().clone()
     config = CDVFTConfig(target_modules=["lm_head"], init_weights=False)
     model = get_peft_model(base, config, "a").eval()
     model.add_adapter("b", config)
@@ -170,14 +198,53 @@ def test_unmerging_an_output_embedding_ties_it_again(gpt2) -> None:
     model.unmerge_adapter()
     assert base.lm_head.weight is base.transformer.wte.weight
     assert torch.equal(gpt2.outputs(model), apart)
-    assert model.unload().lm_head.weight is base.transformer.wte.weight
-
-
-def test_adapters_on_the_same_and_on_other_layers_add_up(bert) -> None:
-    """An adapter with both updates gives what the two adapters give when both are active."""
-    model = get_peft_model(bert.model(), CDVFTConfig(target_modules=["query"], init_weights=False), "a")
-    model.add_adapter("b", CDVFTConfig(target_modules=["query", "value"], init_weights=False))
-    model.base_model.set_adapter(["a", "b"])
-    both = bert.outputs(model.eval())
     merged = model.merge_and_unload()
-    torch.testing.assert_close(bert.outputs(merged), both)
+    torch.testing.assert_close(gpt2.outputs(merged), apart)
+    assert torch.equal(base.transformer.wte.weight, embedding)
+    assert not merged.config.tie_word_embeddings
+
+
+@pytest.mark.parametrize(
+    "trained", [{"modules_to_save": ["embed_tokens"]}, {"trainable_token_indices": [1, 2]}]
+)
+def test_tied_embeddings_stay_tied(llama, trained: dict[str, Any]) -> None:
+    base = llama.model()
+    base.config.tie_word_embeddings = True
+    base.tie_weights()
+    model = get_peft_model(base, CDVFTConfig(**OF_LLAMA, **trained, ensure_weight_tying=True))
+    tokens = torch.arange(1, 8)[None]
+    losses_of(model, lambda: model(input_ids=tokens, labels=tokens).loss, steps=1, lr=0.1)
+    merged = model.eval().merge_and_unload()
+    torch.testing.assert_close(merged.lm_head.weight, merged.model.embed_tokens.weight)
+
+
+def test_tied_target_is_rejected(gpt2) -> None:
+    with pytest.raises(ValueError, match="ensure_weight_tying is True"):
+        get_peft_model(gpt2.model(), CDVFTConfig(target_modules=["lm_head"], ensure_weight_tying=True))
+
+
+def test_trained_tokens_are_saved(llama, tmp_path) -> None:
+    model = get_peft_model(llama.model(), CDVFTConfig(**OF_LLAMA, trainable_token_indices=[3, 7]))
+    (delta,) = [p for name, p in model.named_parameters() if p.requires_grad and "trainable_tokens" in name]
+    assert delta.shape == (2, 24)
+    delta.data += 1.0
+    expected = llama.outputs(model.eval())
+    model.save_pretrained(tmp_path)
+    again = PeftModel.from_pretrained(llama.model(), tmp_path).eval()
+    torch.testing.assert_close(llama.outputs(again), expected)
+    torch.testing.assert_close(llama.outputs(again.merge_and_unload()), expected)
+
+
+def test_dropout_applies_to_the_update_in_training() -> None:
+    torch.manual_seed(0)
+    config = CDVFTConfig(target_modules=["0"], init_weights=False, cdvft_dropout=0.25)
+    model = get_peft_model(nn.Sequential(nn.Linear(64, 64)), config)
+    layer, x = model.base_model.model[0], torch.randn(400, 64)
+    whole = layer.base_layer(x) + x @ layer.get_delta_weight("default").T
+    torch.testing.assert_close(model.eval()(x), whole)
+    torch.manual_seed(3)
+    kept = nn.functional.dropout(x, 0.25)
+    expected = layer.base_layer(x) + kept @ layer.get_delta_weight("default").T
+    torch.manual_seed(3)
+    torch.testing.assert_close(model.train()(x), expected, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(expected, whole)

@@ -1,7 +1,4 @@
-"""Frozen layers with quantized weights: adapted, trained, saved, loaded, merged with the error told.
-
-`Rounded` stands in for the packages, so that this runs everywhere.
-"""
+"""Frozen layers with quantized weights, by `Rounded`, a stub of the packages that quantize."""
 
 from __future__ import annotations
 
@@ -88,7 +85,7 @@ def inputs() -> Tensor:
     return torch.randn(5, D, generator=torch.Generator().manual_seed(1))
 
 
-def test_the_update_is_added_to_what_the_quantized_layer_gives(backend: QuantizationBackend) -> None:
+def test_update_is_added_to_the_quantized_layer(backend: QuantizationBackend) -> None:
     model = adapted()
     layer = model.base_model.model.query
     assert isinstance(layer, CDVFTLinear)
@@ -102,13 +99,13 @@ def test_the_update_is_added_to_what_the_quantized_layer_gives(backend: Quantiza
     torch.testing.assert_close(update.delta, layer.get_delta_weight("default").detach())
 
 
-def test_trained_saved_and_loaded(backend: QuantizationBackend, tmp_path: Any) -> None:
+def test_quantized_models_train_save_and_load(backend: QuantizationBackend, tmp_path: Any) -> None:
     model = adapted(init_weights=True, alpha=1.0)
     frozen = model.base_model.model.query.base_layer
     before = copy.deepcopy(frozen.state_dict())
     target = torch.randint(3, (5,), generator=torch.Generator().manual_seed(2))
-    losses = losses_of(model, lambda: nn.functional.cross_entropy(model(inputs()), target), steps=20, lr=0.1)
-    assert losses[-1] < 0.8 * losses[0]
+    losses = losses_of(model, lambda: nn.functional.cross_entropy(model(inputs()), target), steps=8, lr=0.1)
+    assert losses[-1] < 0.9 * losses[0]
     torch.testing.assert_close(frozen.state_dict(), before, rtol=0, atol=0)
     model.save_pretrained(tmp_path)
     again = PeftModel.from_pretrained(Net(), tmp_path)
@@ -116,35 +113,35 @@ def test_trained_saved_and_loaded(backend: QuantizationBackend, tmp_path: Any) -
 
 
 @pytest.mark.parametrize(("most", "low", "high"), [(127, 0.001, 0.2), (7, 0.05, 1.0)])
-def test_merging_says_what_rounding_did_to_the_update(backend, most, low, high) -> None:
+def test_merge_measures_the_rounding_error(backend: Any, most: int, low: float, high: float) -> None:
     model = adapted(Net(most))
     layer = model.base_model.model.query
     weight, delta = layer.base_layer.dequantized(), layer.get_delta_weight("default").detach()
-    with pytest.warns(UserWarning, match=r"quantized by hqq: rounding.* changed the update by") as told:
+    with pytest.warns(UserWarning) as caught:
         model.merge_adapter()
     lost = (layer.base_layer.dequantized() - weight - delta).norm() / delta.norm()
     assert low < lost < high
-    assert layer.merge_error == pytest.approx(lost.item(), rel=1e-4)
-    sentence = next(str(w.message) for w in told if "rounding" in str(w.message))
-    assert f"{lost:.1%} of its norm in the median layer and by {lost:.1%} in 'query'" in sentence
+    assert layer.merge_error == pytest.approx(lost.item())
+    (message,) = [str(w.message) for w in caught if "hqq" in str(w.message)]
+    assert message.count(f"{lost:.1%}") == 2 and "'query'" in message
     model.unmerge_adapter()
     assert layer.merge_error is None
     step = layer.base_layer.scale.max()
     assert (layer.base_layer.dequantized() - weight).abs().max() <= 1.01 * step  # rounded twice
 
 
-def test_merged_and_unloaded_tells_it_too(backend: QuantizationBackend) -> None:
+def test_merge_and_unload_warns(backend: QuantizationBackend) -> None:
     model = adapted()
     expected = model(inputs())
-    with pytest.warns(UserWarning, match=r"by \d+\.\d% in 'query'"):
+    with pytest.warns(UserWarning, match="'query'"):
         plain = model.merge_and_unload()
     assert isinstance(plain.query, Rounded)
     torch.testing.assert_close(plain(inputs()), expected, atol=0.1, rtol=0.1)
 
 
-def test_a_fresh_adapter_merges_without_error_and_nothing_is_told_where_nothing_is_quantized(backend) -> None:
+def test_zero_updates_merge_without_error(backend: QuantizationBackend) -> None:
     model = adapted(init_weights=True)
-    with pytest.warns(UserWarning, match=r"by 0\.0% of its norm in the median layer"):
+    with pytest.warns(UserWarning, match=r"0\.0%"):
         model.merge_adapter()
     assert model.base_model.model.query.merge_error == 0.0
     model = adapted(nn.ModuleDict({"query": nn.Linear(D, D)}))
@@ -155,7 +152,7 @@ def test_a_fresh_adapter_merges_without_error_and_nothing_is_told_where_nothing_
 
 
 @pytest.mark.parametrize("name", ["gptq", "awq"])
-def test_what_cannot_be_quantized_again_can_be_adapted_and_not_merged(backend, name, monkeypatch) -> None:
+def test_forward_only_backends_are_not_merged(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """PEFT calls both of GPT-QModel's methods gptq."""
     forward_only = ForwardOnlyQuantizationBackend("gptq")
     monkeypatch.setattr(quantized, "resolve_quantization_backend", lambda *_, **__: forward_only)
@@ -163,20 +160,18 @@ def test_what_cannot_be_quantized_again_can_be_adapted_and_not_merged(backend, n
     model = adapted()
     assert model.get_model_status().quantization_backend == name
     model(inputs()).sum().backward()
-    sentence = rf"quantized by {name}.*merges into bnb 4bit, bnb 8bit and hqq.*Keep"
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(ValueError, match=name):
         model.merge_adapter()
 
 
-def test_a_backend_that_nobody_tried_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_untested_backends_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     untried = ForwardOnlyQuantizationBackend("eetq")
     monkeypatch.setattr(quantized, "resolve_quantization_backend", lambda *_, **__: untried)
-    sentence = r"'query'.*quantized by eetq, but.*bnb 4bit, bnb 8bit, torchao, hqq"
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(ValueError, match=r"'query'.*eetq"):
         adapted()
 
 
-def test_weights_in_the_order_of_a_forward_pass_are_put_in_order_before_they_are_read() -> None:
+def test_cpu_packing_is_undone_before_reading() -> None:
     """As bitsandbytes: its first evaluation on a CPU reorders 4 bit weights, its `state_dict` undoes that."""
 
     class Ordered(nn.Linear):

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from flop_count import count_flops
 from peft import (
     C3AConfig,
     FourierFTConfig,
@@ -23,6 +22,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 from cdvft import CDVFTConfig, cost
+from cdvft.cost.counter import count_flops
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes import ALL_LINEAR, ModelShapes, model_shapes
 from cdvft_app.shapes.architectures import build

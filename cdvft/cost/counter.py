@@ -1,8 +1,9 @@
-"""Floating-point operations counted while they run, in the convention that `cdvft.cost` calls `real_fft`.
+"""Counts the floating-point operations that run, in the convention that `cdvft.cost` calls `real_fft`.
 
-torch's FlopCounterMode counts matrix products and attention. Added here: FFTs (which it counts as 0), sums,
-products of two tensors, complex matrix products (which it takes for real ones), and CPU attention's kernel.
-Element-wise additions, scaling by a number, activations and norms stay uncounted.
+Unlike the rest of `cdvft.cost`, this module imports torch. torch's FlopCounterMode counts matrix products and
+attention; added here are FFTs (which it counts as 0), sums, products of two tensors, complex matrix products
+(which it counts as real ones), and the CPU's attention kernel. Element-wise additions, scaling by a number,
+activations and norms are not counted.
 """
 
 from __future__ import annotations
@@ -21,23 +22,30 @@ aten = torch.ops.aten
 
 
 def flop_counter() -> FlopCounterMode:
-    """A context manager whose `get_total_flops()` is what ran inside it, forward and backward, on any device.
+    """Return a context manager that counts the FLOPs of what runs inside it, forward and backward.
 
-    Tensors on the meta device are counted without being computed. The total is not rounded: an FFT's count is
-    no whole number.
+    Tensors on the meta device are counted without being computed.
+
+    Returns:
+        A context manager; `get_total_flops()` is the number of FLOPs so far. It is not rounded, as the count
+        of an FFT need not be whole.
     """
     return FlopCounterMode(display=False, custom_mapping=_FORMULAS)
 
 
 def count_flops(run: Callable[[], object]) -> int:
-    """Operations of one call."""
+    """Return the FLOPs of one call, rounded to a whole number.
+
+    Args:
+        run: a call without arguments, such as `lambda: model(x).sum().backward()`
+    """
     with flop_counter() as counter:
         run()
     return round(counter.get_total_flops())
 
 
 def _raw(formula: Callable[..., float]) -> Callable[..., float]:
-    """Ask torch for the tensors themselves: their dtypes matter here."""
+    """Make torch pass the tensors themselves, as their dtypes matter here."""
     formula._get_raw = True  # type: ignore[attr-defined]
     return formula
 
