@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 Backend = Literal["auto", "fft", "fused", "merged", "reference"]
@@ -52,9 +52,7 @@ ESTIMATED = {
     "chunked": Rates(
         transform=1e-3, product=2e-3, build=2e-2, build_large=2e-2, gradient=0.2, multiply=3.3e-6
     ),
-    "fused": Rates(
-        transform=1e-4, product=0, build=1.4e-3, build_large=1.4e-3, gradient=1.1e-3, multiply=3.3e-6
-    ),
+    "fused": Rates(transform=1e-4, product=0, build=2e-2, build_large=2e-2, gradient=0.2, multiply=3.3e-6),
 }
 """The rates on a GPU with tensor cores, by engine. Not measured: from an H100's published rates.
 
@@ -62,18 +60,8 @@ A linear layer of width 768 on 8,192 tokens takes about 32 us forward and backwa
 transforms 7 times as long; a fused transform moves its data once at 2.85 TB/s, or multiplies at 270 TFLOP/s
 in fp16.
 
-"fused" `build` and `gradient` are bytes at 2.85 TB/s, too, as `fused.dense` moves them in bfloat16: an entry
-of the weight read and one written, 4; one of the dense gradient read, and partial sums written and read, 2.3
-(at 4096) to 3.1 (at 768). Launches are not counted. `calibration.calibrate` measures a model's layers on a
-device, `make gpu` many layers.
+Launches are not counted. `calibration.calibrate` measures the layers of a model, `make gpu` many layers.
 """
-ESTIMATED["fused, several"] = replace(ESTIMATED["fused"], build=2e-2, build_large=2e-2, gradient=0.2)
-"""For several circulants torch builds the dense update."""
-ESTIMATED["chunked, dense by Triton"] = replace(
-    ESTIMATED["chunked"], build=ESTIMATED["fused"].build,
-    build_large=ESTIMATED["fused"].build_large, gradient=ESTIMATED["fused"].gradient,
-)  # fmt: skip
-"""For circulants that only `fused.dense` supports, such as small blocks."""
 
 
 @dataclass(frozen=True)
@@ -110,13 +98,12 @@ def choose_plan(
         sizes: lengths of the m diagonals: d_in, then d_out
         tokens: rows of the input
         separate: whether the update is computed by itself, so that a dense one needs products of its own
-        engine: "native", "fused" or "chunked", or a key of `ESTIMATED`
+        engine: "native", "fused" or "chunked"
         device: torch's name of the device's type
     """
     if device == "mps":  # torch's complex numbers are slow there, matrix products fast
         return Plan(merged_forward=True, merged_gradients=True)
-    several = engine == "fused" and len(circulants) > 1
-    rates = (MEASURED if device == "cpu" else ESTIMATED)["fused, several" if several else engine]
+    rates = (MEASURED if device == "cpu" else ESTIMATED)[engine]
     elements = gradient_elements = products = 0.0
     for q1, q2, p in circulants:
         transform = p * math.log2(2 * p)

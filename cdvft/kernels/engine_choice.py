@@ -21,8 +21,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from cdvft.circulant import Factors
-from cdvft.kernels import chunked, fused, merged, native
+from cdvft.kernels import chunked, fused, native
 from cdvft.kernels.allowed_engines import is_allowed
 from cdvft.kernels.cost_model import PLANS, Plan, choose_plan
 from cdvft.kernels.native.build import cache_folder
@@ -75,7 +74,6 @@ def select(
     measured = [s for s in selections(x, circulants) if s.key in seconds] if seconds else []
     if seconds and measured:
         return min(measured, key=lambda selection: seconds[selection.key])
-    dense_by_triton = engine == "chunked" and merged.uses_triton(Factors(diagonals, circulants, 1.0), x.dtype)
     return Selection(
         engine,
         choose_plan(
@@ -83,7 +81,7 @@ def select(
             tuple(a.numel() for a in diagonals),
             tokens=x.shape[:-1].numel(),
             separate=separate,
-            engine="chunked, dense by Triton" if dense_by_triton else engine,
+            engine=engine,
             device=x.device.type,
         ),
     )

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from cdvft.circulant import Factors, cd_product, delta_weight
 from cdvft.kernels import native
-from cdvft.kernels.allowed_engines import is_allowed
-from cdvft.kernels.fused import dense
 
 STRIP_ENTRIES = 1 << 16
 """Entries of the dense matrix computed at once: 256 KB of float32, which stay in the second-level cache."""
@@ -20,28 +18,16 @@ MIN_STRIP_BLOCK = 16
 """Smallest block size p for which strips are faster."""
 
 
-def uses_triton(factors: Factors, dtype: torch.dtype) -> bool:
-    """Return whether Triton kernels build the matrix and its gradients: where fused kernels are allowed."""
-    return dense.supports(factors, dtype) and is_allowed("fused", factors.circulants[0].device)
-
-
 def merged_weight(weight: Tensor | None, factors: Factors, dtype: torch.dtype) -> Tensor:
     """W + alpha dW, or alpha dW alone: (d_out, d_in), in the arithmetic of the factors, rounded once."""
-    if uses_triton(factors, dtype):
-        return dense.merged_weight(weight, factors, dtype)
-    return _in_full(weight, factors).to(dtype)
-
-
-def _in_full(weight: Tensor | None, factors: Factors) -> Tensor:
-    """W + alpha dW, or alpha dW, in the dtype of the factors."""
     (first, *_, last), circulants, alpha = factors
     if weight is not None and native.supports_merging(weight, factors):
-        return native.merged_weight(weight, factors)
+        return native.merged_weight(weight, factors).to(dtype)
     in_strips = len(circulants) == 1 and circulants[0].shape[2] >= MIN_STRIP_BLOCK
     if weight is None or weight.dtype != last.dtype or weight.device.type != "cpu" or not in_strips:
         update = delta_weight(factors)
-        return update if weight is None else weight + update
-    return _added_in_strips(weight, first, circulants[0], alpha * last)
+        return (update if weight is None else weight + update).to(dtype)
+    return _added_in_strips(weight, first, circulants[0], alpha * last).to(dtype)
 
 
 def _added_in_strips(weight: Tensor, first: Tensor, c: Tensor, last: Tensor) -> Tensor:
@@ -72,10 +58,7 @@ def backward(x: Tensor, grad: Tensor, factors: Factors) -> tuple[list[Tensor], l
 
     The product is in the dtype of x and grad, the rest in that of the factors.
     """
-    product = grad.T @ x
-    if uses_triton(factors, product.dtype):
-        return dense.gradients(product, factors)
-    grad_update = factors.alpha * product.to(factors.diagonals[0].dtype)
+    grad_update = factors.alpha * (grad.T @ x).to(factors.diagonals[0].dtype)
     leaves = [f.detach().requires_grad_() for f in (*factors.diagonals, *factors.circulants)]
     m = len(factors.diagonals)
     with torch.enable_grad():

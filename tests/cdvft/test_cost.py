@@ -56,13 +56,6 @@ def test_trained_layers_count_weights_and_biases(method, layer, tmp_path):
     assert found.adapter_bytes == (tmp_path / "kept").stat().st_size
 
 
-@pytest.mark.parametrize("method", ["lora", "fourierft"])
-def test_groups_count_like_their_layers(method):
-    group = cost.estimate(method, [cost.Shape("layer", 64, 32, 5)], batch=2, sequence=8)
-    layers = cost.estimate(method, [cost.Shape(f"layer.{i}", 64, 32) for i in range(5)], batch=2, sequence=8)
-    assert group == layers
-
-
 def saved_bytes(adapter, d_out, d_in, batch=2, input_gradient=True):
     """What autograd keeps of `batch` sequences of 8 besides the layer's own tensors."""
     layer = adapted(*adapter, {"layer": nn.Linear(d_in, d_out)}).get_base_model()["layer"]
@@ -160,20 +153,6 @@ def test_asymptotic_convention_by_hand(method, settings, fixed, per_token):
     found = cost.estimate(method, [shape], batch=1, sequence=1, convention="asymptotic", **settings)
     assert (found.forward_flops_fixed, found.forward_flops_per_token) == (fixed, per_token)
     assert (found.backward_flops_fixed, found.backward_flops_per_token) == (2 * fixed, 2 * per_token)
-
-
-@pytest.mark.parametrize("method", cost.METHODS)
-def test_asymptotic_backward_is_twice_forward(method):
-    """Of methods with FFTs; the others count as they run."""
-    shapes = [cost.Shape("layer", 64, 64, input_gradient=False)]
-    counted, papers = (
-        cost.estimate(method, shapes, batch=1, sequence=8, convention=convention)
-        for convention in ("real_fft", "asymptotic")
-    )
-    if method in ("cdvft", "fourierft", "c3a"):
-        assert papers.backward_flops_per_step == 2 * papers.forward_flops_per_step
-    else:
-        assert papers.flops_per_step == counted.flops_per_step
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from torch.func import functional_call
 from cdvft import CDVFTConfig
 from cdvft.circulant import cd_product
 from cdvft.experts import ParamWrapper
-from cdvft.factors import factors, factors_from_folder, weight_updates
 
 OPTIONS: dict[str, Any] = {"target_modules": [], "init_weights": False, "alpha": 0.1}
 OPTIONS |= {"target_parameters": ["experts.gate_up_proj", "experts.down_proj"]}
@@ -121,23 +120,6 @@ def test_expert_adapters_switch_and_delete() -> None:
     torch.testing.assert_close(logits(model), second)
 
 
-def test_patterns_may_name_parameters() -> None:
-    with pytest.warns() as caught:
-        adapted(
-            mixtral(), m_pattern={"experts.down_proj": 3, "up_proj": 4}, block_size_pattern={"down_proj": 8}
-        )
-    (message,) = [str(w.message) for w in caught if "'up_proj'" in str(w.message)]
-    assert "m_pattern" in message and "model.layers.0.mlp.experts.down_proj" in message
-
-
-def test_factors_skip_experts(tmp_path: Path) -> None:
-    model = adapted(mixtral(), target_modules=["q_proj"])
-    model.save_pretrained(tmp_path)
-    names = [f"model.layers.{n}.self_attn.q_proj" for n in (0, 1)]
-    assert list(factors(model)) == names == list(factors_from_folder(tmp_path))
-    assert [update.layer for update in weight_updates(model)] == names
-
-
 @pytest.mark.parametrize(
     ("settings", "name"),
     [
@@ -155,16 +137,3 @@ def test_adapters_share_target_parameters() -> None:
     model = adapted(mixtral(), target_parameters=["down_proj"])
     with pytest.raises(ValueError, match=r"\['down_proj'\]"):
         model.add_adapter("other", CDVFTConfig(target_parameters=["gate_up_proj"], target_modules=[]))
-
-
-def test_bfloat16_experts_are_rounded_once() -> None:
-    model = adapted(mixtral().bfloat16())
-    wrapper = wrappers(model)[0]
-    weight = wrapper.get_base_weight()
-    assert (weight.dtype, wrapper.cdvft_diagonals["default"][0].dtype) == (torch.bfloat16, torch.float32)
-    expected = (weight.float() + wrapper.get_delta_weight("default")).bfloat16()
-    with torch.no_grad():
-        apart = logits(model)
-        model.merge_adapter()
-        assert torch.equal(wrapper.get_base_weight(), expected)
-        assert torch.equal(logits(model), apart)

@@ -1,6 +1,5 @@
 """What is read from adapters and their folders, against PEFT's own results."""
 
-import copy
 import json
 import shutil
 from collections.abc import Callable
@@ -82,35 +81,6 @@ def test_factors_are_read_in_float32_or_wider(dtype: torch.dtype, bert, tmp_path
             assert singular_values(delta).isfinite().all()
 
 
-def test_folder_layers_are_sorted_by_number(folder: Path) -> None:
-    def rename(tensors: dict[str, Tensor]) -> None:
-        for name in [name for name in tensors if "layer.1." in name]:
-            tensor = tensors.pop(name)
-            for number in (10, 2):
-                tensors[name.replace("layer.1.", f"layer.{number}.")] = tensor.clone()
-
-    edit_vectors(folder, rename)
-    assert [name.split(".")[3] for name in factors_from_folder(folder)] == ["0", "0", "2", "2", "10", "10"]
-
-
-def test_factors_are_copies(bert) -> None:
-    model = adapted(bert)
-    layers = factors(model)
-    before = copy.deepcopy(layers)
-    for parameter in model.parameters():
-        parameter.data.add_(1.0)
-    assert_same(layers, before)
-
-
-def test_factors_of_one_of_several_adapters(bert) -> None:
-    model = adapted(bert)
-    model.add_adapter("other", cdvft.CDVFTConfig(target_modules=["value"], m=3, init_weights=False))
-    other = factors(model, "other")
-    assert len(other) == 2 and all("value" in name for name in other)
-    updates = {update.layer: update.delta for update in weight_updates(model, "other")}
-    torch.testing.assert_close(updates, {name: delta_weight(layer) for name, layer in other.items()})
-
-
 METHODS: dict[str, Callable[..., peft.PeftConfig]] = {
     "cdvft": partial(cdvft.CDVFTConfig, init_weights=False),
     "lora": partial(peft.LoraConfig, r=3, init_lora_weights=False),
@@ -142,16 +112,6 @@ def test_weight_updates_reject_dora(bert) -> None:
     config = peft.LoraConfig(target_modules=bert.targets, r=2, use_dora=True, init_lora_weights=False)
     with pytest.raises(NotImplementedError, match="'default'"):
         list(weight_updates(peft.get_peft_model(bert.model(), config)))
-
-
-@pytest.mark.parametrize("method", ["cdvft", "lora"])
-def test_weight_updates_of_convolutions_are_matrices(method: str) -> None:
-    config = METHODS[method](target_modules=["0"])
-    model = peft.get_peft_model(nn.Sequential(nn.Conv2d(8, 12, 1)), config)
-    (update,) = weight_updates(model)
-    assert update.delta.shape == update.weight.shape == (12, 8)
-    expected = update.weight + update.delta
-    torch.testing.assert_close(model.merge_and_unload()[0].weight.flatten(1), expected)
 
 
 @pytest.fixture

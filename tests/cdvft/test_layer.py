@@ -1,6 +1,5 @@
 """One adapted layer: initialization, output, merging, backends, and several adapters at once."""
 
-import copy
 import warnings
 from collections.abc import Callable
 from types import MethodType
@@ -8,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from peft import PeftModel, get_peft_model
+from peft import get_peft_model
 from torch import Tensor, nn
 from torch.nn.utils import prune
 from transformers.pytorch_utils import Conv1D
@@ -86,14 +85,6 @@ def test_changed_base_layers_are_called(change: Callable) -> None:
     torch.testing.assert_close(layer(x) - before, x @ layer.base_layer.weight.T)
 
 
-def test_cpu_autocast_casts_only_the_base() -> None:
-    layer, x = adapted(nn.Linear(64, 64), dtype=torch.float32), torch.randn(9, 64)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        out, base = layer(x), layer.base_layer(x)
-    assert out.dtype == base.dtype == torch.bfloat16
-    torch.testing.assert_close(out, (base + x @ dense_update(layer).T).bfloat16())
-
-
 @pytest.mark.parametrize(
     ("backend", "dtype"), [*((b, torch.float32) for b in BACKENDS), ("auto", torch.bfloat16)]
 )
@@ -106,15 +97,6 @@ def test_meta_device_keeps_shapes(backend: str, dtype: torch.dtype) -> None:
     assert out.shape == (300, 48) and out.is_meta
     model.merge_adapter()
     model.unmerge_adapter()
-
-
-def test_low_cpu_mem_usage_loads_the_adapter(tmp_path) -> None:
-    base, x = nn.Sequential(nn.Linear(24, 48)), torch.randn(5, 24)
-    model = get_peft_model(copy.deepcopy(base), CDVFTConfig(target_modules=["0"], init_weights=False))
-    model.save_pretrained(tmp_path)
-    again = PeftModel.from_pretrained(base, tmp_path, low_cpu_mem_usage=True)
-    torch.testing.assert_close(again(x), model(x))
-    assert not any(p.is_meta for p in again.parameters())
 
 
 @pytest.mark.parametrize("init_weights", [True, "zero_output", "zero_circulant", "zero_input"])
@@ -275,12 +257,3 @@ def test_unsupported_layers_are_named(target: str, name: str) -> None:
     layers = {"lin": nn.Linear(6, 6), "emb": nn.Embedding(3, 4), "attention": nn.MultiheadAttention(4, 2)}
     with pytest.raises(ValueError, match=f"'{target}'.*{name}"):
         get_peft_model(nn.ModuleDict(layers), CDVFTConfig(target_modules=[target], block_size=7))
-
-
-@pytest.mark.parametrize(("make", "declared"), [(linear, True), (Conv1D, False)])
-def test_wrong_fan_in_fan_out_warns(make, declared: bool) -> None:
-    config = CDVFTConfig(target_modules=["0"], fan_in_fan_out=declared)
-    with pytest.warns(UserWarning, match=f"fan_in_fan_out is set to {declared}"):
-        model = get_peft_model(nn.Sequential(make(6, 4)), config)
-    layer = model.base_model.model[0]
-    assert layer.get_delta_weight("default").shape == layer.weight.shape

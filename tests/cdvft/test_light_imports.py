@@ -60,54 +60,6 @@ def test_peft_knows_cdvft_in_any_order(imports: str) -> None:
     assert made == "<class 'cdvft.config.CDVFTConfig'>"
 
 
-SAVED = """
-import sys, torch
-{imports}
-from torch import nn
-
-net = nn.ModuleDict({{"inner": nn.Linear(8, 8)}})
-model = {load}
-layer = model.base_model.model["inner"]
-print(type(model.base_model).__name__, float(layer.cdvft_diagonals["default"][1][0]))
-"""
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("imports", ["import cdvft; import peft", "import peft; import cdvft"])
-def test_saved_adapter_loads_after_the_import(tmp_path: Path, imports: str) -> None:
-    made = SAVED.format(
-        imports=f"{imports}; from cdvft import CDVFTConfig",
-        load="peft.get_peft_model(net, CDVFTConfig(target_modules=['inner'], init_weights='zero_input'))",
-    )
-    assert printed(f"{made}\nmodel.save_pretrained({str(tmp_path)!r})") == "CDVFTModel 1.0"
-    loaded = SAVED.format(imports=imports, load=f"peft.PeftModel.from_pretrained(net, {str(tmp_path)!r})")
-    assert printed(loaded) == "CDVFTModel 1.0"
-
-
-@pytest.mark.nightly
-def test_threads_may_import_at_the_same_time() -> None:
-    program = """
-import sys, threading
-start, found = threading.Barrier(4), []
-programs = [
-    "import peft",
-    "import cdvft; import peft",
-    "from cdvft.config import CDVFTConfig; import peft",
-    "from cdvft import CDVFTLinear; import peft",
-]
-def run(code):
-    start.wait()
-    exec(code)
-    found.append("CDVFT" in sys.modules["peft"].mapping.PEFT_TYPE_TO_CONFIG_MAPPING)
-import cdvft
-threads = [threading.Thread(target=run, args=[code]) for code in programs]
-[thread.start() for thread in threads]
-[thread.join() for thread in threads]
-print(found)
-"""
-    assert printed(program) == "[True, True, True, True]"
-
-
 def test_import_waits_for_peft_in_another_thread(tmp_path: Path) -> None:
     """A stub of PEFT signals that it has begun and waits for an event: no timing decides."""
     package = tmp_path / "peft"

@@ -70,16 +70,6 @@ def test_rows_are_generated_by_their_adapters(two, where: str, options: dict[str
         assert sequences[own].tolist() == texts[own].tolist()
 
 
-def test_forward_does_not_repeat_names(two) -> None:
-    two.generation_config.update(**BEAMS)
-    inputs = INPUTS | ({"decoder_input_ids": INPUTS["input_ids"]} if two.config.is_encoder_decoder else {})
-    two.generate(**INPUTS, max_new_tokens=2, adapter_names=ROWS)
-    mixed = two(**inputs, adapter_names=ROWS).logits
-    for row, name in enumerate(ROWS):
-        two.set_adapter(name)
-        torch.testing.assert_close(mixed[row], two(**inputs).logits[row])
-
-
 NAMES = (["a", "b", "__base__"], ["b", "b", "a"], None)
 IDS = torch.randint(1, 50, (3, 7), generator=torch.Generator().manual_seed(0))
 

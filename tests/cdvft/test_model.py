@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from peft import PeftModel, get_peft_model
+from peft import get_peft_model
 from short_training import losses_of
 from torch import nn
 
@@ -70,18 +70,6 @@ def test_missing_targets_are_named(name: str, targets, suggested: list[str], all
     with pytest.raises(ValueError) as caught:
         get_peft_model(base, CDVFTConfig(target_modules=targets))
     assert [text for text in suggested if text not in str(caught.value)] == []
-
-
-def test_second_names_of_layers_warn() -> None:
-    base, config = Experts(), CDVFTConfig(target_modules=["q_proj", "again"])
-    base.again = base.q_proj
-    with pytest.warns(RuntimeWarning, match=r"\['again'\]"):
-        model = get_peft_model(base, config)
-    assert set(adapted_layers(model)) == {"q_proj"}
-    base = Experts()
-    base.w_proj = base.again = nn.Linear(8, 8)
-    with pytest.raises(ValueError, match=r"\['again'\]"):
-        get_peft_model(base, config)
 
 
 def test_patterns_by_layer(bert) -> None:
@@ -174,14 +162,6 @@ def test_mixed_batches_are_for_inference(bert, with_heads) -> None:
         bert.outputs(with_heads.train(), adapter_names=["a"] * 4)
 
 
-def test_adapters_on_different_layers_add_up(bert) -> None:
-    model = get_peft_model(bert.model(), CDVFTConfig(target_modules=["query"], init_weights=False), "a")
-    model.add_adapter("b", CDVFTConfig(target_modules=["query", "value"], init_weights=False))
-    model.base_model.set_adapter(["a", "b"])
-    both = bert.outputs(model.eval())
-    torch.testing.assert_close(bert.outputs(model.merge_and_unload()), both)
-
-
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_tied_output_embedding_merges_alone_and_ties_again(gpt2) -> None:
     base = gpt2.model()
@@ -221,18 +201,6 @@ def test_tied_embeddings_stay_tied(llama, trained: dict[str, Any]) -> None:
 def test_tied_target_is_rejected(gpt2) -> None:
     with pytest.raises(ValueError, match="ensure_weight_tying is True"):
         get_peft_model(gpt2.model(), CDVFTConfig(target_modules=["lm_head"], ensure_weight_tying=True))
-
-
-def test_trained_tokens_are_saved(llama, tmp_path) -> None:
-    model = get_peft_model(llama.model(), CDVFTConfig(**OF_LLAMA, trainable_token_indices=[3, 7]))
-    (delta,) = [p for name, p in model.named_parameters() if p.requires_grad and "trainable_tokens" in name]
-    assert delta.shape == (2, 24)
-    delta.data += 1.0
-    expected = llama.outputs(model.eval())
-    model.save_pretrained(tmp_path)
-    again = PeftModel.from_pretrained(llama.model(), tmp_path).eval()
-    torch.testing.assert_close(llama.outputs(again), expected)
-    torch.testing.assert_close(llama.outputs(again.merge_and_unload()), expected)
 
 
 def test_dropout_applies_to_the_update_in_training() -> None:

@@ -64,22 +64,6 @@ def test_decay_matches_transformers_trainer() -> None:
     assert decayed == trained & set(Trainer.get_decay_parameter_names(None, model))
 
 
-def test_defaults_use_one_rate_without_decay() -> None:
-    model = adapted()
-    assert set(rates(model, cdvft.create_optimizer(model, torch.optim.AdamW, 1e-2)).values()) == {(1e-2, 0.0)}
-
-
-def test_only_trained_adapters_are_optimized() -> None:
-    model = adapted(m=2)
-    model.add_adapter("other", CDVFTConfig(m=3, target_modules=["first"]))
-    model.set_adapter("other")
-    optimizer = cdvft.create_optimizer(model, torch.optim.SGD, 0.1, input_diagonal_lr_ratio=2)
-    found = rates(model, optimizer)
-    assert {name.split("cdvft_")[1].split(".")[1] for name in found if "cdvft_" in name} == {"other"}
-    faster = [name for name, (rate, _) in found.items() if rate == 0.2]
-    assert faster == [name for name in found if name.endswith("cdvft_diagonals.other.0")]
-
-
 @pytest.mark.parametrize("ratio", [0, -1, math.nan, math.inf, "4", True, 4])
 def test_bad_ratios_and_bare_models_are_rejected(ratio) -> None:
     name = "CDVFTConfig" if ratio == 4 else f"input_diagonal_lr_ratio is {ratio!r}"

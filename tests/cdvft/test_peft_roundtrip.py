@@ -8,7 +8,6 @@ import pytest
 import torch
 import transformers
 from peft import (
-    AutoPeftModelForSequenceClassification,
     PeftModel,
     convert_to_lora,
     get_peft_model,
@@ -99,21 +98,6 @@ def test_merge_unmerge_and_unload(tiny, settings: dict) -> None:
     torch.testing.assert_close(tiny.outputs(merged), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_merged_models_save_adapter_and_base(bert, tmp_path) -> None:
-    model = adapted(bert, modules_to_save=["classifier"])
-    expected = bert.outputs(model)
-    model.save_pretrained(tmp_path / "before")
-    model.merge_adapter()
-    model.save_pretrained(tmp_path / "merged")
-    before, merged = (load_file(tmp_path / at / "adapter_model.safetensors") for at in ("before", "merged"))
-    torch.testing.assert_close(merged, before, rtol=0, atol=0)
-    model.unmerge_adapter()
-    base = model.merge_and_unload()
-    base.save_pretrained(tmp_path / "base")
-    plain = type(base).from_pretrained(tmp_path / "base").eval()
-    torch.testing.assert_close(bert.outputs(plain), expected, rtol=1e-4, atol=1e-5)
-
-
 def test_trained_heads_are_unloaded(tmp_path) -> None:
     sizes = {"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
     base = transformers.RobertaForSequenceClassification(
@@ -137,16 +121,6 @@ def test_trained_heads_are_unloaded(tmp_path) -> None:
     merged = loaded.eval().merge_and_unload()
     assert type(merged.classifier) is type(base.classifier) and not layers(merged)
     torch.testing.assert_close(merged(tokens).logits, trained, rtol=1e-4, atol=1e-5)
-
-
-def test_auto_model_loads_the_adapter(bert, tmp_path) -> None:
-    base = bert.model()
-    base.save_pretrained(tmp_path / "base")
-    config = CDVFTConfig(target_modules=bert.targets, init_weights=False, task_type=bert.task_type)
-    model = get_peft_model(type(base).from_pretrained(tmp_path / "base"), config).eval()
-    model.save_pretrained(tmp_path / "adapter")
-    loaded = AutoPeftModelForSequenceClassification.from_pretrained(tmp_path / "adapter").eval()
-    assert torch.equal(bert.outputs(loaded), bert.outputs(model))
 
 
 def test_several_adapters(tiny, tmp_path) -> None:
@@ -194,19 +168,6 @@ def test_loading_keeps_float32_vectors(bert, tmp_path, dtype: torch.dtype, low_c
     output = bert.outputs(loaded)
     assert output.dtype == dtype
     torch.testing.assert_close(output.float(), bert.outputs(model), rtol=0.1, atol=0.1)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.accelerator.is_available(), reason="needs an accelerator")
-def test_loading_onto_an_accelerator(bert, tmp_path) -> None:
-    device = torch.accelerator.current_accelerator()
-    model = adapted(bert)
-    model.save_pretrained(tmp_path)
-    loaded = PeftModel.from_pretrained(bert.model().to(device), tmp_path).eval()
-    assert {p.device.type for p in loaded.parameters()} == {device.type}
-    inputs = bert.inputs()
-    found = loaded(**{key: tensor.to(device) for key, tensor in inputs.items()}).logits
-    torch.testing.assert_close(found.cpu(), model(**inputs).logits, rtol=1e-3, atol=1e-4)
 
 
 def test_injection_without_a_peft_model(tiny) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -130,27 +128,6 @@ def test_merge_measures_the_rounding_error(backend: Any, most: int, low: float, 
     assert (layer.base_layer.dequantized() - weight).abs().max() <= 1.01 * step  # rounded twice
 
 
-def test_merge_and_unload_warns(backend: QuantizationBackend) -> None:
-    model = adapted()
-    expected = model(inputs())
-    with pytest.warns(UserWarning, match="'query'"):
-        plain = model.merge_and_unload()
-    assert isinstance(plain.query, Rounded)
-    torch.testing.assert_close(plain(inputs()), expected, atol=0.1, rtol=0.1)
-
-
-def test_zero_updates_merge_without_error(backend: QuantizationBackend) -> None:
-    model = adapted(init_weights=True)
-    with pytest.warns(UserWarning, match=r"0\.0%"):
-        model.merge_adapter()
-    assert model.base_model.model.query.merge_error == 0.0
-    model = adapted(nn.ModuleDict({"query": nn.Linear(D, D)}))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        model.merge_adapter()
-    assert model.base_model.model.query.merge_error is None
-
-
 @pytest.mark.parametrize("name", ["gptq", "awq"])
 def test_forward_only_backends_are_not_merged(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """PEFT calls both of GPT-QModel's methods gptq."""
@@ -169,21 +146,3 @@ def test_untested_backends_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(quantized, "resolve_quantization_backend", lambda *_, **__: untried)
     with pytest.raises(ValueError, match=r"'query'.*eetq"):
         adapted()
-
-
-def test_cpu_packing_is_undone_before_reading() -> None:
-    """As bitsandbytes: its first evaluation on a CPU reorders 4 bit weights, its `state_dict` undoes that."""
-
-    class Ordered(nn.Linear):
-        def _save_to_state_dict(self, *arguments: Any) -> None:
-            self.weight.data = self.weight.data.flip(0)
-            self.weight.quant_state.packing_format_for_cpu = False
-            super()._save_to_state_dict(*arguments)
-
-    dense = Ordered(D, D, bias=False)
-    weight = dense.weight.detach().clone()
-    dense.weight.data = weight.flip(0)
-    dense.weight.quant_state = SimpleNamespace(packing_format_for_cpu=True)  # type: ignore[attr-defined]
-    layer = adapted(nn.ModuleDict({"query": dense})).base_model.model.query
-    for _ in range(2):
-        torch.testing.assert_close(layer.get_base_weight(), weight)

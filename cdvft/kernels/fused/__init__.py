@@ -3,8 +3,6 @@
     plan               how a transform becomes matrix products; supported widths; their tables
     transform_kernels  the kernels of the transforms
     operators          their launches, also as operators of torch
-    dense_kernels      W + alpha dW as a matrix, for the plan "merged", and gradients given that by the matrix
-    dense              their launches
 
 Triton is optional (`pip install "./cdvft[gpu]"` in a checkout; torch for CUDA on Linux brings it along):
 nothing here imports it before `supports` has found it.

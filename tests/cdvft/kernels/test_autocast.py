@@ -67,33 +67,8 @@ def test_autocast_rounds_the_output_once(times: float, backend: str, cast: None)
     assert sums and set(seen.names[sums[-1] + 1 :]) <= {"view", "_unsafe_view"}
 
 
-def test_autocast_sums_several_adapters(cast: None) -> None:
-    model, _ = adapted(0.3)
-    model.add_adapter("other", CDVFTConfig(target_modules=["0"], init_weights=False))
-    model.base_model.set_adapter(["default", "other"])
-    x = torch.randn(9, WIDTH)
-    with torch.no_grad():
-        truth = model(x)
-        with torch.autocast("cpu", torch.bfloat16):
-            out = model(x)
-    assert out.dtype == torch.bfloat16
-    near([out], [truth.double()], 2e-2)
-
-
 def test_calibrate_uses_autocast_dtype(cast: None, no_times: None) -> None:
     model, _ = adapted(1e-3)
     assert {case.dtype for case in calibrate(model, 8, seconds=0)} == {"torch.float32"}
     with torch.autocast("cpu", torch.bfloat16):
         assert {case.dtype for case in calibrate(model, 8, seconds=0)} == {"torch.bfloat16"}
-
-
-@pytest.mark.parametrize("m", [2, 3])
-def test_delta_weight_ignores_autocast(m: int) -> None:
-    torch.manual_seed(0)
-    config = CDVFTConfig(target_modules=["0"], init_weights=False, m=m)
-    adapted_layer: Any = get_peft_model(nn.Sequential(nn.Linear(WIDTH, WIDTH)), config).base_model.model[0]
-    expected, before = adapted_layer.get_delta_weight("default"), adapted_layer.get_base_weight().clone()
-    with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(adapted_layer.get_delta_weight("default"), expected)
-        adapted_layer.merge()
-    torch.testing.assert_close(adapted_layer.get_base_weight() - before, expected)

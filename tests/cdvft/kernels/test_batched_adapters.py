@@ -14,7 +14,6 @@ from cdvft.blocks import vector_shapes
 from cdvft.circulant import Factors
 from cdvft.kernels import Backend, batched_adapters, cd_linear_reference, native
 from cdvft.kernels.batched_adapters import (
-    MAX_TOKENS,
     MIN_KERNEL_TOKENS,
     AdapterRows,
     add_by_row,
@@ -88,22 +87,6 @@ def test_gathered_update_is_twice_differentiable() -> None:
     assert torch.autograd.gradgradcheck(update, inputs)
 
 
-def count_rows(name: str, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The number of rows of each call of a function of `batched_adapters`."""
-    rows: list[int] = []
-    function = getattr(batched_adapters, name)
-    monkeypatch.setattr(batched_adapters, name, lambda x, *rest: (rows.append(len(x)), function(x, *rest))[1])
-    return rows
-
-
-def test_adapters_of_one_kind_take_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = count_rows("gathered_update", monkeypatch)
-    adapters: Owners = [adapter(24, 24, n) for n in range(4)]
-    owners = [adapters[n % 4] for n in range(11)]
-    check(owners, *torch.randn(2, 11, 24, dtype=torch.float64))
-    assert calls == [11]
-
-
 @needs_compiler
 @pytest.mark.parametrize(("tokens", "threads"), [(1, 1), (6, 2), (MIN_KERNEL_TOKENS, 2)])
 def test_compiled_kernel_takes_all_kinds(tokens: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,15 +112,6 @@ def test_compiled_kernel_takes_all_kinds(tokens: int, threads: int, monkeypatch:
 
 
 @needs_compiler
-@pytest.mark.parametrize(("d", "tokens"), [(48, 6), (22, 1), (26, MIN_KERNEL_TOKENS - 1)])
-def test_kernel_leaves_slow_sizes_to_gathering(d: int, tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "forward_by_row_", reject)
-    owners: Owners = [adapter(d, d, n, dtype=torch.float32) for n in range(5)]
-    with torch.no_grad():
-        check(owners, *torch.randn(2, 5, tokens, d), rtol=1e-4, atol=1e-4)
-
-
-@needs_compiler
 @pytest.mark.parametrize("shape", [(32, 16), (16, 32)])
 def test_kernel_never_reads_mismatched_vectors(shape: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "forward_by_row_", reject)
@@ -158,21 +132,6 @@ def test_hooked_base_output_is_not_overwritten() -> None:
         torch.testing.assert_close(kept, [nn.functional.linear(x, linear.weight, linear.bias)])
 
 
-def test_adapter_with_many_tokens_runs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = count_rows("cd_linear", monkeypatch)
-    big, *small = (adapter(24, 24, n, dtype=torch.float32) for n in range(4))
-    owners: Owners = [*small, *[big] * (MAX_TOKENS + 1), None]
-    check(owners, *torch.randn(2, len(owners), 24), rtol=1e-5, atol=1e-5)
-    assert alone == [MAX_TOKENS + 1]
-
-
-@pytest.mark.parametrize("backend", ["reference", "merged"])
-def test_add_by_row_honors_backend(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batched_adapters, "gathered_update", reject)
-    owners: Owners = [adapter(24, 24, n) for n in range(3)]
-    check(owners, *torch.randn(2, 3, 24, dtype=torch.float64), backend)
-
-
 def test_half_precision_result_is_rounded_once() -> None:
     owners: Owners = [adapter(24, 24, n, dtype=torch.float32) for n in range(5)]
     x, result = torch.randn(2, 5, 24).bfloat16()
@@ -180,13 +139,6 @@ def test_half_precision_result_is_rounded_once() -> None:
     found = add_by_row(result, x, shares(owners))
     assert found.dtype == torch.bfloat16
     assert (found == expected).float().mean() > 0.98  # the rest are ties within float32's own error
-
-
-@pytest.mark.parametrize("rows", [0, 2])
-def test_add_by_row_accepts_no_tokens(rows: int) -> None:
-    owners: Owners = [adapter(24, 24, n) for n in range(rows)]
-    x = torch.randn(rows, 0, 24, dtype=torch.float64)
-    assert add_by_row(x, x, shares(owners)).shape == (rows, 0, 24)
 
 
 def test_vectors_on_another_device_are_rejected() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -13,7 +12,7 @@ from peft import get_peft_model
 from torch import nn
 
 from cdvft import CDVFTConfig
-from cdvft.kernels import autograd_ops, calibrate, chunked, engine_choice, native
+from cdvft.kernels import autograd_ops, calibrate, chunked, engine_choice
 from cdvft.kernels.engine_choice import Selection, select, selections
 
 CPU = torch.device("cpu")
@@ -89,13 +88,6 @@ def test_times_are_kept_per_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         assert selected(layer) == by_rule
 
 
-def test_select_skips_measured_engines_that_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer = model()[0]
-    keep_fastest(layer, "native, transforms")
-    monkeypatch.setattr(native, "supports", lambda *_: False)
-    assert selected(layer).engine == "chunked"
-
-
 @pytest.mark.parametrize("content", ["", '{"cases": [{}]}', "[]"])
 def test_unreadable_times_fall_back_to_the_rule(content: str, caplog: pytest.LogCaptureFixture) -> None:
     layer = model()[0]
@@ -106,28 +98,6 @@ def test_unreadable_times_fall_back_to_the_rule(content: str, caplog: pytest.Log
     engine_choice._table.cache_clear()
     assert selected(layer) == by_rule
     assert caplog.records[0].args[0] == path  # type: ignore[index]
-
-
-def test_no_home_means_no_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(Path, "home", Mock(side_effect=RuntimeError("Could not determine home directory.")))
-    layer = model(init_weights=False)[0]
-    x = torch.randn(5, 24)
-    expected = nn.functional.linear(x, layer.weight + layer.get_delta_weight("default"), layer.bias)
-    torch.testing.assert_close(layer(x), expected)
-
-
-class Experts(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.up = nn.Parameter(torch.randn(2, 24, 24))
-
-
-def test_calibrate_skips_experts_and_convolutions() -> None:
-    bare = nn.Sequential(nn.Linear(24, 24), Experts(), nn.Conv2d(24, 24, 1))
-    config = CDVFTConfig(target_modules=["0", "2"], target_parameters=["1.up"])
-    (problem,) = calibrate(get_peft_model(bare, config), 64, seconds=0.01)
-    assert problem.sizes == (24, 24)
 
 
 @pytest.mark.parametrize(("make", "tokens"), [(lambda: nn.Linear(2, 2), 64), (model, 0)])

@@ -53,13 +53,6 @@ def test_spectrum_is_recomputed_after_a_change(change: Callable, transforms: lis
     assert agrees(c) and len(transforms) == 2
 
 
-def test_spectrum_is_not_kept_off_the_cpu(transforms: list[Tensor]) -> None:
-    c = nn.Parameter(torch.empty(1, 1, 6, device="meta"))
-    for _ in range(2):
-        kept_spectrum(c)
-    assert len(transforms) == 2
-
-
 def test_fake_tensors_leave_no_spectrum() -> None:
     factors = Factors([torch.ones(11)] * 2, [nn.Parameter(torch.randn(1, 1, 11))], 1.0)
     selection = Selection("chunked", PLANS["transforms"])
@@ -68,12 +61,3 @@ def test_fake_tensors_leave_no_spectrum() -> None:
     x = torch.randn(3, 11)
     found = cd_linear(x, *factors, selection)  # type: ignore[arg-type]
     torch.testing.assert_close(found, cd_linear(x, *factors, "reference"))
-
-
-def test_spectrum_serves_inference_and_training(transforms: list[Tensor]) -> None:
-    c = nn.Parameter(torch.randn(1, 1, 6))
-    with torch.inference_mode():
-        assert agrees(c)
-        assert agrees(torch.randn(1, 1, 6))  # an inference tensor has no version
-    assert agrees(c)
-    assert len(transforms) == 2

@@ -27,9 +27,8 @@ def choose(d: int, tokens: int, *, p: int | None = None, m: int = 2, **other: An
         *[("merged", 768, 2048, {"p": 8}), ("merged forward", 768, 2048, {"p": 16})],
         ("transforms", 768, 8192, {"separate": True}),
         ("merged", 768, 8192, {"device": "cuda", "engine": "chunked"}),
-        *[("transforms", 768, 256, FUSED), ("merged", 768, 8192, FUSED)],
-        ("merged forward", 4096, 8192, FUSED),
-        ("merged forward", 768, 8192, {"m": 3, **FUSED}),  # torch builds the matrix of several circulants
+        *[("transforms", 768, 256, FUSED), ("merged forward", 768, 8192, FUSED)],
+        ("transforms", 4096, 8192, FUSED),
         ("merged", 768, 1, {"device": "mps"}),
     ],
 )

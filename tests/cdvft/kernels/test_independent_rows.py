@@ -120,28 +120,6 @@ def test_rows_are_independent_in_every_engine(engine: str, layer: Layer) -> None
         assert is_independent(adapted_layer(ENGINES[engine]), *layer)
 
 
-@needs_compiler
-@pytest.mark.parametrize("row", [0, 8, 16, 17, 39])
-def test_rows_of_one_register_are_independent(row: int) -> None:
-    problem = Problem(768, 768, 2, None, 40)
-    for alone in (True, False):
-        assert is_independent(adapted_layer(NATIVE, alone), problem, row, *range(len(HOSTILE)))
-
-
-@needs_compiler
-@given(layers(most_tokens=native.FEW_TOKENS))
-@examples
-def test_rows_of_few_tokens_are_independent(layer: Layer) -> None:
-    assume(is_for_kernel(layer[0]))
-
-    def run(problem: Problem, x: Tensor, grad: Tensor) -> list[Tensor]:
-        y = problem.grad.float().clone()
-        native.prepared_forward(problem.frozen()[2])(y, x, len(x), ALPHA)
-        return [y]
-
-    assert is_independent(run, *layer)
-
-
 @given(layers(most_tokens=6), st.integers(1, 14), st.booleans())
 @examples
 def test_rows_of_several_adapters_are_independent(layer: Layer, length: int, training: bool) -> None:

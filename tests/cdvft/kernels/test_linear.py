@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 import torch
 from kernel_problem import Problem
-from torch import Tensor
 
-from cdvft.kernels import BACKENDS, adapted_linear, cd_linear, native
+from cdvft.kernels import cd_linear
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -38,24 +37,3 @@ def test_complex_inputs_and_bad_backends_are_rejected(dtype: torch.dtype, backen
     x, _, factors = Problem(8, 8, 2, None, 3).frozen()
     with pytest.raises(ValueError, match=r"complex64|'mergd'"):
         cd_linear(x.to(dtype), *factors, backend)
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
-def test_torch_defaults_change_nothing(backend, dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    problem, weight = Problem(60, 60, 2, None, 40), torch.eye(60)
-    factors = problem.factors(problem.ours)
-
-    def passes() -> list[Tensor]:
-        for plans in ("_complex_plans", "_real_plans"):
-            monkeypatch.setattr(native.plan, plans, {})  # made again
-        out = adapted_linear(problem.ours[0], weight, None, factors, backend)
-        return [out, *torch.autograd.grad(out.square().sum(), problem.ours)]
-
-    try:
-        torch.set_default_dtype(dtype)
-        with torch.device("meta"):
-            found = passes()
-    finally:
-        torch.set_default_dtype(torch.float32)
-    assert all(torch.equal(a, b) for a, b in zip(found, passes(), strict=True))

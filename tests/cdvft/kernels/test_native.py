@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest.mock import Mock
@@ -57,67 +56,6 @@ def test_library_is_compiled_once_and_cached(fresh: Path, monkeypatch: pytest.Mo
 
 
 @needs_compiler
-def test_flags_and_sources_name_the_library(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiler, "compile_to", lambda target, _: target.touch())
-    first = build.compiled()
-    assert build.compiled() == first
-    with monkeypatch.context() as patch:
-        patch.setattr(compiler, "FLAGS", (*compiler.FLAGS, "-O2"))
-        assert build.compiled() != first
-    changed = shutil.copytree(compiler.FOLDER, fresh / "sources")
-    monkeypatch.setattr(compiler, "FOLDER", changed)
-    assert build.compiled() == first
-    with (changed / compiler.SOURCES[-1]).open("a") as file:
-        file.write("/* changed */\n")
-    assert build.compiled() != first
-
-
-AFTER_MANY_LENGTHS = """
-import torch
-from cdvft.circulant import Factors, delta_weight
-from cdvft.kernels import native
-from cdvft.kernels.native.plan import complex_plan_for, radixes_of, real_plan_for
-
-torch.manual_seed(0)
-x, factors = torch.randn(8, 256), Factors(list(torch.randn(2, 256)), [torch.randn(1, 1, 256)], 0.5)
-add = native.prepared_forward(factors)
-others = [2 * n for n in range(300, 1 << 16) if radixes_of(2 * n)][:300]
-kept = [(complex_plan_for(n), real_plan_for(n)) for n in others]
-noise = [torch.full((size,), 1 << 30) for size in range(1, 1025) for _ in range(4)]  # in freed memory
-for tokens in (1, 8):
-    y = torch.zeros(tokens, 256)
-    add(y, x[:tokens].contiguous(), tokens, factors.alpha)
-    torch.testing.assert_close(y, x[:tokens] @ delta_weight(factors).T, atol=1e-3, rtol=1e-4)
-"""
-
-
-@pytest.mark.nightly
-@needs_compiler
-def test_prepared_calls_outlive_hundreds_of_plans() -> None:
-    """In its own process, as it reads memory by addresses that it has kept."""
-    command = [sys.executable, "-c", AFTER_MANY_LENGTHS]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr or f"ended by signal {-done.returncode}"
-
-
-@needs_compiler
-def test_compiler_without_openmp_warns(fresh: Path, monkeypatch: pytest.MonkeyPatch, caplog) -> None:
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    run = subprocess.run
-
-    def without_openmp(command: list[str], **options: object) -> object:
-        if "-fopenmp" in command:
-            raise subprocess.CalledProcessError(1, command)
-        return run(command, **options)  # type: ignore[call-overload]
-
-    monkeypatch.setattr(subprocess, "run", without_openmp)
-    library = build.library()
-    assert library is not None and not library.cdvft_parallel()
-    assert "OpenMP" in caplog.text
-    assert agrees()
-
-
-@needs_compiler
 def test_shipped_library_needs_no_compiler(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = torch.backends.cpu.get_cpu_capability()
     capability = here if here in compiler.INSTRUCTIONS else compiler.PLAIN
@@ -144,16 +82,6 @@ def test_shipped_chooses_by_processor(capability: str, library: str, tmp_path: P
     for name in compiler.INSTRUCTIONS:
         (tmp_path / compiler.file_name(name)).touch()
     assert compiler.shipped(capability) == tmp_path / f"chain-{library}{compiler.SUFFIX}"
-
-
-@needs_compiler
-def test_unloadable_shipped_library_is_recompiled(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    foreign = fresh / "foreign.so"
-    foreign.write_bytes(b"for another system")
-    monkeypatch.setattr(compiler, "shipped", lambda _: foreign)
-    monkeypatch.setattr(compiler, "compile_to", lambda target, _: shutil.copy(LIBRARY._name, target))
-    assert build.library() is not None and agrees()
-    assert list((fresh / "cdvft").iterdir())
 
 
 NO_HOME = Mock(side_effect=RuntimeError("Could not determine home directory."))
@@ -216,19 +144,3 @@ def test_columns_of_a_wider_tensor_stay_apart() -> None:
     wide[:, 7:46] = x
     torch.testing.assert_close(cd_linear(wide[:, 7:46], *factors, "fft"), cd_linear(x, *factors, "fft"))
     assert wide[:, :7].isnan().all() and wide[:, 46:].isnan().all()
-
-
-@needs_compiler
-@pytest.mark.parametrize("tokens", [1, 5])
-def test_prepared_calls_share_no_scratch(tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several threads may make the same call: the kernel only reads the stages."""
-    passed = []
-    stages = native._stages
-    monkeypatch.setattr(native, "_stages", lambda *args: passed.append(stages(*args)) or passed[-1])
-    x, factors = layer(48)
-    add = native.prepared_forward(factors)
-    before = [bytes(each) for each in passed]
-    y = torch.zeros(tokens, 48)
-    add(y, x[:tokens], tokens, factors.alpha)
-    torch.testing.assert_close(y, cd_linear_reference(x[:tokens], *factors), rtol=1e-5, atol=1e-5)
-    assert len(passed) == 2 and [bytes(each) for each in passed] == before
