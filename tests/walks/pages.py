@@ -51,6 +51,11 @@ class Tab:
             "(all) => all.forEach((one) => (one.open = true))"
         )
 
+    def save(self, part: str, kind: str) -> Locator:
+        """The button that saves the table of a part of the page."""
+        self.unfold(part)
+        return self.find(part).get_by_role("button", name=kind).locator("visible=true").first
+
     def fits(self) -> None:
         """Nothing scrolls sideways."""
         self.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
@@ -193,7 +198,7 @@ class Train(Tab):
 
 class Predict(Tab):
     key = "use"
-    ready = "#use-race input"
+    ready = "#use-run input:checked"
 
     @property
     def answers(self) -> Locator:
