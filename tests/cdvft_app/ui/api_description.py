@@ -1,6 +1,6 @@
 """What the named endpoints take and give, as Gradio tells programs, and the copy of it that is kept.
 
-PYTHONPATH=. python tests/cdvft_app/ui/api_description.py   # writes it anew, tells what CHANGELOG.md needs
+PYTHONPATH=. python tests/cdvft_app/ui/api_description.py   # rewrites api.json
 """
 
 from __future__ import annotations
