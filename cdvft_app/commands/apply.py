@@ -1,4 +1,4 @@
-"""`python -m cdvft_app apply`: a file answered by a finished run, row by row."""
+"""`cdvft apply`: predict every row of a file with a finished run."""
 
 from __future__ import annotations
 
@@ -7,100 +7,87 @@ import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from cdvft_app.commands import STOPPED
 from cdvft_app.commands.data import print_progress
-from cdvft_app.commands.options import Json, RunId, progress_bar
-from cdvft_app.data.answered_file import ANSWERS, Answers, read_unlabelled, require_writable, write_answered
-from cdvft_app.data.source import LIMITS
-from cdvft_app.results.exporters import atomic_output
-from cdvft_app.results.finished_run import find
-from cdvft_app.store.runs import RunStore
+from cdvft_app.commands.options import Json, RunSource, full_run_id, progress_bar
 
-FILE_HELP = (
-    "Rows to answer: CSV, TSV, JSON, JSONL, Parquet, .xlsx or .ods; a picture, a folder or a zip of them."
-)
-OUT_HELP = "Where it is written; its ending says how: .csv, .tsv, .jsonl, .json, .parquet, .xlsx or .ods."
-Text = Annotated[
-    list[str] | None,
-    typer.Option(help="Column to read where it has another name than in training; for a pair twice."),
-]
+FILE_HELP = "CSV, TSV, JSON, JSONL, Parquet, .xlsx or .ods; or an image, a folder or a ZIP of images."
+OUT_HELP = "Output: .csv, .tsv, .jsonl, .parquet or .xlsx. Default: FILE_predictions in the current folder."
+Text = Annotated[list[str] | None, typer.Option(help="Column to read; twice for a pair.")]
 Label = Annotated[str | None, typer.Option(help="Column of the labels, for a score.")]
-Escaped = Annotated[
-    bool,
-    typer.Option(
-        "--escape-formulas", help="In CSV, put an apostrophe before what a spreadsheet takes for a formula."
-    ),
+Escape = Annotated[
+    bool, typer.Option("--escape-formulas", help="In CSV, put an apostrophe before spreadsheet formulas.")
 ]
+CONTINUES = "Continuing after {count:,} rows."
+STOPPED_AFTER = "Stopped after {count:,} of {rows:,} rows. Run the same command to continue."
+SPEED = "{speed:,.0f} rows per second"
+NOT_READ = "not read: {reason}"
 
 
-def apply(
-    run_id: RunId,
-    *,
-    file: Annotated[Path, typer.Option(help=FILE_HELP)],
-    out: Annotated[Path, typer.Option(help=OUT_HELP)],
+def apply(  # noqa: PLR0917 - typer passes options by name
+    run: RunSource,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help=FILE_HELP)],
+    out: Annotated[Path | None, typer.Option(help=OUT_HELP)] = None,
     text: Text = None,
     label: Label = None,
-    escape_formulas: Escaped = False,
+    escape_formulas: Escape = False,
     as_json: Json = False,
 ) -> None:
-    """Answer each row of a file with what a run learned, and give the file back with the answers.
+    """Predict every row of a file, and write it with the predictions as added columns.
 
-    Ctrl-C stops it; the same command goes on from there. Where the file has labels, a score is told.
+    If the file has labels, a score is printed. Ctrl-C stops; the same command continues.
     """
-    run = find(RunStore.default(), run_id)
-    require_writable(out)
-    answers_file = out.with_name(f".{out.name}.{ANSWERS}")
-    with atomic_output(out) as made, tempfile.TemporaryDirectory(prefix="cdvft-") as work:
-        folder = Path(work)
-        kept = read_unlabelled(file, folder, LIMITS, print_progress)
+    from cdvft_app.data.answered_file import read_unlabelled
+    from cdvft_app.data.source import LIMITS
+    from cdvft_app.results.batch import WRITERS, BatchJob, columns_for, require_writable, separator_of
+    from cdvft_app.results.exporters import atomic_output
+    from cdvft_app.results.finished_run import open_run
+    from cdvft_app.store.runs import RunStore
 
-        from cdvft_app.results import apply as applying
-        from cdvft_app.results.inference import load_side_by_side
+    stem = file.with_suffix("").stem if file.suffix.lower() == ".gz" else file.stem
+    ending = file.suffix.lower() if file.suffix.lower() in WRITERS else ".csv"
+    out = out or Path(f"{stem}_predictions{ending}")
+    require_writable(out)
+    found = open_run(RunStore.default(), full_run_id(run), print_progress)
+    with atomic_output(out) as made, tempfile.TemporaryDirectory(prefix="cdvft-") as work:
+        table = read_unlabelled(file, Path(work), LIMITS, print_progress)
+        columns = columns_for(found, table.columns, table.kind, inputs=text or (), label=label)
+        job = BatchJob(found, Path(work), table.sha256, columns, out.with_name(f".{out.name}.parts"))
+
+        from cdvft_app.results.predictor import Predictor
         from cdvft_app.training.device import device_kind
 
-        columns = applying.columns_for(run, kept.columns, kept.kind, inputs=text or (), label=label)
-        answers = Answers(answers_file, applying.about(run, kept.sha256, columns))
-        if answers.count:
-            typer.echo(f"Going on after {answers.count:,} rows that are answered already.", err=True)
-        models = load_side_by_side([run], print_progress).to(device_kind())
-        began, before = time.monotonic(), answers.count
+        predictor = Predictor.load([found], print_progress).to(device_kind())
+        began, first, count = time.monotonic(), None, 0
         try:
-            with progress_bar("Answering", kept.rows) as bar:
-                for count in applying.answer_rows(run, models, folder, columns, answers):
+            with progress_bar("Predicting", table.rows) as bar:
+                for count in job.predict(predictor):
+                    if first is None and count:
+                        typer.echo(CONTINUES.format(count=count), err=True)
+                    first = count if first is None else first
                     bar.update(bar.task_ids[0], completed=count)
         except KeyboardInterrupt:
-            typer.echo(
-                f"Stopped after {answers.count:,} of {kept.rows:,} rows; the same command goes on.", err=True
-            )
+            typer.echo(STOPPED_AFTER.format(count=count, rows=table.rows), err=True)
             raise typer.Exit(STOPPED) from None
         seconds = time.monotonic() - began
-        written = write_answered(
-            file, made, folder, answers, inputs=columns.inputs, added=applying.added_columns(run, columns),
-            limits=LIMITS, escaped=escape_formulas, progress=print_progress,
-        )  # fmt: skip
-        score = applying.score_of(run, models.task.labels, answers, kept.sha256)
-    answers.remove()
-    faults = kept.row_errors
+        report = job.report(predictor.task.labels)
+        job.write(made, separator_of(table.separator), escape_formulas)
+    job.remove()
+    not_read = table.row_errors.sentences()
     if as_json:
-        found: dict[str, Any] = {**asdict(written), "out": str(out), "seconds": round(seconds, 3)}
-        found |= {"inputs": columns.inputs, "label": columns.label, "not_read": faults.sentences()}
-        print(json.dumps({**found, "score": score and asdict(score)}))
+        values = asdict(report) | {"out": str(out), "seconds": round(seconds, 3), "not_read": not_read}
+        print(json.dumps(values | {"inputs": columns.inputs}))
         return
-    print(f"{written.answered:,} of {written.rows:,} rows answered, in {out}")
-    if written.rows > before and seconds:
-        print(f"{(written.rows - before) / seconds:,.0f} rows a second")
-    for fault in faults.sentences():
-        print(f"not in it: {fault}")
-    for reason in written.unanswered:
-        print(f"not answered: {reason}")
-    if said := applying.score_sentence(score, columns.label):
-        print(said)
-    for reason in written.unscored:
-        print(f"not scored: {reason}")
-    for one in written.wrong[:5] if score else ():
-        read = f": {one.read[:80]}" if one.read else ""
-        print(f"  row {one.row}: {one.answer[:60]}, not {one.expected[:60]}{read}")
+    print(out)
+    for line in report.sentences:
+        print(line)
+    for reason in not_read:
+        print(NOT_READ.format(reason=reason))
+    if count > (first or 0):
+        print(SPEED.format(speed=(count - (first or 0)) / max(seconds, 1e-9)))
+    for row in report.incorrect[:5]:
+        print(f"  {row}")

@@ -92,6 +92,12 @@ def _full_run_ids(given: list[str]) -> list[str]:
 
 _ID_HELP = f"Its id, or the first {MIN_SHORT_ID} letters or more of it."
 RunId = Annotated[str, typer.Argument(callback=full_run_id, help=_ID_HELP)]
+RunSource = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help=f"A run id or its first {MIN_SHORT_ID} letters, an exported folder, or a Hub id."
+    ),
+]
 RunIds = Annotated[list[str], typer.Argument(callback=_full_run_ids, help=_ID_HELP)]
 
 

@@ -1,128 +1,95 @@
-"""`python -m cdvft_app predict`, `export` and `push`: what a finished run answers, and where it is taken."""
+"""`cdvft predict`, `export` and `push`: predictions of a finished run, and its files."""
 
 from __future__ import annotations
 
 import json
 import tempfile
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cdvft_app.commands.data import print_progress
-from cdvft_app.commands.options import Json, RunId, hub_token
-from cdvft_app.results import inputs
-from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, ZIP, Export, base_note
-from cdvft_app.results.finished_run import ResultsError, find, load
+from cdvft_app.commands.options import Json, RunId, RunSource, full_run_id, hub_token
+from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, ZIP, Export, base_note, file_name
+from cdvft_app.results.finished_run import ResultsError, find, open_run
 from cdvft_app.store.runs import RunStore
 
-Text = Annotated[list[str] | None, typer.Option(help="A text; may be given several times.")]
-Second = Annotated[
-    list[str] | None, typer.Option(help="The other text of a pair, for runs that compare two.")
-]
-Image = Annotated[list[Path] | None, typer.Option(help="An image file; may be given several times.")]
-File = Annotated[Path | None, typer.Option(help="A CSV file with the column text (and second), or image.")]
+Texts = Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts, or paths of images.")]
+Second = Annotated[list[str] | None, typer.Option(help="The second text of a pair, one per text.")]
+NOTHING_TO_PREDICT = "Pass a text, or the path of an image."
+NO_TOKEN = "No token found. Set HF_TOKEN to a token with write access, or run `hf auth login`."
 
 
-def predict(
-    run_id: RunId,
-    *,
-    text: Text = None,
-    second: Second = None,
-    image: Image = None,
-    file: File = None,
-    as_json: Json = False,
-) -> None:
-    """Answer texts or images with what a run learned. With --json, one line of JSON an input."""
-    run = find(RunStore.default(), run_id)
-    named_inputs: list[tuple[str, Any]] = []
-    if text:
-        named_inputs += zip(text, inputs.texts(run, text, second or []), strict=True)
-    for path in image or []:
-        named_inputs.append((str(path), inputs.picture_file(run, path)))
-    if file:
-        named_inputs += ((f"row {place}", one) for place, one in enumerate(inputs.table(run, file), 1))
-    if not named_inputs:
-        raise ResultsError("There is nothing to answer; give --text, --image or --file.")
+def predict(run: RunSource, text: Texts = None, second: Second = None, as_json: Json = False) -> None:
+    """Predict texts or images with a finished run. --json prints one line per input."""
+    from cdvft_app.results import inputs
+    from cdvft_app.results.predictor import Predictor
 
-    task, _ = load(run)
-    for (name, _), answer in zip(named_inputs, task.predict([one for _, one in named_inputs]), strict=True):
-        of_labels = dict(zip(task.labels, answer.probabilities, strict=False))
+    if not text:
+        raise ResultsError(NOTHING_TO_PREDICT)
+    found = open_run(RunStore.default(), full_run_id(run), print_progress)
+    if found.plan.model.kind == "image":
+        given = [inputs.picture_file(found, Path(path)) for path in text]
+    else:
+        given = inputs.texts(found, text, second or [])
+    predictor = Predictor.load([found], print_progress)
+    for name, one in zip(text, predictor.predict(found.record.id, given), strict=True):
+        shares = dict(zip(predictor.task.labels, one.probabilities, strict=False))
         if as_json:
-            result: dict[str, Any] = (
-                {"value": answer.value} if answer.label is None else {"label": answer.label}
-            )
-            if answer.text is not None:
-                result = {"text": answer.text, "fields": answer.fields}
-            print(json.dumps({"input": name, **result, "probabilities": of_labels}))
-        elif answer.text is not None:
-            print(f"{name}\n{answer.text}\n")
-        elif answer.label is None:
-            print(f"{answer.value:.4f}\t{name}")
+            result: dict[str, Any] = {"value": one.value} if one.label is None else {"label": one.label}
+            if one.text is not None:
+                result = {"text": one.text, "fields": one.fields}
+            print(json.dumps({"input": name, **result, "probabilities": shares}))
+        elif one.text is not None:
+            print(f"{name}\n{one.text}\n")
+        elif one.label is None:
+            print(f"{one.value:.4f}\t{name}")
         else:
-            print(f"{answer.label}\t{of_labels[answer.label]:.4f}\t{name}")
+            print(f"{one.label}\t{shares[one.label]:.4f}\t{name}")
 
 
-TO_ZIP = "zip"
-"""Beside the exporters: as it was trained, in one file."""
-
-
-def _formats() -> dict[str, list[str]]:
-    """Return the options that write each format, by the format's description."""
-    found: dict[str, list[str]] = {}
-    for one in EXPORTERS.values():
-        found.setdefault(one.help, []).extend([one.option, TO_ZIP] if one is AS_TRAINED else [one.option])
-    return found
-
-
-To = Enum("To", {name: name for names in _formats().values() for name in names}, type=str)  # type: ignore[misc]
-HELP = " ".join(f"{' or '.join(names)}: {what}." for what, names in _formats().items())
-Rank = Annotated[int, typer.Option(min=1, help="Of LoRA; a higher one keeps more of what was learned.")]
-What = Annotated[To, typer.Option("--to", help=HELP)]
+To = StrEnum("To", [(one.option, one.option) for one in EXPORTERS.values()])  # type: ignore[misc]
+HELP = " ".join(f"{one.option}: {one.help}." for one in EXPORTERS.values())
+Out = Annotated[
+    Path | None,
+    typer.Option(help="A folder, or a ZIP if it ends in .zip. Must not exist. Default: named after the run."),
+]
 
 
 def export(
-    run_id: RunId,
-    to: What,
-    out: Annotated[
-        Path, typer.Option(help="Where it is written: a zip if it ends in .zip, else a folder. Must be new.")
-    ],
-    rank: Rank = DEFAULT_RANK,
+    run: RunId,
+    to: Annotated[To, typer.Option(help=HELP)] = To[AS_TRAINED.option],
+    out: Out = None,
+    rank: Annotated[int, typer.Option(min=1, help="Rank of the LoRA adapter.")] = DEFAULT_RANK,
 ) -> None:
-    """Write a finished run so that others can load it, with a model card.
-
-    `--to zip` adds .zip to a name that lacks it.
-    """
+    """Export a finished run for use elsewhere, with a model card."""
     store = RunStore.default()
-    wanted = Export(store, find(store, run_id), rank)
-    by_option = {one.option: one for one in EXPORTERS.values()} | {TO_ZIP: AS_TRAINED}
-    chosen = by_option[to.value]
-    if chosen.is_adapter and (note := base_note(wanted.run)):
+    request = Export(store, find(store, run), rank)
+    chosen = next(one for one in EXPORTERS.values() if one.option == to.value)
+    if chosen.is_adapter and (note := base_note(request.run)):
         typer.echo(note, err=True)
-    if to.value == TO_ZIP and out.suffix.lower() != ZIP:
-        out = Path(f"{out}{ZIP}")
-    chosen.write_as_named(wanted, out, print_progress)
+    out = out or Path(file_name(request.run, chosen.key).removesuffix(ZIP))
+    chosen.write_as_named(request, out, print_progress)
     print(out)
 
 
 def push(
-    run_id: RunId,
-    repository: Annotated[str, typer.Argument(help="owner/name on the hub; made where there is none.")],
-    private: Annotated[bool, typer.Option(help="Let nobody else see a repository that is made.")] = True,
+    run: RunId,
+    repository: Annotated[str, typer.Argument(help="Hub repository, owner/name. Created if needed.")],
+    private: Annotated[bool, typer.Option(help="Create it as a private repository.")] = True,
 ) -> None:
-    """Publish a finished run on the hub, with the token in HF_TOKEN, or that of `hf auth login`."""
+    """Publish a finished run on the Hugging Face Hub, with HF_TOKEN or the token of `hf auth login`."""
     store = RunStore.default()
-    run = find(store, run_id)
+    found = find(store, run)
     token = hub_token()
     if not token:
-        raise ResultsError(
-            "There is no token; set HF_TOKEN to one with the right to write, or `hf auth login`."
-        )
+        raise ResultsError(NO_TOKEN)
 
     from cdvft_app.results.hub import push as upload
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out")
-        AS_TRAINED.write_folder(Export(store, run), out)
+        AS_TRAINED.write_folder(Export(store, found), out)
         print(upload(out, repository, token, private))

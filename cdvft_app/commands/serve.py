@@ -1,10 +1,10 @@
-"""`python -m cdvft_app serve`: finished runs behind HTTP, as OpenAI's API has models that write.
+"""`cdvft serve`: finished runs over HTTP, with a subset of OpenAI's API for text generation.
 
-    POST /v1/chat/completions   for runs that write; "model" names the run
-    POST /predict               {"model", "inputs"} for the others
+    POST /v1/chat/completions   for runs that generate text; "model" names the run
+    POST /predict               {"model", "inputs"} for classes and numbers
     GET  /v1/models             the runs' names; /v1/models/NAME is one of them
 
-Requests that come at the same time for adapters of one base model are answered in one batch.
+Requests to one run that arrive together are answered in one batch.
 """
 
 from __future__ import annotations
@@ -14,39 +14,53 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel, Field, model_validator
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from cdvft_app.commands.data import print_progress
-from cdvft_app.commands.options import RunIds
+from cdvft_app.commands.options import full_run_id
 from cdvft_app.errors import UserError
 from cdvft_app.public.origins import allowed
 from cdvft_app.results import inputs
-from cdvft_app.results.finished_run import find
+from cdvft_app.results.finished_run import FinishedRun, open_run, slug
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.settings.environment import LOOPBACK, environment
 from cdvft_app.store.runs import RunStore
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    from cdvft_app.results.serving import Sampling, Served, SharedModel, Written
+    from cdvft_app.results.predictor import Completion, Predictor
+    from cdvft_app.tasks.writing import Sampling
 
 _log = logging.getLogger(__name__)
 TOGETHER_SECONDS = 0.005  # in which further requests may join a batch
-MAX_WAITING = 256  # requests
-MAX_BODY = 20_000_000  # bytes: pictures come in base64
+MAX_BATCH, MAX_WAITING = 32, 256  # requests
+MAX_BODY = 20_000_000  # bytes; images come in base64
+MAX_PROMPT = 10 * inputs.MAX_CHARACTERS
 KEY = "CDVFT_SERVE_KEY"
 USUAL_TOKENS = 128
-# What other clients send by themselves, and which value of it changes nothing.
+NEEDS_KEY = "--host {host} exposes the server to your network. Set {key} first."
+NO_WEB_PAGE = "Web pages and other hosts need a key. Set {key} to allow them."
+WRONG_KEY = "The key is missing or wrong. Send it as “Authorization: Bearer KEY”."
+NO_MODEL = "There is no model {name!r}. Models: {names}."
+GENERATES, PREDICTS = "{name} generates text. Use /v1/chat/completions.", "{name} predicts. Use /predict."
+TOO_LONG = "The messages have {tokens:,} tokens, and {name} takes {most:,} with the completion. Shorten them."
+TOO_MANY_WAITING = "{most} requests are waiting. Try again soon."
+TOO_LARGE = "The request has more than {most:,} bytes."
+FAILED = "The server failed to respond. See its log."
+NOT_SUPPORTED = "{name} is {value}, which is not supported. Leave it out."
+BAD_INPUTS = "inputs: each must be {what}."
+# What clients send by themselves, and the values that change nothing.
 NEUTRAL: Mapping[str, Sequence[object]] = {
-    "top_p": (1, None), "presence_penalty": (0, None), "frequency_penalty": (0, None),
+    "top_p": (1, None), "presence_penalty": (0, None), "frequency_penalty": (0, None), "n": (1, None),
     "logprobs": (False, None), "tools": (None, []), "tool_choice": (None, "none", "auto"),
     "response_format": (None, {"type": "text"}), "logit_bias": (None, {}), "store": (False, None),
     "metadata": (None, {}), "service_tier": (None, "auto"), "functions": (None, []),
@@ -54,354 +68,392 @@ NEUTRAL: Mapping[str, Sequence[object]] = {
     "audio": (None,), "web_search_options": (None,), "reasoning_effort": (None, "none"),
     "verbosity": (None, "medium"),
 }  # fmt: skip
-
-
-class Refused(Exception):
-    """A request that cannot be answered: a sentence, the field it is about, the status, and OpenAI's code for
-    it where clients act upon that."""
-
-    def __init__(
-        self, sentence: str, field: str | None = None, status: int = 400, code: str | None = None
-    ) -> None:
-        super().__init__(sentence)
-        self.field, self.status, self.code = field, status, code
+Runs = Annotated[
+    list[str], typer.Argument(metavar="RUN...", help="Run ids, exported folders, or Hub ids of such.")
+]
 
 
 def serve(
-    run_ids: RunIds,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Where it listens.")] = 8000,
-    host: Annotated[
-        str, typer.Option(help="127.0.0.1 is this machine alone; others need a key.")
-    ] = "127.0.0.1",
+    runs: Runs,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port.")] = 8000,
+    host: Annotated[str, typer.Option(help="Other hosts than 127.0.0.1 need a key.")] = "127.0.0.1",
 ) -> None:
-    """Answer requests with finished runs: OpenAI's chat completions of those that write, JSON of others.
+    """Serve finished runs: OpenAI's chat completions for text generation, JSON for the others.
 
-    Adapters of one base model share it, and a batch; "model" in a request names the run. A key that requests
-    must bring is set in CDVFT_SERVE_KEY.
+    Runs of one base model share it. Requests must send the key in CDVFT_SERVE_KEY, if it is set.
     """
     key = environment().serve_key.get_secret_value()
     if host not in LOOPBACK and not key:
-        raise InvalidChoice(
-            f"host: got {host!r}; others reach it there, so set {KEY} to a key that they bring."
-        )
+        raise InvalidChoice(f"host: {NEEDS_KEY.format(host=host, key=KEY)}")
     store = RunStore.default()
-    runs = [find(store, run_id) for run_id in run_ids]
+    found = [open_run(store, full_run_id(one), print_progress) for one in runs]
     import uvicorn
 
-    from cdvft_app.results.serving import serve_runs
-
-    models = serve_runs(runs, print_progress)
-    for one in (served for shared in models for served in shared.served):
+    models = load_models(found)
+    for one in models:
         typer.echo(f"{one.name}: {one.run.label}, {one.run.record.name}", err=True)
     typer.echo(f"Serving on http://{host}:{port}/v1", err=True)
     uvicorn.run(application(models, key), host=host, port=port, log_level="warning")
 
 
+@dataclass(frozen=True)
+class ServedModel:
+    """A run by the name that requests use; runs of one base model share a predictor."""
+
+    name: str
+    run: FinishedRun
+    predictor: Predictor
+
+
+def load_models(runs: Sequence[FinishedRun]) -> list[ServedModel]:
+    """Load the runs on as few base models as possible; equal names get the beginning of the run's id."""
+    from cdvft_app.results.predictor import Predictor, base_key
+    from cdvft_app.training.device import device_kind
+
+    groups: dict[object, list[FinishedRun]] = {}
+    for run in runs:
+        groups.setdefault(base_key(run), []).append(run)
+    device = device_kind()
+    loaded = {key: Predictor.load(group, print_progress).to(device) for key, group in groups.items()}
+    short = ["-".join(filter(None, map(slug, (run.record.name, run.record.method)))) for run in runs]
+    return [
+        ServedModel(
+            name if short.count(name) == 1 else f"{name}-{run.record.id[:6]}", run, loaded[base_key(run)]
+        )
+        for name, run in zip(short, runs, strict=True)
+    ]
+
+
+class RequestError(Exception):
+    """A request that cannot be answered, with OpenAI's fields of an error."""
+
+    def __init__(
+        self, message: str, param: str | None = None, status: int = 400, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.param, self.status, self.code = param, status, code
+
+
 # Requests
 
 
+class TextPart(BaseModel):
+    type: Literal["text"]
+    text: str
+
+
+class Message(BaseModel):
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+
+    def as_dict(self) -> dict[str, str]:
+        parts = self.content if isinstance(self.content, str) else "\n".join(one.text for one in self.content)
+        return {"role": "system" if self.role == "developer" else self.role, "content": parts}
+
+
+class StreamOptions(BaseModel):
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    """The supported fields of a chat completion; others must have a value that changes nothing."""
+
+    model: str | None = None
+    messages: list[Message] = Field(min_length=1)
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    stop: str | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=4)] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_others(cls, given: Any) -> Any:
+        for name, value in given.items() if isinstance(given, dict) else ():
+            if value not in NEUTRAL.get(name, (value,)):
+                raise RequestError(NOT_SUPPORTED.format(name=name, value=json.dumps(value)[:60]), name)
+        return given
+
+
+class PredictRequest(BaseModel):
+    model: str | None = None
+    inputs: list[str | list[str]] = Field(min_length=1, max_length=inputs.MAX_INPUTS)
+
+
 @dataclass(eq=False)
-class Writing:
-    """A request for an answer that is written; `pieces` get its text, and at its end None or what failed."""
+class Work:
+    """A request in the queue: inputs to predict or, with a sampling, one completion.
 
-    shared: SharedModel
-    sampling: Sampling
-    answer: Written
-    pieces: asyncio.Queue[str | Exception | None] = field(default_factory=asyncio.Queue)
+    `results` gets pieces of text or a list of predictions, and at the end None or the error.
+    """
 
-    def may_join(self, other: Writing | Predicting) -> bool:
-        return isinstance(other, Writing) and other.shared is self.shared and other.sampling == self.sampling
+    model: ServedModel
+    items: list[Any]
+    sampling: Sampling | None = None
+    results: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
 
-    @staticmethod
-    def answer_all(batch: Sequence[Writing], call: Callable[..., None]) -> None:
-        """Answer a batch, in a thread; `call` schedules a call in the event loop."""
-        first = batch[0]
-        for pieces in first.shared.write([one.answer for one in batch], first.sampling):
+    def joins(self, other: Work) -> bool:
+        return other.model is self.model and other.sampling == self.sampling
+
+    async def pieces(self) -> AsyncIterator[Any]:
+        while (piece := await self.results.get()) is not None:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+
+def _run(batch: Sequence[Work], put: Callable[..., None]) -> None:
+    """Compute a batch of one model, in a thread; `put` schedules a call in the event loop."""
+    first = batch[0]
+    run_id = first.model.run.record.id
+    if first.sampling is not None:
+        requests = [one.items[0] for one in batch]
+        for pieces in first.model.predictor.complete(run_id, requests, first.sampling):
             for one, piece in zip(batch, pieces, strict=True):
                 if piece:
-                    call(one.pieces.put_nowait, piece)
-        for one in batch:
-            call(one.pieces.put_nowait, None)
-
-    def fail(self, error: Exception) -> None:
-        self.pieces.put_nowait(error)
-
-
-@dataclass(eq=False)
-class Predicting:
-    """A request for classes or numbers of some inputs."""
-
-    shared: SharedModel
-    served: Served
-    inputs: list[Any]
-    found: asyncio.Future[list[dict[str, Any]]]
-
-    def may_join(self, other: Writing | Predicting) -> bool:
-        return isinstance(other, Predicting) and other.shared is self.shared
-
-    @staticmethod
-    def answer_all(batch: Sequence[Predicting], call: Callable[..., None]) -> None:
-        asked = [(one.served, given) for one in batch for given in one.inputs]
-        answers = iter(batch[0].shared.predict(asked))
-        for one in batch:
-            labels = one.served.run.labels
-            found = [
-                {"value": answer.value}
-                if answer.label is None
-                else {
-                    "label": answer.label,
-                    "confidence": round(max(answer.probabilities), 4),
-                    "probabilities": dict(zip(labels, answer.probabilities, strict=False)),
-                }
-                for answer in (next(answers) for _ in one.inputs)
-            ]
-            call(_settle, one.found, found)
-
-    def fail(self, error: Exception) -> None:
-        _settle(self.found, error)
-
-
-def _settle(future: asyncio.Future[Any], found: Any) -> None:
-    if future.done():  # whoever asked has gone
-        return
-    if isinstance(found, Exception):
-        future.set_exception(found)
+                    put(one.results.put_nowait, piece)
     else:
-        future.set_result(found)
+        found = iter(first.model.predictor.predict(run_id, [item for one in batch for item in one.items]))
+        for one in batch:
+            put(one.results.put_nowait, [next(found) for _ in one.items])
+    for one in batch:
+        put(one.results.put_nowait, None)
 
 
 class Batches:
-    """Answers requests, those together that may be; one batch at a time."""
+    """Requests that wait; those of one model run together, one batch at a time."""
 
     def __init__(self) -> None:
-        self._waiting: list[Writing | Predicting] = []
+        self._waiting: list[Work] = []
         self._more = asyncio.Event()
 
-    def add(self, request: Writing | Predicting) -> None:
+    def add(self, work: Work) -> None:
         if len(self._waiting) >= MAX_WAITING:
-            raise Refused(
-                f"{MAX_WAITING} requests wait already; try again soon.",
-                status=429,
-                code="rate_limit_exceeded",
-            )
-        self._waiting.append(request)
+            message = TOO_MANY_WAITING.format(most=MAX_WAITING)
+            raise RequestError(message, status=429, code="rate_limit_exceeded")
+        self._waiting.append(work)
         self._more.set()
 
     async def run(self) -> None:
-        from cdvft_app.results.serving import MAX_BATCH
-
         loop = asyncio.get_running_loop()
         while True:
             await self._more.wait()
             await asyncio.sleep(TOGETHER_SECONDS)
-            first = self._waiting[0]
-            batch = [one for one in self._waiting if first.may_join(one)][:MAX_BATCH]
+            batch = [one for one in self._waiting if self._waiting[0].joins(one)][:MAX_BATCH]
             self._waiting = [one for one in self._waiting if one not in batch]
             if not self._waiting:
                 self._more.clear()
             try:
-                answer_all = cast(Callable[..., None], type(first).answer_all)
-                await asyncio.to_thread(answer_all, batch, loop.call_soon_threadsafe)
-            except Exception as error:  # the next batch can be another one
+                await asyncio.to_thread(_run, batch, cast(Callable[..., None], loop.call_soon_threadsafe))
+            except Exception as error:  # the next batch may succeed
                 for one in batch:
-                    one.fail(error)
+                    one.results.put_nowait(error)
 
 
-def application(models: Sequence[SharedModel], key: str = "") -> Starlette:
-    """Return the HTTP application; with a `key` requests must bring it, as OpenAI's clients bring theirs."""
-    from starlette.applications import Starlette
-    from starlette.responses import JSONResponse
-    from starlette.routing import Route
+class _BodyLimit:
+    """ASGI middleware that rejects a body of more than `MAX_BODY` bytes while it is read."""
 
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        size = 0
+
+        async def limited() -> Any:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > MAX_BODY:
+                raise HTTPException(413, TOO_LARGE.format(most=MAX_BODY))
+            return message
+
+        await self.app(scope, limited, send)
+
+
+def application(models: Sequence[ServedModel], key: str = "") -> FastAPI:
+    """Return the HTTP application; with a `key` requests must send it, as OpenAI's clients do."""
     batches = Batches()
 
     @asynccontextmanager
-    async def running(_: Starlette) -> AsyncIterator[None]:
+    async def running(_: FastAPI) -> AsyncIterator[None]:
         task = asyncio.create_task(batches.run())
         yield
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
 
-    def answered(
-        call: Callable[[dict[str, Any]], Awaitable[Response]],
-    ) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            try:
-                _require_allowed(request, key)
-                return await call(
-                    await _body(request) if request.method == "POST" else dict(request.path_params)
-                )
-            except Refused as refused:
-                return JSONResponse(_error(str(refused), refused.field, refused.code), refused.status)
-            except UserError as error:
-                return JSONResponse(_error(str(error), None), 400)
-            except Exception:
-                _log.exception("A request ended in an error.")
-                return JSONResponse(_failed(), 500)
+    def require_allowed(request: Request) -> None:
+        """Check the key if there is one; else allow programs of this machine, and no web page."""
+        of_page = "origin" in request.headers or not allowed(request.headers.get("host", ""), environment())
+        if not key and of_page:
+            raise RequestError(NO_WEB_PAGE.format(key=KEY), status=403)
+        sent = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if key and not secrets.compare_digest(sent.encode(), key.encode()):
+            raise RequestError(WRONG_KEY, status=401, code="invalid_api_key")
 
-        return answer
+    app = FastAPI(
+        lifespan=running, dependencies=[Depends(require_allowed)], docs_url=None, redoc_url=None,
+        openapi_url=None,
+    )  # fmt: skip
+    app.add_middleware(_BodyLimit)
 
-    def about(one: Served) -> dict[str, Any]:
-        return {
-            "id": one.name,
-            "object": "model",
-            "created": int(one.run.record.created),
-            "owned_by": "cdvft",
-        }
+    @app.get("/v1/models")
+    def list_models() -> dict[str, Any]:
+        return {"object": "list", "data": [*map(_about, models)]}
 
-    async def list_models(_: dict[str, Any]) -> Response:
-        data = [about(one) for shared in models for one in shared.served]
-        return JSONResponse({"object": "list", "data": data})
+    @app.get("/v1/models/{name}")
+    def get_model(name: str) -> dict[str, Any]:
+        return _about(_find(models, name))
 
-    async def tell_model(asked: dict[str, Any]) -> Response:
-        return JSONResponse(about(_model(models, asked)[1]))
+    @app.post("/predict")
+    async def predict(body: PredictRequest) -> dict[str, Any]:
+        model = _find(models, body.model)
+        if model.run.plan.model.kind == "generation":
+            raise RequestError(GENERATES.format(name=model.name), "model")
+        work = Work(model, _checked_inputs(model.run, body.inputs))
+        batches.add(work)
+        (found,) = [one async for one in work.pieces()]
+        return {"model": model.name, "answers": [_answer(model, one) for one in found]}
 
-    async def nothing_there(request: Request, error: Exception) -> Response:
-        status = getattr(error, "status_code", 404)
-        paths = ", ".join(
-            f"{'/'.join(sorted((one.methods or set()) - {'HEAD'}))} {one.path}" for one in routes
-        )
-        sentence = f"{request.method} {request.url.path[:80]} is not answered here. There are {paths}."
-        return JSONResponse(_error(sentence, None), status)
+    @app.post("/v1/chat/completions")
+    async def complete(body: ChatRequest) -> Any:
+        work = _completion(models, body)
+        batches.add(work)
+        about = {
+            "id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": work.model.name,
+        }  # fmt: skip
+        if body.stream:
+            usage = bool(body.stream_options and body.stream_options.include_usage)
+            return StreamingResponse(_events(work, about, usage), media_type="text/event-stream")
+        async for _ in work.pieces():
+            pass
+        done: Completion = work.items[0]
+        choice = {
+            "index": 0, "message": {"role": "assistant", "content": done.text, "refusal": None},
+            "logprobs": None, "finish_reason": done.finish_reason or "length",
+        }  # fmt: skip
+        return {**about, "object": "chat.completion", "choices": [choice], "usage": _usage(done)}
 
-    async def complete(body: dict[str, Any]) -> Response:
-        return await _complete(models, batches, body)
+    app.add_exception_handler(RequestError, _rejected)
+    app.add_exception_handler(UserError, _rejected)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(StarletteHTTPException, _rejected)
+    app.add_exception_handler(Exception, _failed)
+    return app
 
-    async def predict(body: dict[str, Any]) -> Response:
-        return await _predict(models, batches, body)
 
-    routes = [
-        Route("/v1/models", answered(list_models), methods=["GET"]),
-        Route("/v1/models/{model}", answered(tell_model), methods=["GET"]),
-        Route("/v1/chat/completions", answered(complete), methods=["POST"]),
-        Route("/predict", answered(predict), methods=["POST"]),
+# Errors, in the form of OpenAI's API
+
+
+def _error(message: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}
+
+
+async def _rejected(_: Request, error: Exception) -> Response:
+    if isinstance(error, StarletteHTTPException):
+        return JSONResponse(_error(str(error.detail)), error.status_code)
+    if isinstance(error, RequestError):
+        return JSONResponse(_error(str(error), error.param, error.code), error.status)
+    return JSONResponse(_error(str(error)), 400)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    first = cast(RequestValidationError, error).errors()[0]
+    place = [str(one) for one in first["loc"][1:]]
+    message = f"{'.'.join(place) or 'body'}: {first['msg']}"
+    return JSONResponse(_error(message, place[0] if place else None), 400)
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    body = _error(FAILED)
+    return JSONResponse({"error": {**body["error"], "type": "server_error"}}, 500)
+
+
+# Responses
+
+
+def _about(one: ServedModel) -> dict[str, Any]:
+    created = int(one.run.record.created)
+    return {"id": one.name, "object": "model", "created": created, "owned_by": "cdvft"}
+
+
+def _find(models: Sequence[ServedModel], name: str | None) -> ServedModel:
+    """Return the model with this name or beginning of a run id; without a name the only one."""
+    if name is None and len(models) == 1:
+        return models[0]
+    found = [one for one in models if one.name == name] or [
+        one for one in models if name and len(name) >= 4 and one.run.record.id.startswith(name)
     ]
-    handlers: dict[Any, Any] = dict.fromkeys((404, 405), nothing_there)
-    return Starlette(routes=routes, lifespan=running, exception_handlers=handlers)
+    if len(found) != 1:
+        message = NO_MODEL.format(name=str(name)[:80], names=", ".join(one.name for one in models))
+        raise RequestError(message, "model", 404, "model_not_found")
+    return found[0]
 
 
-def _require_allowed(request: Request, key: str) -> None:
-    """The key where there is one; else a program of this machine, and no page in its browser."""
-    of_page = "origin" in request.headers or not allowed(request.headers.get("host", ""), environment())
-    if not key and of_page:
-        raise Refused(
-            f"Without {KEY} programs of this machine alone are answered, and no web page.", status=403
-        )
-    given = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if key and not secrets.compare_digest(given.encode(), key.encode()):
-        raise Refused(
-            "The key is missing or wrong; bring it as “Authorization: Bearer KEY”.",
-            status=401,
-            code="invalid_api_key",
-        )
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise Refused(f"The request has more than {MAX_BODY / 1e6:g} MB.", status=413)
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise Refused("The body is no JSON object.")
-    return found
-
-
-def _error(sentence: str, about: str | None, code: str | None = None) -> dict[str, Any]:
-    """Return an error in the form of OpenAI's API."""
-    return {"error": {"message": sentence, "type": "invalid_request_error", "param": about, "code": code}}
-
-
-def _failed() -> dict[str, Any]:
-    """Return the error for a failure that is not the request's fault."""
-    error = _error("It failed in this program; its log says what.", None)
-    return {"error": {**error["error"], "type": "server_error"}}
-
-
-def _model(models: Sequence[SharedModel], body: dict[str, Any]) -> tuple[SharedModel, Served]:
-    from cdvft_app.results.serving import named
-
-    every = [one.name for shared in models for one in shared.served]
-    name = body.get("model", every[0] if len(every) == 1 else None)
-    try:
-        return named(models, str(name))
-    except KeyError:
-        raise Refused(
-            f"There is no model {str(name)[:80]!r}. The models are {', '.join(every)}.", "model", 404,
-            "model_not_found",
-        ) from None  # fmt: skip
-
-
-async def _predict(models: Sequence[SharedModel], batches: Batches, body: dict[str, Any]) -> Response:
-    from starlette.responses import JSONResponse
-
-    shared, served = _model(models, body)
-    if served.run.plan.model.kind == "generation":
-        raise Refused(f"{served.name} writes its answers; ask /v1/chat/completions.", "model")
-    given = body.get("inputs")
-    if not isinstance(given, list) or not given:
-        raise Refused('inputs: give a list of texts, of pairs ["a", "b"], or of images in base64.', "inputs")
-    asked = Predicting(shared, served, _inputs(served, given), asyncio.get_running_loop().create_future())
-    batches.add(asked)
-    return JSONResponse({"model": served.name, "answers": await asked.found})
-
-
-def _inputs(served: Served, given: list[Any]) -> list[Any]:
-    run = served.run
+def _checked_inputs(run: FinishedRun, given: Sequence[str | list[str]]) -> list[Any]:
     if run.plan.model.kind == "image":
-        if not all(isinstance(one, str) for one in given) or len(given) > inputs.MAX_INPUTS:
-            raise Refused("inputs: each is the bytes of an image file in base64.", "inputs")
+        images = [one for one in given if isinstance(one, str)]
+        if len(images) < len(given):
+            raise RequestError(BAD_INPUTS.format(what="an image file in base64"), "inputs")
         return [
-            inputs.picture(run, inputs.decoded(one), f"Image {place}") for place, one in enumerate(given, 1)
+            inputs.picture(run, inputs.decoded(one), f"Image {place}") for place, one in enumerate(images, 1)
         ]
-    pairs = [one if isinstance(one, list) else [one] for one in given]
     wanted = 2 if inputs.takes_pairs(run) else 1
-    if any(len(one) != wanted or not all(isinstance(text, str) for text in one) for one in pairs):
-        raise Refused(f"inputs: each is {'a pair of texts' if wanted == 2 else 'a text'}.", "inputs")
+    pairs = [one if isinstance(one, list) else [one] for one in given]
+    if any(len(one) != wanted for one in pairs):
+        raise RequestError(BAD_INPUTS.format(what="a pair of texts" if wanted == 2 else "a text"), "inputs")
     return inputs.texts(run, [one[0] for one in pairs], [one[1] for one in pairs] if wanted == 2 else [])
 
 
-async def _complete(models: Sequence[SharedModel], batches: Batches, body: dict[str, Any]) -> Response:
-    from starlette.responses import JSONResponse, StreamingResponse
-
-    asked = _writing(models, body)
-    batches.add(asked)
-    first = {
-        "id": f"chatcmpl-{secrets.token_hex(12)}",
-        "created": int(time.time()),
-        "model": asked.answer.served.name,
-    }
-    if body.get("stream"):
-        options = body.get("stream_options") or {}
-        events = _events(asked, first, bool(options.get("include_usage")))
-        return StreamingResponse(events, media_type="text/event-stream")
-    async for _ in _pieces(asked):
-        pass
-    answer = asked.answer
-    choice = {
-        "index": 0, "message": {"role": "assistant", "content": answer.text, "refusal": None},
-        "logprobs": None, "finish_reason": answer.reason or "length",
-    }  # fmt: skip
-    return JSONResponse({**first, "object": "chat.completion", "choices": [choice], "usage": _usage(asked)})
+def _answer(model: ServedModel, one: Any) -> dict[str, Any]:
+    if one.label is None:
+        return {"value": one.value}
+    shares = dict(zip(model.predictor.task.labels, one.probabilities, strict=False))
+    return {"label": one.label, "confidence": round(max(one.probabilities), 4), "probabilities": shares}
 
 
-async def _pieces(asked: Writing) -> AsyncIterator[str]:
-    while (piece := await asked.pieces.get()) is not None:
-        if isinstance(piece, Exception):
-            raise piece
-        yield piece
+def _completion(models: Sequence[ServedModel], body: ChatRequest) -> Work:
+    """Return the checked request, with the run's instruction unless it brings a system message."""
+    from jinja2 import TemplateError
+
+    from cdvft_app.results.predictor import Completion
+    from cdvft_app.tasks.writing import Sampling
+
+    model = _find(models, body.model)
+    if model.run.plan.model.kind != "generation":
+        raise RequestError(PREDICTS.format(name=model.name), "model")
+    messages = [one.as_dict() for one in body.messages]
+    instruction = model.run.plan.dataset.instruction
+    if instruction and messages[0]["role"] != "system":
+        messages.insert(0, {"role": "system", "content": instruction})
+    task: Any = model.predictor.task
+    try:
+        if sum(len(one["content"]) for one in messages) > MAX_PROMPT:
+            raise RequestError(f"messages: more than {MAX_PROMPT:,} characters", "messages")
+        text = task.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    except TemplateError as error:
+        raise RequestError(
+            f"messages: rejected by the chat template: {str(error)[:200]}", "messages"
+        ) from None
+    prompt = task.tokenizer(text, add_special_tokens=False).input_ids
+    room = task.context - len(prompt)
+    if room < 1:
+        message = TOO_LONG.format(tokens=len(prompt), name=model.name, most=task.context)
+        raise RequestError(message, "messages", code="context_length_exceeded")
+    most = min(body.max_completion_tokens or body.max_tokens or USUAL_TOKENS, room)
+    stops = [body.stop] if isinstance(body.stop, str) else body.stop or []
+    sampling = Sampling(body.temperature or 0.0, body.seed or 0)
+    return Work(model, [Completion(prompt, most, [one for one in stops if one])], sampling)
 
 
-async def _events(asked: Writing, first: dict[str, Any], with_usage: bool) -> AsyncIterator[str]:
-    """Server-sent events, a piece each, as OpenAI's API streams."""
+async def _events(work: Work, about: dict[str, Any], with_usage: bool) -> AsyncIterator[str]:
+    """Yield server-sent events, one per piece, as OpenAI's API streams."""
+    done: Completion = work.items[0]
 
     def event(choices: list[dict[str, Any]], **more: Any) -> str:
-        chunk = {**first, "object": "chat.completion.chunk", "choices": choices, **more}
+        chunk = {**about, "object": "chat.completion.chunk", "choices": choices, **more}
         return f"data: {json.dumps(chunk)}\n\n"
 
     def choice(delta: dict[str, str], reason: str | None = None) -> list[dict[str, Any]]:
@@ -409,104 +461,20 @@ async def _events(asked: Writing, first: dict[str, Any], with_usage: bool) -> As
 
     yield event(choice({"role": "assistant", "content": ""}))
     try:
-        async for piece in _pieces(asked):
+        async for piece in work.pieces():
             yield event(choice({"content": piece}))
     except Exception:
-        _log.exception("A request ended in an error.")
-        yield f"data: {json.dumps(_failed())}\n\n"
+        _log.exception("A streamed request failed.")
+        yield f"data: {json.dumps(_error(FAILED))}\n\n"
         return
-    finally:  # whoever asked may have gone, and the answer need not be written to its end
-        asked.answer.reason = asked.answer.reason or "length"
-    yield event(choice({}, asked.answer.reason or "length"))
+    finally:  # the client may have gone: nothing more needs to be generated
+        done.finish_reason = done.finish_reason or "length"
+    yield event(choice({}, done.finish_reason))
     if with_usage:
-        yield event([], usage=_usage(asked))
+        yield event([], usage=_usage(done))
     yield "data: [DONE]\n\n"
 
 
-def _usage(asked: Writing) -> dict[str, int]:
-    prompt, written = len(asked.answer.prompt_ids), asked.answer.tokens
-    return {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
-
-
-def _writing(models: Sequence[SharedModel], body: dict[str, Any]) -> Writing:
-    """Return the request, checked."""
-    from cdvft_app.results.serving import Sampling, Written
-
-    shared, served = _model(models, body)
-    if served.run.plan.model.kind != "generation":
-        raise Refused(f"{served.name} writes nothing; ask /predict.", "model")
-    for name, value in body.items():
-        if value not in NEUTRAL.get(name, (value,)):
-            raise Refused(f"{name}: {json.dumps(value)[:60]} is not supported; leave it out.", name)
-    if not isinstance(body.get("stream_options") or {}, dict):
-        raise Refused('stream_options: give an object, such as {"include_usage": true}.', "stream_options")
-    if body.get("n") not in (None, 1):
-        raise Refused("n: one answer is written; leave it out.", "n")
-    temperature = _number(body, "temperature", 0.0, 2.0, 0.0)
-    seed = int(_number(body, "seed", 0, 2**31 - 1, 0))
-    named = "max_completion_tokens" if body.get("max_completion_tokens") is not None else "max_tokens"
-    most = int(_number(body, named, 1, 100_000, USUAL_TOKENS))
-    stops = body.get("stop") or []
-    stops = [stops] if isinstance(stops, str) else stops
-    if (
-        not isinstance(stops, list)
-        or len(stops) > 4
-        or not all(isinstance(one, str) and one for one in stops)
-    ):
-        raise Refused("stop: give a text, or up to four of them.", "stop")
-    prompt = _prompt_ids(shared, served, body.get("messages"))
-    task: Any = shared.task
-    room = task.context - len(prompt)
-    if room < 1:
-        raise Refused(
-            f"messages: they have {len(prompt):,} tokens, and {served.name} takes {task.context:,} with the "
-            "answer. Shorten them.", "messages", code="context_length_exceeded",
-        )  # fmt: skip
-    return Writing(shared, Sampling(temperature, seed), Written(served, prompt, min(most, room), stops))
-
-
-def _number(body: dict[str, Any], name: str, least: float, most: float, usual: float) -> float:
-    value = body.get(name)
-    if value is None:
-        return usual
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise Refused(
-            f"{name}: got {json.dumps(value)[:40]}; give a number from {least:g} to {most:g}.", name
-        )
-    return value
-
-
-def _prompt_ids(shared: SharedModel, served: Served, messages: Any) -> list[int]:
-    """Return the tokens of the messages in the model's chat template, after the run's instruction."""
-    from jinja2 import TemplateError
-
-    if not isinstance(messages, list) or not messages:
-        raise Refused('messages: give a list such as [{"role": "user", "content": "Hello"}].', "messages")
-    said = []
-    for one in messages:
-        content = one.get("content") if isinstance(one, dict) else None
-        if isinstance(content, list):  # parts, of which texts are read
-            texts = [
-                part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"
-            ]
-            content = "\n".join(map(str, texts)) if len(texts) == len(content) else None
-        role = one.get("role") if isinstance(one, dict) else None
-        if not isinstance(content, str) or role not in ("system", "developer", "user", "assistant"):
-            raise Refused(
-                "messages: each has a role (system, developer, user or assistant) and a text as its content.",
-                "messages",
-            )
-        said.append({"role": "system" if role == "developer" else role, "content": content})
-    if sum(len(one["content"]) for one in said) > 10 * inputs.MAX_CHARACTERS:
-        raise Refused(f"messages: at most {10 * inputs.MAX_CHARACTERS:,} characters are read.", "messages")
-    instruction = served.run.plan.dataset.instruction
-    if instruction and said[0]["role"] != "system":
-        said.insert(0, {"role": "system", "content": instruction})
-    tokenizer: Any = cast(Any, shared.task).tokenizer
-    try:
-        text = tokenizer.apply_chat_template(said, add_generation_prompt=True, tokenize=False)
-    except TemplateError as error:
-        raise Refused(
-            f"messages: the model's chat template does not take them ({str(error)[:200]}).", "messages"
-        ) from None
-    return cast(list[int], tokenizer(text, add_special_tokens=False).input_ids)
+def _usage(done: Completion) -> dict[str, int]:
+    prompt = len(done.prompt_ids)
+    return {"prompt_tokens": prompt, "completion_tokens": done.tokens, "total_tokens": prompt + done.tokens}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import math
-import re
 import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -12,7 +10,6 @@ from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape, quoteattr
 
 from cdvft_app.data.csv_file import HEAD_LINES, column_names
 from cdvft_app.data.source import DataRefused, Limits, Source, row_batches, short_values
@@ -265,68 +262,3 @@ def _paragraph_text(paragraph: Any) -> str:
             )
         parts.append(one.tail or "")
     return "".join(parts)
-
-
-# Written, as OpenDocument 1.3 has it (docs.oasis-open.org/office/OpenDocument/v1.3)
-
-_ODS_MIME = "application/vnd.oasis.opendocument.spreadsheet"
-_NAMESPACES = "".join(
-    f' xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
-    for name in ("table", "office", "text")
-)
-_MANIFEST = (
-    '<?xml version="1.0" encoding="UTF-8"?>\n<manifest:manifest manifest:version="1.3"'
-    ' xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0">'
-    f'<manifest:file-entry manifest:full-path="/" manifest:media-type="{_ODS_MIME}"/>'
-    f'<manifest:file-entry manifest:full-path="{ODS_MEMBER}" manifest:media-type="text/xml"/>'
-    "</manifest:manifest>"
-)
-_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_COLLAPSED = re.compile("\t|^ +| {2,}| +$")  # which a reader takes for one space, or for none
-
-
-class OdsWriter:
-    """An .ods of one sheet, written row by row; texts are texts, whatever they begin with."""
-
-    def __init__(self, path: Path, sheet: str) -> None:
-        self._archive = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
-        self._archive.writestr("mimetype", _ODS_MIME, zipfile.ZIP_STORED)  # first and as it is
-        self._archive.writestr("META-INF/manifest.xml", _MANIFEST)
-        self._content = self._archive.open(ODS_MEMBER, "w", force_zip64=True)
-        self._write(
-            '<?xml version="1.0" encoding="UTF-8"?>\n'
-            f'<office:document-content office:version="1.3"{_NAMESPACES}>'
-            f"<office:body><office:spreadsheet><table:table table:name={quoteattr(sheet)}>"
-        )
-
-    def append(self, cells: Iterable[Any]) -> None:
-        """A row of texts, numbers, dates, truth values, and None."""
-        self._write(f"<table:table-row>{''.join(map(_ods_cell, cells))}</table:table-row>\n")
-
-    def close(self) -> None:
-        self._write("</table:table></office:spreadsheet></office:body></office:document-content>")
-        self._content.close()
-        self._archive.close()
-
-    def _write(self, text: str) -> None:
-        self._content.write(text.encode("utf-8"))
-
-
-def _ods_cell(value: Any) -> str:
-    if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
-        return "<table:table-cell/>"
-    if isinstance(value, bool):
-        typed = f'boolean" office:boolean-value="{str(value).lower()}'
-    elif isinstance(value, (int, float)):
-        typed = f'float" office:value="{value}'
-    elif isinstance(value, datetime.date):
-        typed = f'date" office:date-value="{str(_as_text(value)).replace(" ", "T")}'
-    else:
-        typed = "string"
-    lines = re.split("\r\n|\r|\n", _NOT_IN_XML.sub("", _as_text(value) or ""))
-    text = "".join(f"<text:p>{_COLLAPSED.sub(_space_element, escape(line))}</text:p>" for line in lines)
-    return f'<table:table-cell office:value-type="{typed}">{text}</table:table-cell>'
-
-
-def _space_element(space: re.Match[str]) -> str:
-    return "<text:tab/>" if space[0] == "\t" else f'<text:s text:c="{len(space[0])}"/>'

@@ -45,7 +45,7 @@ from cdvft_app.payloads.factors import (
 )
 from cdvft_app.results import finished_run, held_out
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
-from cdvft_app.results.inference import SideBySide, load_side_by_side
+from cdvft_app.results.predictor import Predictor
 from cdvft_app.store.runs import RunStore
 from cdvft_app.tasks.base import LabelledTask, Prediction
 
@@ -161,7 +161,7 @@ class OpenedRuns:
 
     def __init__(self, runs: Sequence[FinishedRun], shown: Collection[str] | None = None) -> None:
         self.runs, self._shown = tuple(runs), shown
-        self.models: SideBySide = load_side_by_side(runs)
+        self.models: Predictor = Predictor.load(runs)
         task = self.models.task
         task.model.eval()
         self.model: nn.Module = task.model

@@ -1,4 +1,4 @@
-"""What can be asked of finished runs: answers, proof, exports, held-out rows; in a process of its own."""
+"""Predictions, checks, exports and held-out rows of finished runs, in one child process."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from cdvft_app.catalog.dataset_readers import Split
-from cdvft_app.data.answered_file import ANSWERS, Answers
 from cdvft_app.results import held_out, inputs
-from cdvft_app.results.apply import Score
+from cdvft_app.results.batch import BatchJob, Columns, Report
 from cdvft_app.results.exporters import DEFAULT_RANK, Export, exporter
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, find
 from cdvft_app.store import predictions
@@ -24,13 +23,19 @@ from cdvft_app.training.inference_service import Handler, InferenceService
 
 MAX_RUNS = 6
 ROWS_PER_PAGE = 10
-ENDED = "The process that answers has ended, most likely for want of memory. Try fewer runs."
+ENDED = "The prediction process ended, probably for lack of memory. Try fewer runs."
+PARTS = "predictions"
+"""The folder of predictions beside the rows of a file."""
+UNDER_HEAD = "the base model under the head of {label}"
+NOT_SAVED = "These runs saved no predictions of the held-out rows."
+DIFFERENT_ROWS = "These runs were evaluated on different rows."
+NO_IMAGE = "Choose an image first."
 
 
 class Answering(InferenceService):
-    """Asks one question of `Questions` at a time, in a process that keeps the models of the latest race.
+    """Calls one method of `Questions` at a time, in a process that keeps the models of the latest race.
 
-    Only runs that `store` finds can be asked: those that the current visitor sees.
+    Only runs that the current visitor sees in `store` can be used.
     """
 
     def __init__(
@@ -40,16 +45,16 @@ class Answering(InferenceService):
         self._store = store
 
     def ask(self, question: str, **arguments: Any) -> Any:
-        """Return the answer.
+        """Return what the method returns.
 
         Raises:
-            UserError: with a sentence.
+            UserError: The method rejects the arguments.
         """
         self._require(arguments)
         return super().ask(question, **arguments)
 
     def stream(self, question: str, **arguments: Any) -> Generator[Any, None, None]:
-        """The items of an answer that comes piece by piece; else as for `ask`."""
+        """Yield what the method yields; else as `ask`."""
         self._require(arguments)
         yield from super().stream(question, **arguments)
 
@@ -64,10 +69,7 @@ def _start(root: Path, stopped: Callable[[], bool]) -> Handler:
 
 
 class Questions:
-    """The questions that can be asked; keeps the models of the race that was asked last.
-
-    `stopped()`: whether a stream should end now.
-    """
+    """The methods of the process. `stopped()` tells whether a stream is to end now."""
 
     def __init__(self, store: RunStore, stopped: Callable[[], bool] = lambda: False) -> None:
         self._store, self._stopped = store, stopped
@@ -76,17 +78,15 @@ class Questions:
     def answer(
         self, run_ids: Sequence[str], texts: Sequence[str], second: Sequence[str], image: bytes | None
     ) -> dict[str, Any]:
-        """Return every run's answer for every input, and the frozen model's under the first one's head."""
-        from cdvft_app.results.inference import FROZEN
+        """Return every run's prediction for every input, and the base model's under the first one's head."""
+        from cdvft_app.results.predictor import FROZEN, SAME_PROMPT
 
-        runs = [find(self._store, run_id) for run_id in run_ids[:MAX_RUNS]]
+        runs = self._find(run_ids)
         checked = _checked_inputs(runs[0], texts, second, image)
         models = self._models(runs)
-        note = "the pretrained model, given the same prompt"
-        if models.task.head is not None:
-            note = f"the pretrained model under the head of {runs[0].label}"
-        names = {FROZEN: ("Frozen", note, "head")}
-        names |= {run.record.id: (run.label, "", run.record.method) for run in runs}
+        note = SAME_PROMPT if models.task.head is None else UNDER_HEAD.format(label=runs[0].label)
+        sides = [(FROZEN, "Base", note, "head")]
+        sides += [(run.record.id, run.label, "", run.record.method) for run in runs]
         return {
             "labels": list(models.task.labels),
             "cut": models.task.too_long_by(checked),
@@ -95,15 +95,15 @@ class Questions:
                     "title": title,
                     "note": note,
                     "method": method,
-                    "answers": [asdict(one) for one in models.answers(run_id, checked)],
+                    "answers": [asdict(one) for one in models.predict(run_id, checked)],
                 }
-                for run_id, (title, note, method) in names.items()
+                for run_id, title, note, method in sides
             ],
         }
 
     def load(self, run_ids: Sequence[str]) -> None:
-        """Make ready to answer, while somebody writes."""
-        runs = [find(self._store, run_id) for run_id in run_ids[:MAX_RUNS]]
+        """Load the models before they are needed."""
+        runs = self._find(run_ids)
         self._models(runs)
         if runs[0].plan.model.kind == "generation":
             self._few_shot_examples(runs[0])
@@ -111,44 +111,36 @@ class Questions:
     def stream(
         self, run_ids: Sequence[str], prompt: str, temperature: float, length: int, seed: int
     ) -> Iterator[list[dict[str, Any]]]:
-        """Yield every run's answer to a prompt, and the untrained model's, as they are written."""
-        from cdvft_app.results.inference import stream_answers
+        """Yield every run's text for a prompt, and the base model's, as they are generated."""
+        from cdvft_app.results.predictor import stream_side_by_side
         from cdvft_app.tasks.writing import Sampling
 
-        runs = [find(self._store, run_id) for run_id in run_ids[:MAX_RUNS]]
+        runs = self._find(run_ids)
         checked, models = inputs.prompt(runs[0], prompt), self._models(runs)
-        sampling = Sampling(temperature, seed)
-        few_shot = self._few_shot_examples(runs[0])
-        return stream_answers(
-            models, runs, few_shot, checked, max_tokens=length, sampling=sampling, stopped=self._stopped
-        )
-
-    def _few_shot_examples(self, run: FinishedRun) -> list[tuple[str, str]]:
-        from cdvft_app.results.inference import few_shot_examples
-
-        return self._examples.value_of(run.record.id, lambda: few_shot_examples(run))
+        return stream_side_by_side(
+            models, runs, self._few_shot_examples(runs[0]), checked, max_tokens=length,
+            sampling=Sampling(temperature, seed), stopped=self._stopped,
+        )  # fmt: skip
 
     def apply(
         self, run_id: str, folder: str, sha256: str, inputs: Sequence[str], label: str | None
-    ) -> Iterator[int | Score | None]:
-        """Answer the rows of a file that were read into a folder: how many have an answer, after each batch;
-        and at the end, if it was not stopped, their score."""
-        from cdvft_app.results import apply as applying
-
-        run, columns = find(self._store, run_id), applying.Columns(tuple(inputs), label)
-        answers = Answers(Path(folder) / ANSWERS, applying.about(run, sha256, columns))
+    ) -> Iterator[int | Report]:
+        """Predict the rows in a folder: yield how many are done, and at the end the report."""
+        run = find(self._store, run_id)
+        job = BatchJob(run, Path(folder), sha256, Columns(tuple(inputs), label), Path(folder) / PARTS)
         models = self._models([run])
-        yield from applying.answer_rows(run, models, Path(folder), columns, answers, stopped=self._stopped)
+        yield from job.predict(models, self._stopped)
         if not self._stopped():
-            yield applying.score_of(run, models.task.labels, answers, sha256)
+            yield job.report(models.task.labels)
 
     def prove(
         self, run_id: str, texts: Sequence[str], second: Sequence[str], image: bytes | None
     ) -> dict[str, Any]:
-        from cdvft_app.results.inference import prove
+        """Return the checks of an adapter."""
+        from cdvft_app.results.checks import check_adapter
 
         run = find(self._store, run_id)
-        return asdict(prove(run, _checked_inputs(run, texts, second, image)))
+        return asdict(check_adapter(run, _checked_inputs(run, texts, second, image)))
 
     def export(self, run_id: str, to: str, out: str, rank: int = DEFAULT_RANK) -> str:
         """Write what the exporter `to` makes; see `write_as_named`."""
@@ -156,25 +148,29 @@ class Questions:
         place = Path(out)
         try:
             chosen.write_as_named(export, place)
-        except ResultsError as error:  # the page's reader knows no folders of this machine
+        except ResultsError as error:  # the page shows no folders of this machine
             raise ResultsError(str(error).replace(out, place.name)) from error
         return out
 
     def rows(self, run_ids: Sequence[str], show: str, label: int | None, start: int) -> dict[str, Any]:
-        """Return {"count", "rows"}: from `start` a page of held-out rows beside the runs' answers."""
-        runs = [find(self._store, run_id) for run_id in run_ids[:2]]
+        """Return {"count", "rows"}: a page of held-out rows with the runs' predictions, from `start` on."""
+        runs = self._find(run_ids[:2])
         folders = [self._store.folder(run.record.id) for run in runs]
-        kept = [found for folder in folders if (found := predictions.read_either(folder))]
-        if len(kept) < len(runs):
-            raise ResultsError("These runs keep no answers for their rows.")
-        if not all(np.array_equal(one.rows, kept[0].rows) for one in kept):
-            raise ResultsError("These two did not answer the same rows.")
-        if written := [one for one in kept if isinstance(one, WrittenAnswers)]:
-            return _written_page(written, show, start, runs[0])
-        answers = [one for one in kept if isinstance(one, Predictions)]
-        places = held_out.chosen(show, answers[0], answers[1] if len(answers) > 1 else None, label)
-        page = places[start : start + ROWS_PER_PAGE]
-        return {"count": len(places), "rows": held_out.table_rows(self._held_out(runs[0]), answers, page)}
+        saved = [found for folder in folders if (found := predictions.read_either(folder))]
+        if len(saved) < len(runs):
+            raise ResultsError(NOT_SAVED)
+        if not all(np.array_equal(one.rows, saved[0].rows) for one in saved):
+            raise ResultsError(DIFFERENT_ROWS)
+        if written := [one for one in saved if isinstance(one, WrittenAnswers)]:
+            places = held_out.chosen_prompts(show, *written)
+            page = places[start : start + ROWS_PER_PAGE]
+            rows = held_out.prompt_rows(written, page, runs[0].plan.dataset)
+        else:
+            labelled = [one for one in saved if isinstance(one, Predictions)]
+            places = held_out.chosen(show, labelled[0], labelled[1] if len(labelled) > 1 else None, label)
+            page = places[start : start + ROWS_PER_PAGE]
+            rows = held_out.table_rows(self._held_out(runs[0]), labelled, page)
+        return {"count": len(places), "rows": rows}
 
     def example(self, run_id: str) -> dict[str, Any]:
         """Return a random held-out row; see `held_out.example`."""
@@ -183,13 +179,19 @@ class Questions:
         return held_out.example(rows, run.labels, random.randrange(len(rows)))
 
     def evaluate(self, run_id: str, with_runs: Sequence[str]) -> int:
-        """Answer the held-out rows for a run that kept no answers, and keep them; how many."""
+        """Predict the held-out rows of a run that saved no predictions; return how many."""
         run = find(self._store, run_id)
-        models = self._models([find(self._store, one) for one in with_runs[:MAX_RUNS]])
-        folder = self._store.folder(run.record.id)
-        if run.plan.model.kind == "generation":
-            return held_out.answer_prompts(run, models, self._held_out(run), folder)
-        return held_out.answer(run, models, self._held_out(run), folder)
+        return held_out.predict(
+            run, self._models(self._find(with_runs)), self._held_out(run), self._store.folder(run.record.id)
+        )
+
+    def _find(self, run_ids: Sequence[str]) -> list[FinishedRun]:
+        return [find(self._store, run_id) for run_id in run_ids[:MAX_RUNS]]
+
+    def _few_shot_examples(self, run: FinishedRun) -> list[tuple[str, str]]:
+        from cdvft_app.results.predictor import few_shot_examples
+
+        return self._examples.value_of(run.record.id, lambda: few_shot_examples(run))
 
     def _held_out(self, run: FinishedRun) -> Split:
         settings = run.plan.settings
@@ -197,34 +199,26 @@ class Questions:
         return self._rows.value_of(key, lambda: held_out.load(run))
 
     def _models(self, runs: Sequence[FinishedRun]) -> Any:
-        from cdvft_app.results.inference import load_side_by_side
+        from cdvft_app.results.predictor import Predictor
 
         key = [(run.record.id, run.trained_at) for run in runs]
-        return self._loaded.value_of(key, lambda: load_side_by_side(runs))
+        return self._loaded.value_of(key, lambda: Predictor.load(runs))
 
 
 class _Latest:
-    """The value of the key that was asked for last."""
+    """The value of the latest key."""
 
     def __init__(self) -> None:
         self._key: object = None
         self._value: Any = None
 
     def value_of(self, key: object, make: Callable[[], Any]) -> Any:
-        """Return the value of the key, made anew where another one was asked for last."""
+        """Return the value of the key, made if another key came last."""
         if self._key != key:
-            self._key = self._value = None  # its memory is free before the next is made
+            self._key = self._value = None  # frees its memory before the next is made
             self._value = make()
             self._key = key
         return self._value
-
-
-def _written_page(
-    answers: Sequence[WrittenAnswers], show: str, start: int, run: FinishedRun
-) -> dict[str, Any]:
-    places = held_out.chosen_prompts(show, answers[0], answers[1] if len(answers) > 1 else None)
-    page = places[start : start + ROWS_PER_PAGE]
-    return {"count": len(places), "rows": held_out.prompt_rows(answers, page, run.plan.dataset)}
 
 
 def _checked_inputs(
@@ -233,5 +227,5 @@ def _checked_inputs(
     if image is not None:
         return [inputs.picture(run, image)]
     if run.plan.model.kind == "image" and not texts:
-        raise ResultsError("Choose an image first.")
+        raise ResultsError(NO_IMAGE)
     return inputs.texts(run, texts, second)

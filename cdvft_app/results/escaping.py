@@ -13,12 +13,6 @@ KEPT = "\u00a0\u200c\u200d"  # no-break space, and what joins letters or does no
 _MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")  # inside a word, _ is none
 
 
-def literal(text: str) -> str:
-    """Return a Python literal of one line, in double quotes where that needs no escape."""
-    written = repr(text)
-    return f'"{written[1:-1]}"' if written[0] == "'" and '"' not in written else written
-
-
 def docstring(text: str) -> str:
     """Return `text` escaped for a string between triple quotes, on one line."""
     return "".join(

@@ -1,6 +1,6 @@
-"""The formats in which a finished run is taken home, listed in `EXPORTERS` for page, endpoint and commands.
+"""Export formats of finished runs, listed in `EXPORTERS` for the app, the API and the commands.
 
-A new format is a class here and its place in that list. What needs torch is imported where it is written.
+A new format is a class here and an entry there. Imports of torch are inside functions.
 """
 
 from __future__ import annotations
@@ -19,9 +19,19 @@ from cdvft_app.catalog import mirror
 from cdvft_app.errors import UserError
 from cdvft_app.files import folder_bytes, is_full
 from cdvft_app.format import amount
+from cdvft_app.methods import METHODS
 from cdvft_app.metrics import get_metric
 from cdvft_app.progress import Progress, silent
-from cdvft_app.results.finished_run import FinishedRun, ResultsError, load, losses, slug
+from cdvft_app.results.finished_run import (
+    BASE,
+    TASK_FILE,
+    FinishedRun,
+    ResultsError,
+    load,
+    slug,
+    write_manifest,
+)
+from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 
 if TYPE_CHECKING:
@@ -34,6 +44,18 @@ if TYPE_CHECKING:
 
 DEFAULT_RANK = 8
 ZIP = ".zip"
+ABOUT = {
+    "adapter": "An adapter and its head, if any, trained with {label} by CDVFT Studio.",
+    "head": "A classifier head, trained by CDVFT Studio.",
+    "whole": "A whole model, trained with {label} by CDVFT Studio.",
+    "merged": "A whole model: the weights trained with {label} are merged into the base model's.",
+}
+ABOUT_LORA = (
+    "A LoRA adapter of rank {rank}: the largest singular values of the weight updates trained with {label}. "
+    "They have {share:.1%} of the updates' energy, and {least:.1%} in {layer}, the worst layer. The score "
+    "below is of the original run, and was not measured for this adapter."
+)
+BASE_NOTE = "The adapter is exported with its base model {model}{size}, which cannot be fetched elsewhere."
 
 
 @dataclass(frozen=True)
@@ -105,28 +127,34 @@ class Exporter(ABC):
 
 
 class _Weights(Exporter):
-    """A format of weights, written with a model card and all that is needed to load them."""
+    """A format of weights, written with what loads them: a card, requirements, and the manifest."""
 
     @abstractmethod
     def write_weights(self, export: Export, folder: Path, progress: Progress) -> Exported:
-        """Write them into the folder, and say what it holds then."""
+        """Write the weights into the folder, and return what it has."""
+
+    def settings(self, export: Export) -> RunSettings:
+        """Return the settings of the method whose weights are written."""
+        return export.run.plan.settings
 
     def write(self, export: Export, folder: Path, progress: Progress) -> None:
-        from cdvft_app.judging.outcomes import judged_race
-        from cdvft_app.results.card import CURVE, card, write_curve
+        from cdvft_app.results.card import card
         from cdvft_app.results.requirements import write_requirements
-        from cdvft_app.results.weights import BASE, write_base
-        from cdvft_app.store import predictions
+        from cdvft_app.results.weights import write_base
 
-        run, store = export.run, export.store
+        run = export.run
         folder.mkdir()
         exported = self.write_weights(export, folder, progress)
         if _needs_base_beside(run):
             exported = exported.with_base_beside
+        # A whole model is its own base model, but of a head on the mean, whose encoder has other names.
+        is_whole = exported.is_merged or (exported.weights == "whole" and exported.task.pooling != "mean")
         base_bytes = 0
-        if exported.weights != "whole" and exported.task.base_model is None:
+        if not is_whole and exported.task.base_model is None:
             write_base(run.plan, folder / BASE, progress)
             base_bytes = folder_bytes(folder / BASE)
+        (folder / TASK_FILE).write_text(exported.task.model_dump_json(indent=2), encoding="utf-8")
+        write_manifest(run, self.settings(export), "merged" if is_whole else exported.weights, folder)
         write_requirements(
             run.plan.model.kind,
             folder,
@@ -134,19 +162,12 @@ class _Weights(Exporter):
             with_library=exported.needs_library,
             more=get_metric(run.plan.dataset.metric).packages,
         )
-        title = f"{run.label}: loss, evaluations as circles"
-        curve = write_curve(losses(store, run), run.colour, title, folder / CURVE)
-        written = predictions.read_answers(store.folder(run.record.id))
-        race = judged_race(store.group(run.record.group_id), store)
-        told = card(exported, curve=curve, written=written, race=race, base_bytes=base_bytes)
-        told.save(folder / "README.md")
+        card(exported, base_bytes).save(folder / "README.md")
 
 
 def _needs_base_beside(run: FinishedRun) -> bool:
-    """Return whether nobody else could fetch the base model of a run's adapter or head."""
-    model = run.plan.model
-    is_image_folder = model.kind == "image" and model.source == "local"  # timm loads no other folder
-    return is_image_folder or model.base(None)[0] is None
+    """Return whether the base model of a run's adapter or head cannot be fetched elsewhere."""
+    return run.plan.model.source == "local" or run.plan.model.base(None)[0] is None
 
 
 def base_note(run: FinishedRun) -> str:
@@ -159,7 +180,7 @@ def base_note(run: FinishedRun) -> str:
         return ""
     folder = Path(model.location) if model.source == "local" else mirror.prepared(model.location)
     size = f" ({amount('bytes', folder_bytes(folder))})" if folder else ""
-    return f"An adapter of {model.title} comes with that base model{size}, which can be fetched nowhere else."
+    return BASE_NOTE.format(model=model.title, size=size)
 
 
 def _loaded(run: FinishedRun, progress: Progress) -> tuple[Task, nn.Module, TaskRecord]:
@@ -185,18 +206,12 @@ class AsTrained(_Weights):
         run, task = export.run, saved.read(export.run.folder)
         if task is not None:
             shutil.copytree(run.folder, folder, dirs_exist_ok=True)
-            saved.name_base_class(task, folder)  # earlier histories lack it
-        else:  # recorded, or of a version that did not keep what a loader needs
+        else:  # recorded runs have no record of their task
             loaded, model, task = _loaded(run, progress)
             trainable.name_base(model, task.base_model, task.revision)
             trainable.save(model, folder)
             saved.save(loaded, run.plan, folder)
-        kept = {
-            "adapter": "An adapter" if task.head is None else "An adapter and a head",
-            "head": "A head",
-            "whole": "A whole model",
-        }[run.weights]
-        about = f"{kept}, trained with {run.label} by CDVFT Studio."
+        about = ABOUT[run.weights].format(label=run.label)
         return Exported(run, task, run.weights, about, is_as_trained=True)
 
 
@@ -219,7 +234,7 @@ class Merged(_Weights):
         run = export.run
         loaded, model, task = _loaded(run, progress)
         write_merged(loaded, model, task, folder)
-        about = f"A whole model: what {run.label} learned is merged into its weights."
+        about = ABOUT["merged"].format(label=run.label)
         return Exported(run, task, "whole", about, is_merged=True)
 
 
@@ -240,13 +255,17 @@ class Lora(_Weights):
         conversion = write_lora(model, export.rank, folder)
         saved.save(loaded, run.plan, folder)
         layer, least = min(conversion.layers.items(), key=lambda item: item[1])
-        rank, share = conversion.rank, f"{100 * conversion.share:.1f} %"
-        about = (
-            f"A LoRA adapter of rank {rank}: of what {run.label} changed in each layer, the {rank} largest "
-            f"singular values. They hold {share} of the change's energy, and {100 * least:.1f} % in "
-            f"{layer}, which lost most. Its scores were not measured; those below are of the run itself."
+        about = ABOUT_LORA.format(
+            label=run.label, rank=conversion.rank, share=conversion.share, layer=layer, least=least
         )
         return Exported(run, task, run.weights, about)
+
+    def settings(self, export: Export) -> RunSettings:
+        own = export.run.plan.settings
+        lora = METHODS["lora"].model_validate(
+            {"r": export.rank, "alpha": export.rank, "learning_rate": own.method.learning_rate}
+        )
+        return own.model_copy(update={"method": lora})
 
 
 class Script(Exporter):

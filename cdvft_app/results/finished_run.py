@@ -1,22 +1,26 @@
-"""A run that has ended, out of the store, and what its weights stand for."""
+"""Finished runs: of the store, or exported to a folder."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ValidationError
 
 from cdvft_app import catalog
-from cdvft_app.catalog import Plan
+from cdvft_app.catalog import DatasetEntry, ModelEntry, Plan
+from cdvft_app.catalog.entries import HUB_ID
 from cdvft_app.catalog.sources import files_of
 from cdvft_app.errors import UserError
 from cdvft_app.events import ADAPTER
 from cdvft_app.progress import Progress, never, silent
-from cdvft_app.settings import InvalidChoice
+from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.records import RunRecord, label_in
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import USABLE
@@ -29,38 +33,46 @@ if TYPE_CHECKING:
 
 
 class ResultsError(UserError):
-    """It cannot be done; the text is a sentence for the person who asked."""
+    """A finished run cannot be used as requested."""
 
 
-Weights = Literal["adapter", "head", "whole"]
-"""What a run keeps: an adapter with a head, the head alone, or the whole model."""
+Weights = Literal["adapter", "head", "whole", "merged"]
+"""What a folder has: an adapter with a head, a head, the whole model, or one that needs no base model."""
 
 TASK_FILE = "task.json"  # of tasks/saved.py, which loads torch
-MAX_ROWS = 100_000  # of a history
+BASE = "base"
+"""The folder of the base model in an exported folder, if it cannot be fetched elsewhere."""
+MANIFEST = "cdvft.json"
+NOT_FINISHED = "“{name}” is {state}. A run can be used once it is {usable}."
+NO_WEIGHTS = "“{name}” has no weights. Train it again."
+NOT_LOADABLE = "“{name}” cannot be loaded with this version: {error}"
+NO_MANIFEST = "{folder} has no {file}. Export the run again with this version: cdvft export RUN {folder}"
+UNREADABLE = "The weights of {label} in “{name}” cannot be read: {error} Train it again."
+INVALID_MANIFEST = "{file} in {folder} is invalid: {error} Export the run again."
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """`folder` holds what was trained; `race` are the runs beside it, from whose labels its own differs."""
+    """A run with its weights in `folder`; its label differs from those of `race`, the runs beside it.
+
+    `exported_as` is what an exported folder has, None for a run of the store.
+    """
 
     record: RunRecord
     plan: Plan
     folder: Path
     race: tuple[RunRecord, ...] = ()
+    exported_as: Weights | None = None
 
     @property
     def weights(self) -> Weights:
-        return {"head": "head", "full": "whole"}.get(self.record.method, "adapter")  # type: ignore[return-value]
-
-    @property
-    def colour(self) -> str:
-        """The method's on white, "#rrggbb"."""
-        return self.record.settings.method.light
+        of_methods: dict[str, Weights] = {"head": "head", "full": "whole"}
+        return self.exported_as or of_methods.get(self.record.method, "adapter")
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The classes' names in the order of the outputs; empty for a regression."""
-        with suppress(OSError, ValueError, KeyError):  # of a version that kept no such file
+        with suppress(OSError, ValueError, KeyError):  # recorded runs have no such file
             return tuple(json.loads((self.folder / TASK_FILE).read_text(encoding="utf-8"))["labels"])
         return self.plan.dataset.labels
 
@@ -71,12 +83,12 @@ class FinishedRun:
 
     @property
     def trained_at(self) -> int:
-        """When the weights were written (`trained_at`): it tells a resumed run from what it was before."""
+        """When the weights were written, which tells a resumed run from what it was before."""
         return trained_at(self.folder)
 
 
 def trained_at(folder: Path) -> int:
-    """Return when the weights in a folder were written, in nanoseconds since 1970; 0 where there are none."""
+    """Return when the weights in a folder were written, in nanoseconds since 1970, or 0 without weights."""
     return max((file.stat().st_mtime_ns for file in folder.glob("*.safetensors")), default=0)
 
 
@@ -87,37 +99,102 @@ def slug(text: str) -> str:
 
 
 def find(store: RunStore, run_id: object) -> FinishedRun:
-    """Return the run of this id, if it has ended and kept its weights.
+    """Return the finished run with this id.
 
     Raises:
-        UnknownRun: there is none.
-        ResultsError: it keeps nothing that could be used; says why.
+        UnknownRun: No run has this id.
+        ResultsError: The run is not finished, has no weights, or cannot be loaded.
     """
     record = store.require(run_id)
     if record.state not in USABLE:
-        raise ResultsError(
-            f"“{record.name}” is {record.state}; it can be used once it is {' or '.join(USABLE)}."
-        )
+        usable = " or ".join(USABLE)
+        raise ResultsError(NOT_FINISHED.format(name=record.name, state=record.state, usable=usable))
     folder = store.folder(record.id) / ADAPTER
     if not any(folder.glob("*.safetensors")):
-        raise ResultsError(f"“{record.name}” keeps no weights; train it again.")
+        raise ResultsError(NO_WEIGHTS.format(name=record.name))
     try:
         plan = catalog.resolve(record.settings)
     except InvalidChoice as error:
-        raise ResultsError(f"“{record.name}” cannot be loaded here any more: {error}") from None
+        raise ResultsError(NOT_LOADABLE.format(name=record.name, error=error)) from None
     return FinishedRun(record, plan, folder, () if record.sweep else tuple(store.group(record.group_id)))
 
 
-def losses(store: RunStore, run: FinishedRun) -> list[dict[str, Any]]:
-    """Return the rows of the run's steps and evaluations."""
-    return store.rows(run.record.id, kinds=("step", "evaluation"), limit=MAX_ROWS)[0]
+class Manifest(BaseModel):
+    """What `cdvft apply` needs to know of an exported folder."""
+
+    version: Literal[1] = 1
+    name: str
+    weights: Weights
+    settings: RunSettings
+    model: ModelEntry
+    dataset: DatasetEntry
+
+
+def write_manifest(run: FinishedRun, settings: RunSettings, weights: Weights, folder: Path) -> None:
+    """Write the manifest of an exported folder; a local model's path is left out."""
+    model = run.plan.model
+    if model.source == "local":
+        model = dataclasses.replace(model, location=BASE)
+    manifest = Manifest(
+        name=run.record.name, weights=weights, settings=settings, model=model, dataset=run.plan.dataset
+    )
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+
+
+def exported(folder: Path) -> FinishedRun:
+    """Return the run in an exported folder.
+
+    Raises:
+        ResultsError: It is not an exported folder of this version.
+    """
+    file = folder / MANIFEST
+    if not file.is_file():
+        raise ResultsError(NO_MANIFEST.format(folder=folder, file=MANIFEST))
+    try:
+        manifest = Manifest.model_validate_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        raise ResultsError(
+            INVALID_MANIFEST.format(folder=folder, file=MANIFEST, error=message_of(error, 200))
+        ) from None
+    weights = "adapter_model" if manifest.weights == "adapter" else "model*"
+    if not any(folder.glob(f"{weights}.safetensors")):  # PEFT would read pickled weights in their place
+        raise ResultsError(NO_WEIGHTS.format(name=folder))
+    model = manifest.model
+    # Only paths inside the folder are read: it may come from someone else.
+    if manifest.weights == "merged":
+        model = dataclasses.replace(model, source="local", location=str(folder))
+    elif (folder / BASE).is_dir() or model.source == "local":
+        model = dataclasses.replace(model, source="local", location=str(folder / BASE))
+    settings = manifest.settings
+    plan = Plan(settings, catalog.get_recipe(settings.recipe), model, manifest.dataset, ())
+    values = dict.fromkeys((field.name for field in dataclasses.fields(RunRecord)), None) | {
+        "id": folder.name, "name": manifest.name, "settings": settings, "method": settings.method.key,
+        "state": "finished", "result": {}, "created": file.stat().st_mtime,
+    }  # fmt: skip
+    return FinishedRun(RunRecord(**values), plan, folder, (), manifest.weights)  # type: ignore[arg-type]
+
+
+def open_run(store: RunStore, source: str, progress: Progress = silent) -> FinishedRun:
+    """Return the run of an exported folder, a Hub id (owner/name), or a run id.
+
+    Raises:
+        ResultsError, UnknownRun: It cannot be opened.
+    """
+    if Path(source).is_dir():
+        return exported(Path(source))
+    if HUB_ID.fullmatch(source) and "/" in source:
+        from cdvft_app.results.hub import fetch
+
+        progress(None, f"Fetching {source}")
+        return exported(fetch(source))
+    return find(store, source)
 
 
 def prepare(run: FinishedRun, progress: Progress = silent) -> None:
-    """Fetch its pretrained model where it is not here yet.
+    """Fetch the run's base model if needed.
 
     Raises:
-        DownloadFailed: it cannot be had; why, and what to do.
+        DownloadFailed: It cannot be fetched.
     """
     files_of(run.plan.model, progress, never)
 
@@ -126,8 +203,8 @@ def load(run: FinishedRun, progress: Progress = silent) -> tuple[Task, nn.Module
     """Return the run's task, and the model as its method built it, with the trained weights.
 
     Raises:
-        DownloadFailed: the pretrained model cannot be had.
-        ResultsError: what was trained cannot be read.
+        DownloadFailed: The base model cannot be fetched.
+        ResultsError: The weights cannot be read.
     """
     from safetensors import SafetensorError
 
@@ -137,5 +214,5 @@ def load(run: FinishedRun, progress: Progress = silent) -> tuple[Task, nn.Module
         return trainable.load_trained(run.plan, run.folder, progress)
     except (ValueError, KeyError, RuntimeError, OSError, SafetensorError) as error:
         raise ResultsError(
-            f"What “{run.record.name}” learned cannot be read: {message_of(error, 200)} Train it again."
+            UNREADABLE.format(label=run.label, name=run.record.name, error=message_of(error, 200))
         ) from error

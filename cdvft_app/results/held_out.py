@@ -24,10 +24,11 @@ from cdvft_app.store.predictions import Predictions, WrittenAnswers, WrittenRow
 from cdvft_app.store.records import shortened
 
 if TYPE_CHECKING:
-    from cdvft_app.results.inference import SideBySide
+    from cdvft_app.results.predictor import Predictor
 
-MAX_ANSWERED = 1024  # rows of a run that kept no answers: what a question has time for
-MAX_PROMPTS_ANSWERED = 128
+MAX_PREDICTED, MAX_PROMPTS_PREDICTED = 1024, 128  # rows of a run that saved no predictions
+NOT_SAVED = "The predictions cannot be saved: {error}."
+DATA_CHANGED = "The data has changed since this race, so its rows cannot be shown."
 MAX_CHARACTERS = 600
 THUMBNAIL = 72  # pixels
 
@@ -50,16 +51,29 @@ def load(run: FinishedRun) -> Split:
     return rows.evaluation
 
 
-def answer(run: FinishedRun, models: SideBySide, held_out: Split, out: Path) -> int:
-    """Answer the first rows and write the answers into the folder `out`; returns how many were answered."""
-    inputs = [held_out.inputs[place] for place in range(min(len(held_out), MAX_ANSWERED))]
-    answered = models.answers(run.record.id, inputs)
-    outputs = np.array([one.probabilities or (one.value,) for one in answered], dtype=np.float32)
-    places = np.arange(len(inputs))
+def predict(run: FinishedRun, models: Predictor, held_out: Split, out: Path) -> int:
+    """Predict the first rows and save the predictions in the folder `out`; return how many.
+
+    Raises:
+        ResultsError: They cannot be saved.
+    """
+    is_text = run.plan.model.kind == "generation"
+    count = min(len(held_out), MAX_PROMPTS_PREDICTED if is_text else MAX_PREDICTED)
+    inputs = [held_out.inputs[place] for place in range(count)]
+    found = models.predict(run.record.id, inputs)
     try:
-        return predictions.write(out, places, held_out.labels[: len(inputs)], outputs)
+        if not is_text:
+            outputs = np.array([one.probabilities or (one.value,) for one in found], dtype=np.float32)
+            return predictions.write(out, np.arange(count), held_out.labels[:count], outputs)
+        expected, texts = [*map(str, held_out.labels[:count])], [one.text or "" for one in found]
+        rows = zip(inputs, expected, texts, measure_each_text(texts, expected, run.plan.dataset), strict=True)
+        entries = [
+            WrittenRow(row=place, prompt=prompt, expected=right, written=text, scores=scores)
+            for place, (prompt, right, text, scores) in enumerate(rows)
+        ]
+        return predictions.write_answers(out, entries)
     except OSError as error:
-        raise ResultsError(f"The answers could not be kept: {error.strerror or error}.") from error
+        raise ResultsError(NOT_SAVED.format(error=error.strerror or error)) from error
 
 
 def chosen(
@@ -98,7 +112,7 @@ def table_rows(held_out: Split, answers: Sequence[Predictions], places: np.ndarr
     if not (
         first.rows.max(initial=-1) < len(held_out) and np.allclose(held_out.labels[first.rows], first.labels)
     ):
-        raise ResultsError("The data has changed since this race, so its rows cannot be shown.")
+        raise ResultsError(DATA_CHANGED)
     return [
         {
             "row": int(first.rows[place]),
@@ -143,27 +157,6 @@ def _input_cell(one: Any) -> dict[str, Any]:
 
     picture = Image.fromarray(one) if isinstance(one, np.ndarray) else one.convert("RGB")
     return {"given": None, "image": thumbnail(picture, THUMBNAIL)}
-
-
-def answer_prompts(run: FinishedRun, models: SideBySide, held_out: Split, out: Path) -> int:
-    """Answer at the first rows and write the answers into the folder `out`; returns how many were answered.
-
-    Raises:
-        ResultsError: they could not be kept.
-    """
-    prompts = [str(held_out.inputs[place]) for place in range(min(len(held_out), MAX_PROMPTS_ANSWERED))]
-    expected = [str(label) for label in held_out.labels[: len(prompts)]]
-    written = [one.text or "" for one in models.answers(run.record.id, prompts)]
-    scores = measure_each_text(written, expected, run.plan.dataset)
-    rows = zip(prompts, expected, written, scores, strict=True)
-    entries = [
-        WrittenRow(row=place, prompt=prompt, expected=right, written=text, scores=of_row)
-        for place, (prompt, right, text, of_row) in enumerate(rows)
-    ]
-    try:
-        return predictions.write_answers(out, entries)
-    except OSError as error:
-        raise ResultsError(f"The answers could not be kept: {error.strerror or error}.") from error
 
 
 def chosen_prompts(show: str, first: WrittenAnswers, second: WrittenAnswers | None = None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A folder to a repository of the hub, by somebody's token: used for these calls, kept and logged nowhere."""
+"""Push exported folders to the Hugging Face Hub, and fetch them. Tokens are never stored."""
 
 from __future__ import annotations
 
@@ -48,6 +48,26 @@ def push(folder: Path, repository: str, token: str, private: bool, existing: boo
             "try again later."
         ) from None
     return str(made)
+
+
+FETCHED = ["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model"]
+NOT_FETCHED = "{repository} cannot be fetched from the Hub: {error} Check the name, or pass a local folder."
+
+
+def fetch(repository: str) -> Path:
+    """Return the local copy of an exported folder on the Hub; no code and no pickled weights are fetched.
+
+    Raises:
+        ResultsError: It cannot be fetched.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
+
+    try:
+        return Path(snapshot_download(repository, endpoint=endpoint(), allow_patterns=FETCHED))
+    except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:
+        why = str(error).partition("\n")[0][:200].rstrip(".") + "."
+        raise ResultsError(NOT_FETCHED.format(repository=repository, error=why)) from None
 
 
 def check(repository: str, token: str) -> None:

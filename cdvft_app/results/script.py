@@ -12,7 +12,7 @@ from cdvft_app.catalog.conversations import messages_of
 from cdvft_app.catalog.dataset_readers import Rows, Split, load_rows
 from cdvft_app.metrics import get_metric
 from cdvft_app.progress import Progress
-from cdvft_app.results.finished_run import FinishedRun
+from cdvft_app.results.finished_run import BASE, FinishedRun
 from cdvft_app.results.requirements import write_requirements
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def write_script(run: FinishedRun, folder: Path, rows: Rows | None, progress: Pr
     from datasets import Dataset, Image
     from PIL.Image import fromarray
 
-    from cdvft_app.results.weights import BASE, write_base
+    from cdvft_app.results.weights import write_base
     from cdvft_app.tasks import saved
 
     plan, settings = run.plan, run.plan.settings

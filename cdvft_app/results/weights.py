@@ -37,8 +37,7 @@ from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.tasks.base import Task
 from cdvft_app.tasks.saved import TaskRecord
 
-BASE = "base"
-"""The folder beside an adapter that holds its base model, where nobody else has that."""
+DENSE = "2_Dense"
 OF_A_MODEL = (".safetensors", ".json", ".txt", ".jinja", ".model")
 PREFIX = "base_model.model."
 
@@ -99,15 +98,15 @@ def _write_sentence_encoder(model: Any, record: TaskRecord, folder: Path) -> Non
         folder / "1_Pooling" / "config.json",
         {"word_embedding_dimension": d, "pooling_mode_mean_tokens": True},
     )
-    _write(folder / "2_Dense" / "config.json", dense)
+    _write(folder / DENSE / "config.json", dense)
     tensors = {
         f"linear.{name}": tensor.contiguous() for name, tensor in model.classifier.state_dict().items()
     }
-    save_file(tensors, str(folder / "2_Dense" / SAFE_WEIGHTS_NAME), metadata={"format": "pt"})
+    save_file(tensors, str(folder / DENSE / SAFE_WEIGHTS_NAME), metadata={"format": "pt"})
     _write(
         folder / "sentence_bert_config.json", {"max_seq_length": record.max_length, "do_lower_case": False}
     )
-    kinds = (("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Dense", "Dense"))
+    kinds = (("", "Transformer"), ("1_Pooling", "Pooling"), (DENSE, "Dense"))
     modules = [
         {"idx": place, "name": str(place), "path": path, "type": f"sentence_transformers.models.{kind}"}
         for place, (path, kind) in enumerate(kinds)

@@ -13,12 +13,7 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.catalog.uploaded import IMAGE
-from cdvft_app.data.answered_file import (
-    WRITERS,
-    Written,
-    read_unlabelled_in_child,
-    write_answered_in_child,
-)
+from cdvft_app.data.answered_file import read_unlabelled_in_child
 from cdvft_app.data.read_file import without_gz
 from cdvft_app.data.source import limits
 from cdvft_app.data.spreadsheets import SPREADSHEETS
@@ -26,8 +21,8 @@ from cdvft_app.data.zip_file import PICTURES, TABLES
 from cdvft_app.errors import UserError
 from cdvft_app.format import exact_duration
 from cdvft_app.public import intake
-from cdvft_app.results.answering import Answering
-from cdvft_app.results.apply import Columns, added_columns, columns_for, score_sentence, time_left
+from cdvft_app.results.answering import PARTS, Answering
+from cdvft_app.results.batch import WRITERS, BatchJob, Columns, Report, columns_for, separator_of
 from cdvft_app.results.finished_run import ResultsError, find, prepare
 from cdvft_app.settings.environment import environment
 from cdvft_app.ui.shared import files
@@ -117,7 +112,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> gr.events.Depen
         found = f"{kept.rows:,} rows." if not question else question.partition(" Say what")[0]
         return [
             {"path": str(path), "folder": str(folder), "sha256": kept.sha256, "rows": kept.rows,
-             "columns": kept.columns, "kind": kept.kind},
+             "columns": kept.columns, "kind": kept.kind, "separator": separator_of(kept.separator)},
             gr.update(visible=True),
             gr.update(
                 choices=names,
@@ -143,46 +138,32 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> gr.events.Depen
         inputs = wanted if isinstance(wanted, list) else []
         columns = columns_for(found, given["columns"], given["kind"], inputs=inputs, label=of_labels or None)
         prepare(found)
-        folder, total, score = Path(given["folder"]), given["rows"], None
-        began, first = time.monotonic(), None
-        asked: dict[str, Any] = {"inputs": columns.inputs, "label": columns.label if of_labels else None}
-        columns = Columns(columns.inputs, asked["label"])
-        done, ended, told = 0, False, 0.0
+        folder, total, done = Path(given["folder"]), given["rows"], 0
+        columns = Columns(columns.inputs, columns.label if of_labels else None)
+        began, first, told = time.monotonic(), None, 0.0
+        asked: dict[str, Any] = {"inputs": columns.inputs, "label": columns.label}
         asked |= {"run_id": found.record.id, "folder": str(folder), "sha256": given["sha256"]}
+        report: Report | None = None
         for item in within_budget(app, answering.stream("apply", **asked)):
-            if not isinstance(item, int):
-                score, ended = item, True
+            if isinstance(item, Report):
+                report = item
                 continue
             done, first = item, item if first is None else first
             if time.monotonic() - told < UPDATE_SECONDS:
                 continue
             told = time.monotonic()
-            os.utime(folder.parent)  # what is an hour old is swept
-            rest = time_left(done, total, told - began, first)
-            left = "" if rest is None else f", {exact_duration(rest)} left"
+            os.utime(folder.parent)  # folders are removed after an hour
+            per_row = (told - began) / (done - first) if done > first else None
+            left = f", {exact_duration((total - done) * per_row)} left" if per_row else ""
             yield f"{done:,} of {total:,} rows{left}.", None
-        if not ended:
+        if report is None:
             yield f"Stopped after {done:,} of {total:,} rows; “Answer the file” goes on.", None
             return
-        added, name = added_columns(found, columns), f"{without_gz(Path(given['path'])).stem} answered{to}"
-        written: list[Written] = []
-
-        def write(out: Path) -> None:
-            with intake.slot(app.queue.budget, visitor()):
-                written.append(
-                    write_answered_in_child(
-                        Path(given["path"]),
-                        out,
-                        folder,
-                        inputs=columns.inputs,
-                        added=added,
-                        limits=limits(),
-                        escaped=environment().public,  # answers may be names that strangers gave to classes
-                    )
-                )
-
-        made = files.export(name, write)
-        yield _summary(written[0], score_sentence(score, columns.label)), made
+        job = BatchJob(found, folder, given["sha256"], columns, folder / PARTS)
+        name = f"{without_gz(Path(given['path'])).stem} predictions{to}"
+        # Predictions may be names that strangers gave to classes.
+        made = files.export(name, lambda out: job.write(out, given["separator"], environment().public))
+        yield _summary(report), made
 
     async def answer(  # noqa: PLR0917 - Gradio hands arguments over by their places
         given: object, run_id: object, wanted: list[str], of_labels: str, to: str, request: gr.Request
@@ -224,15 +205,7 @@ def _sentences(given: Sequence[str]) -> str:
     return "".join(map(status, given[:20]))
 
 
-def _summary(written: Written, of_score: str | None) -> str:
-    unanswered = (f"Not answered: {one}" for one in written.unanswered)
-    unscored = (f"Not scored: {one}" for one in written.unscored)
-    answered = f"{written.answered:,} of {written.rows:,} rows are answered."
-    sentences = [answered, *unanswered, of_score, *unscored]
-    worst_rows = (
-        f"Row {one.row}: {one.answer}, not {one.expected}" + (f": {one.read}" if one.read else "")
-        for one in written.wrong
-    )
-    rows = "".join(f"<li>{escape(one)}</li>" for one in worst_rows)
-    worst = f"<h4>The worst answers</h4><ul class='own-sentences'>{rows}</ul>" if rows else ""
-    return _sentences([*filter(None, sentences)]) + worst
+def _summary(report: Report) -> str:
+    rows = "".join(f"<li>{escape(str(one))}</li>" for one in report.incorrect)
+    worst = f"<h4>The worst predictions</h4><ul class='own-sentences'>{rows}</ul>" if rows else ""
+    return "".join(map(status, report.sentences)) + worst

@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 from gradio import FileData
 
-from cdvft_app.data.answered_file import ANSWERS, Reasons, answers_in, read_unlabelled_in_child, rows_of
+from cdvft_app.data.answered_file import read_unlabelled_in_child
 from cdvft_app.data.pictures import as_png_in_child
 from cdvft_app.data.source import limits
 from cdvft_app.errors import UserError
 from cdvft_app.public import intake
 from cdvft_app.results import inputs
-from cdvft_app.results.answering import MAX_RUNS, Answering
-from cdvft_app.results.apply import added_columns, columns_for
+from cdvft_app.results.answering import MAX_RUNS, PARTS, Answering
+from cdvft_app.results.batch import BatchJob, columns_for
 from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, exporter, file_name
 from cdvft_app.results.finished_run import ResultsError, find
 from cdvft_app.ui.shared import files
@@ -108,10 +108,9 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
             token: that start gave, for a private run.
 
         Returns:
-            answers, one for each row that could be read, null where it cannot be answered: each with the
-            row's number, confidence, and correct, error or a score beside the label; the score; and in
-            sentences why rows could not be read, have no answer (unanswered), or have a label and are not
-            scored (unscored).
+            answers, one for each row that could be read, each with the row's number, its prediction (null if
+            it has none), confidence, and correct, error or a score beside the label; the score; the rows that
+            were skipped, with the reason; and why rows could not be read (not_read).
         """
         columns = text or []
         if not isinstance(columns, list) or not _are_texts([*columns, label, run_id, rows, file]):
@@ -124,16 +123,13 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
             found = columns_for(run, kept.columns, kept.kind, inputs=columns, label=label or None)
             asked: dict[str, Any] = {"inputs": found.inputs, "label": found.label, "folder": work}
             asked |= {"run_id": run_id, "sha256": kept.sha256}
-            *_, score = within_budget(app, of_files.stream("apply", **asked))
-            names = [(one.field, one.name) for one in added_columns(run, found)]
-            numbers = (number for batch in rows_of(Path(work)) for number in batch.column(0).to_pylist())
-            answers, reasons = [], Reasons()
-            for number, one in zip(numbers, answers_in(Path(work) / ANSWERS), strict=True):
-                answers.append({"row": number, **{name: getattr(one, field) for field, name in names}})
-                reasons.add(number, one)
+            *_, report = within_budget(app, of_files.stream("apply", **asked))
+            rows_of_file = BatchJob(run, Path(work), kept.sha256, found, Path(work) / PARTS)
+            answers = list(rows_of_file.predictions())
+        score = report.score
         return {
             "answers": answers,
-            **reasons.sentences(),
+            "skipped": [asdict(one) for one in report.skipped],
             "score": score and {**asdict(score), "sentence": score.sentence},
             "not_read": kept.row_errors.sentences(),
         }

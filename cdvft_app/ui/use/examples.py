@@ -85,7 +85,9 @@ def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict
         shows = SHOWN_OF_ANSWERS if writes else SHOWN_OF_NUMBERS if regression else SHOWN
         which = [one for one in shows if _possible(one[1], len(runs))]
         offered = [("Any", -1), *((name, place) for place, name in enumerate(runs[0].labels))] if runs else []
-        none_kept = NONE_KEPT.format(most=held_out.MAX_PROMPTS_ANSWERED if writes else held_out.MAX_ANSWERED)
+        none_kept = NONE_KEPT.format(
+            most=held_out.MAX_PROMPTS_PREDICTED if writes else held_out.MAX_PREDICTED
+        )
         found = [sheets.quiet(none_kept)] if lacking else _scores(app, runs, named) if runs else []
         return [
             {"sections": found},

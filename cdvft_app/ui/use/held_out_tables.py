@@ -13,7 +13,7 @@ from cdvft_app.metrics import METRICS, metric_title
 from cdvft_app.metrics.fields import read_fields
 from cdvft_app.payloads.use import Line, Section, Sheet, SheetCell
 from cdvft_app.results import held_out
-from cdvft_app.results.table_score import in_digits
+from cdvft_app.results.batch import in_digits
 from cdvft_app.store.predictions import Predictions, WrittenAnswers
 from cdvft_app.store.records import shortened
 from cdvft_app.ui.use.sheets import cell, line, quiet, sheet

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from cdvft_app.commands import main
 from cdvft_app.results.answering import Answering
+from cdvft_app.results.exporters import base_note
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.shared.state import AppState
@@ -30,9 +31,7 @@ def outputs_of(function):
     return [one._id for one in function.outputs]
 
 
-def test_the_page_offers_every_format_and_says_where_an_adapter_comes_with_its_base_model(
-    store, runs, monkeypatch
-):
+def test_page_offers_every_format(store, runs, monkeypatch):
     with gr.Blocks() as page:
         tab.build(AppState.make(store, RunQueue(store)))
     (form,) = [one for one in page.blocks.values() if getattr(one, "elem_id", "") == "use-form"]
@@ -41,11 +40,11 @@ def test_the_page_offers_every_format_and_says_where_an_adapter_comes_with_its_b
     place = outputs_of(opened).index(form._id)
     monkeypatch.setattr(tab.races, "opened", lambda _, group: [group])
     visit = gr.Request(query_params={})
-    assert "comes with that base model" in opened.fn(runs("image", "lora"), visit)[place]["info"]
-    assert opened.fn(runs("text", "lora"), visit)[place]["info"] == ""
+    for run in (runs("image", "lora"), runs("image", "full")):
+        assert opened.fn(run, visit)[place]["info"] == base_note(run)
 
 
-def test_while_a_zip_is_prepared_the_page_says_so(store, runs, monkeypatch):
+def test_page_shows_progress_of_exports(store, runs, monkeypatch):
     run, heard = runs("text", "lora"), []
     monkeypatch.setattr(tab, "find", lambda *_: run)
     monkeypatch.setattr(tab, "prepare", lambda *_: None)  # all that it would fetch is here
@@ -57,7 +56,7 @@ def test_while_a_zip_is_prepared_the_page_says_so(store, runs, monkeypatch):
     assert heard == [(None, "Preparing the zip"), "export"]
 
 
-def test_the_endpoint_takes_every_format(store):
+def test_endpoint_takes_every_format(store):
     with gr.Blocks() as page:
         endpoints.register(AppState.make(store, RunQueue(store)), Answering(store), Answering(store))
     export = next(one.fn for one in page.fns.values() if one.api_name == "export")
@@ -68,17 +67,15 @@ def test_the_endpoint_takes_every_format(store):
             export("no run", unknown)
 
 
-def test_the_command_takes_every_format():
-    said = CliRunner().invoke(
-        main.app, ["export", "x", "--to", "pickle", "--out", "x"], env={"COLUMNS": "300"}
-    )
+def test_command_takes_every_format():
+    said = CliRunner().invoke(main.app, ["export", "x", "--to", "pickle"], env={"COLUMNS": "300"})
     assert said.exit_code == 2
-    for option in ("folder", "zip", "offline", "merged", "lora", "script"):
+    for option in ("folder", "offline", "merged", "lora", "script"):
         assert f"'{option}'" in said.output
 
 
 @pytest.mark.parametrize("key", FORMATS)
-def test_no_export_holds_who_asked_or_where_it_was_trained(key, runs, store, exported, text_rows):
+def test_exports_name_no_owner_and_no_folder(key, runs, store, exported, text_rows):
     run = runs("text", "lora")
     folder = exported(run, key, rows=text_rows)
     of_token = (TOKEN, hashlib.sha256(TOKEN.encode()).hexdigest(), "token_hash")
@@ -89,7 +86,7 @@ def test_no_export_holds_who_asked_or_where_it_was_trained(key, runs, store, exp
     assert held == set()
 
 
-def test_what_the_page_is_told_names_no_folder_of_the_machine(runs, answered_here, tmp_path):
+def test_export_errors_name_no_folder(runs, answered_here, tmp_path):
     run = runs("text", "lora")
     (tmp_path / "adapter.zip").touch()
     with pytest.raises(ResultsError, match=r"^adapter.zip is already there") as refused:

@@ -7,7 +7,7 @@ import pytest
 
 from cdvft_app.catalog.conversations import prompt_of
 from cdvft_app.judging import row_scores
-from cdvft_app.results import held_out
+from cdvft_app.results import answering, held_out
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import WrittenAnswers, WrittenRow
@@ -40,11 +40,11 @@ SECOND = answers(("n: 3", 0.0), ("n: 2\nkind: even", 1.0), ("n: 4", 0.0), ("n: 2
 @pytest.mark.parametrize(
     ("show", "rows"), [("mistakes", [2, 1]), ("right", [0, 3]), ("disagree", [0, 1]), ("all", [0, 1, 2, 3])]
 )
-def test_the_worst_mistakes_come_first(show, rows):
+def test_prompts_are_ordered_by_score(show, rows):
     assert held_out.chosen_prompts(show, FIRST, SECOND).tolist() == rows
 
 
-def test_the_judge_reads_the_scores_of_what_was_written(tmp_path):
+def test_row_scores_are_read_from_saved_texts(tmp_path):
     predictions.write_answers(tmp_path, FIRST.entries)
     assert row_scores.of_folder(tmp_path, "field_f1").score == pytest.approx((1 + 2 / 3 + 0 + 1) / 4)
     assert row_scores.of_folder(tmp_path, "chrf") is None
@@ -55,7 +55,7 @@ def texts(sheet):
     return [["\n".join(line["text"] for line in cell["lines"]) for cell in row] for row in sheet["rows"]]
 
 
-def test_mistakes_are_counted_by_field():
+def test_fields_are_counted():
     assert held_out.mistakes_by_field(FIRST, FIELDS) == {"n": 1, "kind": 1}
     sections = held_out_tables.of_written([("A", "cdvft", FIRST), ("B", "lora", SECOND)], FIELDS, None)
     right, by_field = (texts(section["sheet"]) for section in sections if "sheet" in section)
@@ -63,7 +63,7 @@ def test_mistakes_are_counted_by_field():
     assert ["kind", "1", "0"] in by_field
 
 
-def test_what_is_wrong_in_an_answer_is_marked_and_nothing_is_taken_as_html(answer_plan):
+def test_incorrect_fields_are_marked(answer_plan):
     dataset = answer_plan().dataset
     rows = held_out.prompt_rows([FIRST, SECOND], np.array([1, 2]), dataset)
     assert [row["row"] for row in rows] == [1, 2]
@@ -78,7 +78,7 @@ def test_what_is_wrong_in_an_answer_is_marked_and_nothing_is_taken_as_html(answe
     assert chat["lines"] == [{"text": "<b>chat", "wrong": "wrong"}]
 
 
-def test_a_prompt_of_several_turns_is_shown_as_a_person_reads_it(answer_plan):
+def test_conversations_are_shown_as_transcripts(answer_plan):
     said = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
     prompt = prompt_of(said)
     chat = WrittenAnswers((FIRST.entries[0].model_copy(update={"prompt": prompt}),))
@@ -93,7 +93,7 @@ def run(trained, answer_plan, answer_rows):
 
 
 @pytest.mark.parametrize("kind", ["text", "answer"])
-def test_a_run_of_the_version_before_is_answered_afterwards(kind, request, store, answered_here, monkeypatch):
+def test_missing_predictions_are_computed(kind, request, store, answered_here, monkeypatch):
     of = request.getfixturevalue
     run, rows = of("runs")("text", "cdvft") if kind == "text" else of("run"), of(f"{kind}_rows")
     folder = store.folder(run.record.id)
@@ -101,7 +101,7 @@ def test_a_run_of_the_version_before_is_answered_afterwards(kind, request, store
     (folder / (predictions.FILE if kind == "text" else predictions.ANSWERS_FILE)).unlink()
     monkeypatch.setattr(held_out, "load_rows", lambda entry, **asked: rows)
     asked = answered_here(run)
-    with pytest.raises(ResultsError, match="keep no answers"):
+    with pytest.raises(ResultsError, match=answering.NOT_SAVED):
         asked.rows([run.record.id], "all", None, 0)
     assert asked.evaluate(run.record.id, [run.record.id]) == last + 1
     again = predictions.read_either(folder)
@@ -113,11 +113,3 @@ def test_a_run_of_the_version_before_is_answered_afterwards(kind, request, store
     found = asked.rows([run.record.id], "all", None, last - 1)
     assert (found["count"], [row["row"] for row in found["rows"]]) == (last + 1, [last - 1, last])
     assert found["rows"][0]["given" if kind == "text" else "prompt"] == rows.evaluation.inputs[last - 1]
-
-
-def test_the_card_shows_the_first_prompts_whatever_was_written(run, store, exported):
-    text = (exported(run, "adapter") / "README.md").read_text()
-    kept = predictions.read_answers(store.folder(run.record.id))
-    assert f"Answers to {int(kept.correct.sum())} of 12 held-out prompts are right in whole." in text
-    shown = [line for line in text.splitlines() if line.startswith("| go ")]
-    assert [line.split(" | ")[0][2:] for line in shown] == [one.prompt for one in kept.entries[:4]]

@@ -9,6 +9,7 @@ import pytest
 
 from cdvft_app.results import answering
 from cdvft_app.results.answering import Answering, Questions
+from cdvft_app.results.predictor import SAME_PROMPT
 from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import endpoints
@@ -32,12 +33,12 @@ def predict(store):
     return next(handler.fn for handler in page.fns.values() if handler.api_name == "predict")
 
 
-def test_predict_tells_what_was_written_and_its_fields(run, predict, answer_rows):
+def test_predict_returns_texts_and_fields(run, predict, answer_rows):
     prompt, expected = answer_rows.evaluation.inputs[0], answer_rows.evaluation.labels[0]
     said = json.loads(json.dumps(predict([run.record.id], [prompt])))
     assert said["labels"] == []
     frozen, trained = said["sides"]
-    assert (frozen["title"], frozen["note"]) == ("Frozen", "the pretrained model, given the same prompt")
+    assert frozen["note"] == SAME_PROMPT
     (answer,) = trained["answers"]
     assert answer["text"] == expected and answer["label"] is None
     assert answer["fields"] == dict(line.split(": ") for line in expected.splitlines())
@@ -45,6 +46,6 @@ def test_predict_tells_what_was_written_and_its_fields(run, predict, answer_rows
 
 
 @pytest.mark.parametrize(("texts", "sentence"), [([""], "Text 1 is empty"), (["a"] * 101, "1 to 100 texts")])
-def test_what_cannot_be_answered_is_a_sentence(run, predict, texts, sentence):
+def test_predict_rejects_invalid_texts(run, predict, texts, sentence):
     with pytest.raises(gr.Error, match=sentence):
         predict([run.record.id], texts)

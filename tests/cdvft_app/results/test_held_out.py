@@ -40,7 +40,7 @@ SECOND = answered([0, 0, 1, 1], [[0.7, 0.3], [0.8, 0.2], [0.9, 0.1], [0.6, 0.4]]
         ("all", 0, [0, 1]),
     ],
 )
-def test_the_surest_come_first(show, label, rows):
+def test_rows_are_ordered_by_confidence(show, label, rows):
     assert chosen(show, FIRST, SECOND, label).tolist() == rows
 
 
@@ -48,13 +48,13 @@ def test_the_surest_come_first(show, label, rows):
     ("show", "rows"),
     [("mistakes", [1, 2, 0]), ("right", [0, 2, 1]), ("disagree", [2, 0, 1]), ("all", [0, 1, 2])],
 )
-def test_of_numbers_the_furthest_come_first(show, rows):
+def test_numbers_are_ordered_by_error(show, rows):
     first = answered([1.0, 2.0, 3.0], [[1.1], [5.0], [2.0]])
     second = answered([1.0, 2.0, 3.0], [[1.5], [5.1], [9.0]])
     assert chosen(show, first, second).tolist() == rows
 
 
-def test_scores_are_those_of_scikit_learn():
+def test_class_scores_match_scikit_learn():
     draw = np.random.default_rng(0)
     labels, outputs = draw.integers(0, 4, 200), draw.random((200, 5))  # a class that never comes
     counted = confusion(answered(labels, outputs))
@@ -72,7 +72,7 @@ def test_errors_of_a_regression():
     assert found.root_mean_square == pytest.approx(5**0.5)
 
 
-def test_rows_come_with_what_was_given():
+def test_table_rows_show_inputs():
     labels = np.array([0, 0, 1, 1])
     texts = Split(["x" * 700, "b", "c", "d"], labels)
     first, second = table_rows(texts, [FIRST, SECOND], np.array([0, 3]))
@@ -91,7 +91,7 @@ def test_rows_come_with_what_was_given():
     assert pair["given"] == ["a", "b"]
 
 
-def test_a_row_is_an_example_as_it_could_be_given():
+def test_example_is_an_input():
     labels = np.array([0, 1])
     nothing = {"text": None, "second": None, "image": None}
     said = example(Split(["a" * 700, "b"], labels), ("bad", "good"), 0)
@@ -105,14 +105,14 @@ def test_a_row_is_an_example_as_it_could_be_given():
     assert said == {"row": 2, "label": "1", "text": None, "second": None}
 
 
-def test_data_that_has_changed_is_not_shown_beside_old_answers():
-    with pytest.raises(ResultsError, match="The data has changed"):
+def test_table_rows_reject_changed_data():
+    with pytest.raises(ResultsError, match=held_out.DATA_CHANGED):
         table_rows(Split(["a"] * 4, np.array([1, 0, 1, 1])), [FIRST], np.array([0]))
-    with pytest.raises(ResultsError, match="The data has changed"):
+    with pytest.raises(ResultsError, match=held_out.DATA_CHANGED):
         table_rows(Split(["a"], np.array([0])), [FIRST], np.array([0]))
 
 
-def test_rows_that_chose_the_step_are_not_taken_for_those_of_the_evaluation(text_plan, store, monkeypatch):
+def test_validation_rows_are_not_the_evaluation_rows(text_plan, store, monkeypatch):
     def run_on(which):
         plan = text_plan()
         settings = plan.settings.model_copy(update={"evaluate_on": which})
@@ -130,7 +130,7 @@ def test_rows_that_chose_the_step_are_not_taken_for_those_of_the_evaluation(text
         assert asked.example(which)["text"] == which
 
 
-def test_the_ends_of_the_axes_are_read_at_a_glance():
+def test_scatter_axes_are_rounded():
     numbers = answered([400.5, 1253.84], [[-94.1172], [1100.0]])
     _, plot = held_out_tables.of_numbers([("CDVFT", "cdvft", numbers)])
     assert str(plot["quiet"]).count("from −94.1 to 1,254") == 1
