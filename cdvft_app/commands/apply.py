@@ -44,8 +44,8 @@ def apply(  # noqa: PLR0917 - typer passes options by name
     from cdvft_app.data.answered_file import read_unlabelled
     from cdvft_app.data.source import LIMITS
     from cdvft_app.results.batch import WRITERS, BatchJob, columns_for, require_writable, separator_of
+    from cdvft_app.results.exported_folder import open_run
     from cdvft_app.results.exporters import atomic_output
-    from cdvft_app.results.finished_run import open_run
     from cdvft_app.store.runs import RunStore
 
     stem = file.with_suffix("").stem if file.suffix.lower() == ".gz" else file.stem

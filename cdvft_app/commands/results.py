@@ -12,8 +12,9 @@ import typer
 
 from cdvft_app.commands.data import print_progress
 from cdvft_app.commands.options import Json, RunId, RunSource, full_run_id, hub_token
+from cdvft_app.results.exported_folder import open_run
 from cdvft_app.results.exporters import AS_TRAINED, DEFAULT_RANK, EXPORTERS, ZIP, Export, base_note, file_name
-from cdvft_app.results.finished_run import ResultsError, find, open_run
+from cdvft_app.results.finished_run import ResultsError, find
 from cdvft_app.store.runs import RunStore
 
 Texts = Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts, or paths of images.")]

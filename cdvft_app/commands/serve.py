@@ -31,7 +31,8 @@ from cdvft_app.commands.options import full_run_id
 from cdvft_app.errors import UserError
 from cdvft_app.public.origins import allowed
 from cdvft_app.results import inputs
-from cdvft_app.results.finished_run import FinishedRun, open_run, slug
+from cdvft_app.results.exported_folder import open_run
+from cdvft_app.results.finished_run import FinishedRun, slug
 from cdvft_app.settings import InvalidChoice
 from cdvft_app.settings.environment import LOOPBACK, environment
 from cdvft_app.store.runs import RunStore

@@ -22,6 +22,7 @@ from cdvft_app.format import amount
 from cdvft_app.methods import METHODS
 from cdvft_app.metrics import get_metric
 from cdvft_app.progress import Progress, silent
+from cdvft_app.results.exported_folder import write_manifest
 from cdvft_app.results.finished_run import (
     BASE,
     TASK_FILE,
@@ -29,7 +30,6 @@ from cdvft_app.results.finished_run import (
     ResultsError,
     load,
     slug,
-    write_manifest,
 )
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore

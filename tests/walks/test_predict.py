@@ -78,7 +78,7 @@ def stories(studio: Studio, answering: pytest.MonkeyPatch, tmp_path_factory: pyt
     folder = tiny_models.causal(tmp_path_factory.mktemp("llama"))
     rows = Rows(tiny_models.numbers(24, seed=1), tiny_models.numbers(8, seed=2), (), None)
     answering.setitem(catalog.MODELS, "smollm2", runs.tiny("smollm2", folder))
-    answering.setattr("cdvft_app.results.inference.load_rows", lambda entry, **asked: rows)
+    answering.setattr("cdvft_app.results.predictor.load_rows", lambda entry, **asked: rows)
     chosen = {"recipe": "addresses", "max_steps": 2, "batch_size": 8, "max_length": 128}
     settings = [RunSettings(method=one, own_prompt="go go", **chosen) for one in ("cdvft", "lora")]
     return ",".join(runs.train(studio, rows, "Stories", settings))

@@ -19,18 +19,10 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from cdvft_app.results import requirements
+from cdvft_app.results.exported_folder import INVALID_MANIFEST, MANIFEST, NO_MANIFEST
+from cdvft_app.results.exported_folder import exported as open_exported
 from cdvft_app.results.exporters import EXPORTERS, Export, base_note, file_name
-from cdvft_app.results.finished_run import (
-    BASE,
-    INVALID_MANIFEST,
-    MANIFEST,
-    NO_MANIFEST,
-    NO_WEIGHTS,
-    ResultsError,
-)
-from cdvft_app.results.finished_run import (
-    exported as open_exported,
-)
+from cdvft_app.results.finished_run import BASE, NO_WEIGHTS, ResultsError
 from cdvft_app.results.predictor import Predictor
 from cdvft_app.training import trainable
 
