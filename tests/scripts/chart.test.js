@@ -17,19 +17,20 @@ Object.assign(globalThis, {
 });
 const { drawChart } = await import("../../assets/js/shared/chart.js");
 
-test("why a chart is not shown stands above its place until it is drawn", async () => {
+test("drawChart: an error is shown until the chart is drawn", async () => {
   const place = /** @type {any} */ (new Place());
   const figure = /** @type {any} */ ({ data: [], layout: {} });
+  const error = "axis without end";
   react = async () => {
-    throw new Error("axis without end");
+    throw new Error(error);
   };
-  await drawChart(place, figure);
-  const why = "The chart is not shown: axis without end.";
-  assert.deepEqual(place.texts, [`${why} Its numbers are in the table below.`]);
-  await drawChart(place, figure, "Its numbers can be saved below.");
-  assert.deepEqual(place.texts, [`${why} Its numbers can be saved below.`]);
+  for (const hint of ["first", "second"]) {
+    await drawChart(place, figure, hint);
+    assert.equal(place.texts.length, 1);
+    assert.ok(place.texts[0].includes(error) && place.texts[0].endsWith(hint));
+  }
   await settled();
-  assert.deepEqual(logged, ["Error: axis without end"]);
+  assert.deepEqual(logged, [`Error: ${error}`]);
   react = async () => {};
   await drawChart(place, figure);
   assert.deepEqual(place.texts, []);

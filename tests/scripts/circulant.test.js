@@ -4,11 +4,9 @@ import { test } from "node:test";
 import {
   BlockCirculant,
   CirculantDiagonal,
-  circulantEntry,
   circulantTimes,
   Dense,
   denseTimes,
-  modulo,
 } from "../../assets/js/shared/circulant.js";
 import { assertClose, entries, irregular, product } from "./numbers.js";
 
@@ -17,21 +15,6 @@ const diagonal = (values) =>
     const i = Math.floor(at / values.length);
     return i === at % values.length ? values[i] : 0;
   });
-
-test("a remainder is never negative", () => {
-  const remainders = [-7, -1, 0, 6, 7].map((value) => modulo(value, 7));
-  assert.deepEqual(remainders, [0, 6, 0, 6, 0]);
-});
-
-test("a circulant's first column is c, and each next one is the one before, a place lower", () => {
-  const c = [10, 20, 30];
-  const columns = [0, 1, 2].map((j) => [0, 1, 2].map((i) => circulantEntry(c, i, j)));
-  assert.deepEqual(columns, [
-    [10, 20, 30],
-    [30, 10, 20],
-    [20, 30, 10],
-  ]);
-});
 
 for (const n of [1, 2, 5, 12, 37])
   test(`the product with a circulant of ${n} is the sum of its definition`, () => {

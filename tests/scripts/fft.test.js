@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { fft, ifft, irfft, magnitude, phase, plus, rfft, times } from "../../assets/js/shared/fft.js";
+import { fft, ifft, irfft, plus, rfft, times } from "../../assets/js/shared/fft.js";
 import { assertClose, irregular } from "./numbers.js";
 
 // One, a prime, powers of two, mixed factors, primes too large to be done directly, and their multiples.
@@ -47,33 +47,10 @@ for (const n of LENGTHS) {
   });
 }
 
-test("of real numbers the frequencies zero and half have no imaginary part; what stands there does not count", () => {
-  const half = { re: Float64Array.of(1, 2, 3), im: Float64Array.of(0, 4, 0) },
-    odd = { re: Float64Array.of(1, 2, 3), im: Float64Array.of(7, 4, -9) };
-  assertClose(irfft(odd, 4), irfft(half, 4), 1e-15);
-});
-
-test("nothing transforms into nothing", () => {
-  assert.equal(fft({ re: new Float64Array(0), im: new Float64Array(0) }).re.length, 0);
-});
-
-test("the input is left as it was", () => {
-  const x = signal(12);
-  fft(x);
-  ifft(x);
-  assert.deepEqual(x, signal(12));
-});
-
 test("products and sums of spectra are those of complex numbers", () => {
   const a = { re: Float64Array.of(1, 0), im: Float64Array.of(2, 1) },
     b = { re: Float64Array.of(3, 0), im: Float64Array.of(-1, 1) };
   // (1 + 2i)(3 - i) = 5 + 5i; i · i = -1
   assert.deepEqual(times(a, b), { re: Float64Array.of(5, -1), im: Float64Array.of(5, 0) });
   assert.deepEqual(plus([a, b]), { re: Float64Array.of(4, 0), im: Float64Array.of(1, 2) });
-});
-
-test("modulus and angle of 3 + 4i, of i and of -1", () => {
-  const z = { re: Float64Array.of(3, 0, -1), im: Float64Array.of(4, 1, 0) };
-  assertClose(magnitude(z), [5, 1, 1], 1e-15);
-  assertClose(phase(z), [Math.atan(4 / 3), Math.PI / 2, Math.PI], 1e-15);
 });

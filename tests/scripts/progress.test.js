@@ -12,11 +12,6 @@ const storage = (texts) => ({
 });
 globalThis.document = new EventTarget();
 
-test("what was answered when lessons had numbers is remembered by today's names", () => {
-  globalThis.localStorage = storage({ "cdvft-lessons": '["1", "3", "6"]' });
-  assert.deepEqual(remembered(), ["1", "rank-full", "start"]);
-});
-
 test("an answer is kept once, beside those of before", () => {
   const texts = { "cdvft-lessons": '["8"]' };
   globalThis.localStorage = storage(texts);
