@@ -14,7 +14,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 CHUNK: dict[str, int] = {"text": 256, "image": 128, "generation": 16}
 """Rows that are sorted by length and predicted together, by kind."""
-MAX_INCORRECT, MAX_SKIPPED = 20, 1000  # rows that a report names
+MAX_SHOWN, MAX_SKIPPED = 20, 1000  # rows that a report names
 SHOWN = 300  # characters of an input
 FILE = "file"
 """The output's column with the names of images."""
@@ -60,6 +60,12 @@ MISSING_COLUMN += "column to read with --text, twice for a pair."
 SCORE = "{metric} {value} on {rows} with a label"
 INCORRECT, ERROR = "; {count:,} incorrect", "; mean absolute error {error}"
 SEEN = " The run was trained on rows of this file, so expect lower scores on new rows."
+PREDICTED = "{predicted:,} of {rows} predicted."
+MORE_SKIPPED = "{count:,} more rows were skipped."
+DIFFERENCE = "{prediction}, expected {expected}"
+NO_FORMAT = "“{name}” has no known format. Use one of {endings}."
+TOO_MANY_ROWS = "An .xlsx sheet has at most {most:,} rows. Use .csv or .parquet."
+MAX_SHEET_ROWS, MAX_CELL = 1_048_575, 32_767
 NO_SCORE = "No score: “{column}” has no label that the run knows."
 
 
@@ -223,8 +229,8 @@ def _around(mean: float, spread: float, rows: int, limits: Interval) -> Interval
 
 
 @dataclass(frozen=True)
-class SkippedRow:
-    """A row that has no prediction, or has a label and is not scored."""
+class Line:
+    """What a report says of a row, by its number or its image's name."""
 
     row: str
     reason: str
@@ -234,40 +240,32 @@ class SkippedRow:
 
 
 @dataclass(frozen=True)
-class IncorrectRow:
-    """A row by its number or its image's name; `read` is empty for an image."""
-
-    row: str
-    read: str
-    prediction: str
-    expected: str
-
-    def __str__(self) -> str:
-        read = f": {self.read}" if self.read else ""
-        return f"Row {self.row}: {self.prediction}, expected {self.expected}{read}"
-
-
-@dataclass(frozen=True)
 class Report:
-    """How many rows there are and have a prediction, the worst predictions, and the skipped rows."""
+    """How many rows there are and have a prediction, and their score.
+
+    Attributes:
+        incorrect: The worst predictions.
+        skipped: Rows that have no prediction, or have a label and are not scored; `skipped_count` counts all.
+        label: The column of labels, if there is one.
+    """
 
     rows: int
     predicted: int
     score: Score | None
-    incorrect: tuple[IncorrectRow, ...]
-    skipped: tuple[SkippedRow, ...]
+    incorrect: tuple[Line, ...]
+    skipped: tuple[Line, ...]
     skipped_count: int
     label: str | None
 
     @property
     def sentences(self) -> list[str]:
         """What page and terminal say."""
-        text = [f"{self.predicted:,} of {counted(self.rows, 'row')} predicted."]
+        text = [PREDICTED.format(predicted=self.predicted, rows=counted(self.rows, "row"))]
         if self.score or self.label:
             text.append(self.score.sentence if self.score else NO_SCORE.format(column=self.label))
-        shown = [*map(str, self.skipped[:MAX_INCORRECT])]
+        shown = [*map(str, self.skipped[:MAX_SHOWN])]
         more = self.skipped_count - len(shown)
-        return [*text, *shown, *([f"{more:,} more rows were skipped."] if more else [])]
+        return [*text, *shown, *([MORE_SKIPPED.format(count=more)] if more else [])]
 
 
 class _Skip(Exception):
@@ -287,7 +285,7 @@ class BatchJob:
     columns: Columns
     parts: Path
 
-    @property
+    @cached_property
     def added(self) -> dict[str, str]:
         """The names of the added columns by what they hold: value, confidence, check."""
         kind, metric = self.run.plan.model.kind, get_metric(self.run.plan.dataset.metric)
@@ -295,20 +293,20 @@ class BatchJob:
         if self.columns.label:
             scored = kind == "generation" and not metric.percent
             names["check"] = "error" if metric.regression else metric.key if scored else "correct"
-        return {field: _unused(self._kept, name) for field, name in names.items()}
+        return {field: _unused(list(self._kept), name) for field, name in names.items()}
 
     @cached_property
-    def _kept(self) -> list[str]:
-        """The output's columns before the added ones."""
+    def _kept(self) -> dict[str, str]:
+        """The output's columns before the added ones, and the columns of the rows that they are."""
         names = next(rows_of(self.rows)).schema.names[1:]
-        if IMAGE not in names or self.run.plan.model.kind != "image":
-            return names
-        names = [name for name in names if name != IMAGE]
-        return [_unused(names, FILE), *names]
+        if self.run.plan.model.kind != "image":
+            return {name: name for name in names}
+        others = {name: name for name in names if name != IMAGE}
+        return {_unused(list(others), FILE): ROW, **others}
 
     def predict(self, predictor: Predictor, stopped: Callable[[], bool] = lambda: False) -> Iterator[int]:
         """Predict the rows that have no prediction yet, until `stopped()`; yield how many have one."""
-        import pyarrow as pa
+        from pyarrow import feather
 
         done = self._open()
         yield done
@@ -318,13 +316,9 @@ class BatchJob:
                 if stopped():
                     return
                 chunk = batch.slice(start, size)
-                table = self._predicted(predictor, chunk)
                 part = self.parts / f"{done:012d}.arrow"
-                with (
-                    pa.OSFile(str(part.with_suffix(".new")), "wb") as file,
-                    pa.ipc.new_file(file, table.schema) as writer,
-                ):
-                    writer.write_table(table)
+                table = self._predicted(predictor, chunk)
+                feather.write_feather(table, part.with_suffix(".new"), "uncompressed")
                 part.with_suffix(".new").replace(part)
                 done += len(chunk)
                 yield done
@@ -335,23 +329,21 @@ class BatchJob:
 
     def _open(self) -> int:
         """Return how many rows the parts have; parts of another job are removed."""
-        about = {
-            "trained_at": self.run.trained_at, "run": self.run.record.id, "sha256": self.sha256,
-            "inputs": list(self.columns.inputs), "label": self.columns.label,
-        }  # fmt: skip
-        file = self.parts / "job.json"
-        if not file.is_file() or json.loads(file.read_text(encoding="utf-8")) != about:
+        about = repr((self.run.record.id, self.run.trained_at, self.sha256, self.columns))
+        file = self.parts / "job"
+        if not file.is_file() or file.read_text(encoding="utf-8") != about:
             self.remove()
             self.parts.mkdir(mode=0o700)
-            file.write_text(json.dumps(about), encoding="utf-8")
-        return sum(table.num_rows for table in self._tables())
+            file.write_text(about, encoding="utf-8")
+        return self._table().num_rows if any(self.parts.glob("*.arrow")) else 0
 
-    def _tables(self) -> Iterator[pa.Table]:
+    def _table(self) -> pa.Table:
+        """Return all parts, mapped into memory and not read."""
         import pyarrow as pa
+        from pyarrow import feather
 
-        for part in sorted(self.parts.glob("*.arrow")):
-            with pa.memory_map(str(part)) as file:
-                yield pa.ipc.open_file(file).read_all()
+        parts = sorted(self.parts.glob("*.arrow"))
+        return pa.concat_tables(feather.read_table(part, memory_map=True) for part in parts)
 
     def _predicted(self, predictor: Predictor, chunk: pa.RecordBatch) -> pa.Table:
         import pyarrow as pa
@@ -380,72 +372,65 @@ class BatchJob:
             "confidence": {place: confidence for place, (_, confidence) in values.items()},
             "check": _checks(run, found, expected),
         }
-        every, numeric = range(len(rows)), get_metric(run.plan.dataset.metric).regression
-        types = {"value": pa.float64() if numeric else pa.string(), "confidence": pa.float64()}
-        types["check"] = pa.bool_() if self.added.get("check") == "correct" else pa.float64()
-        kept = {name: chunk.column(ROW if at == 0 and self._has_images else name)
-                for at, name in enumerate(self._kept)}  # fmt: skip
-        new = {
-            name: pa.array([columns[field].get(place) for place in every], types[field])
-            for field, name in self.added.items()
-        }
-        hidden = {
-            ROW: chunk.column(ROW),
-            EXPECTED: pa.array(expected, types["value"]),
-            REASON: pa.array([reasons.get(place) for place in every], pa.string()),
-        }
-        return pa.table({**kept, **new, **hidden})
-
-    @property
-    def _has_images(self) -> bool:
-        return self.run.plan.model.kind == "image"
+        value = pa.float64() if get_metric(run.plan.dataset.metric).regression else pa.string()
+        check = pa.bool_() if self.added.get("check", "").startswith("correct") else pa.float64()
+        types = {"value": value, "confidence": pa.float64(), "check": check}
+        every = range(len(rows))
+        return pa.table(
+            {name: chunk.column(source) for name, source in self._kept.items()}
+            | {
+                name: pa.array([columns[field].get(place) for place in every], types[field])
+                for field, name in self.added.items()
+            }
+            | {
+                ROW: chunk.column(ROW),
+                EXPECTED: pa.array(expected, value),
+                REASON: pa.array([reasons.get(place) for place in every], pa.string()),
+            }
+        )
 
     def report(self, labels: Sequence[str]) -> Report:
         """Return the report on rows that are all predicted."""
-        rows = predicted = skipped_count = 0
-        skipped: list[SkippedRow] = []
-        scored: list[tuple[Any, Any, Any]] = []
-        worst: list[tuple[float, int, IncorrectRow]] = []
-        read = [name for name in self.columns.inputs if name != IMAGE]
-        for table in self._tables():
-            values = table.column(self.added["value"]).to_pylist()
-            checks = table.column(self.added["check"]).to_pylist() if "check" in self.added else values
-            names = [name for name in read if name in table.column_names] or [
-                name
-                for name in table.column_names
-                if any(map(is_conversation, table.column(name).to_pylist()))
-            ]
-            texts = [table.column(name).to_pylist() for name in names]
-            numbers, expected = (table.column(name).to_pylist() for name in (ROW, EXPECTED))
-            for place, reason in enumerate(table.column(REASON).to_pylist()):
-                rows, predicted = rows + 1, predicted + (values[place] is not None)
-                if reason:
-                    skipped_count += 1
-                    skipped += (
-                        [SkippedRow(str(numbers[place]), reason)] if skipped_count <= MAX_SKIPPED else []
-                    )
-                if expected[place] is None or values[place] is None or "check" not in self.added:
-                    continue
-                scored.append((values[place], expected[place], checks[place]))
-                numeric = isinstance(expected[place], float)
-                if badness := abs(checks[place]) if numeric else 1 - float(checks[place]):
-                    shown = " / ".join(_shown(column[place]) for column in texts)[:SHOWN]
-                    one = IncorrectRow(str(numbers[place]), shown, str(values[place]), str(expected[place]))
-                    worst = sorted([*worst, (-badness, rows, one)], key=lambda row: row[:2])[:MAX_INCORRECT]
-        values, expected, checks = zip(*scored, strict=True) if scored else ((), (), ())
-        score = score_of(self.run.plan.dataset.metric, labels, values, expected, checks)
+        import numpy as np
+
+        table, added, metric = self._table(), self.added, self.run.plan.dataset.metric
+        numbers, reasons = (table.column(name).to_pylist() for name in (ROW, REASON))
+        skipped = [Line(str(row), reason) for row, reason in zip(numbers, reasons, strict=True) if reason]
+        score = None
+        incorrect: tuple[Line, ...] = ()
+        if "check" in added:
+            names = added["value"], EXPECTED, added["check"]
+            rows = zip(*(table.column(name).to_pylist() for name in names), strict=True)
+            scored = {place: row for place, row in enumerate(rows) if row[2] is not None}
+            score = score_of(metric, labels, *([row[at] for row in scored.values()] for at in range(3)))
+            is_numeric = get_metric(metric).regression
+            badness = {
+                place: abs(check) if is_numeric else 1 - float(check) for place, (*_, check) in scored.items()
+            }
+            worst = sorted((place for place in badness if badness[place]), key=lambda at: -badness[at])
+            incorrect = tuple(
+                Line(str(numbers[at]), self._difference(table.slice(at, 1).to_pylist()[0]))
+                for at in worst[:MAX_SHOWN]
+            )
         uploaded = self.run.plan.dataset.uploaded
         if score and uploaded and uploaded.sha256 == self.sha256:
-            score = Score(**{**vars(score), "seen": True})
-        incorrect = tuple(one for *_, one in worst)
-        label = self.columns.label
-        return Report(rows, predicted, score, incorrect, tuple(skipped), skipped_count, label)
+            score = replace(score, seen=True)
+        predicted = int(np.sum(table.column(added["value"]).is_valid().to_numpy()))
+        few = tuple(skipped[:MAX_SKIPPED])
+        return Report(table.num_rows, predicted, score, incorrect, few, len(skipped), self.columns.label)
 
-    def predictions(self) -> Iterator[dict[str, Any]]:
-        """Yield the added columns of each row, with its number as `row`."""
-        for table in self._tables():
-            chosen = table.select([ROW, *self.added.values()]).rename_columns(["row", *self.added.values()])
-            yield from chosen.to_pylist()
+    def _difference(self, row: dict[str, Any]) -> str:
+        """Return what is incorrect in a row of the parts, and its input unless that is an image."""
+        names = [name for name in self.columns.inputs if name in self._kept and name != IMAGE]
+        names = names or [name for name in self._kept if is_conversation(row[name])]
+        shown = " / ".join(_shown(row[name]) for name in names)[:SHOWN]
+        text = DIFFERENCE.format(prediction=row[self.added["value"]], expected=row[EXPECTED])
+        return f"{text}: {shown}" if shown else text
+
+    def predictions(self) -> list[dict[str, Any]]:
+        """Return the added columns of each row, with its number as `row`."""
+        names = [ROW, *self.added.values()]
+        return self._table().select(names).rename_columns(["row", *names[1:]]).to_pylist()
 
     def write(self, out: Path, separator: str = ",", escape_formulas: bool = False) -> None:
         """Write the output file in the format of its ending.
@@ -453,9 +438,8 @@ class BatchJob:
         Raises:
             ResultsError: There is no such format.
         """
-        names = [*self._kept, *self.added.values()]
-        tables = (table.select(names) for table in self._tables())
-        WRITERS[require_writable(out)](out, names, tables, separator, escape_formulas)
+        write = WRITERS[require_writable(out)]
+        write(out, self._table().select([*self._kept, *self.added.values()]), separator, escape_formulas)
 
 
 def _unused(names: Sequence[str], wanted: str) -> str:
@@ -564,11 +548,6 @@ def _checks(
 
 # Output formats
 
-NO_FORMAT = "“{name}” has no known format. Use one of {endings}."
-TOO_MANY_ROWS = "An .xlsx sheet has at most {most:,} rows. Use .csv or .parquet."
-MAX_SHEET_ROWS, MAX_CELL = 1_048_575, 32_767
-Tables = Iterator["pa.Table"]
-
 
 def require_writable(out: Path) -> str:
     """Return the ending of an output file; raise `ResultsError` for an unknown one."""
@@ -583,46 +562,45 @@ def separator_of(name: str | None) -> str:
     return {title: mark for mark, title in SEPARATORS.items()}.get(name or "", ",")
 
 
-def _rows(tables: Tables) -> Iterator[tuple[Any, ...]]:
-    for table in tables:
-        yield from zip(*(column.to_pylist() for column in table.columns), strict=True)
+def _rows(table: pa.Table) -> Iterator[list[Any]]:
+    for batch in table.to_batches():
+        yield from map(list, zip(*(column.to_pylist() for column in batch.columns), strict=True))
 
 
-def _write_csv(out: Path, names: list[str], tables: Tables, separator: str, escape: bool) -> None:
+def _write_csv(out: Path, table: pa.Table, separator: str, escape: bool) -> None:
     with out.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=separator, lineterminator="\n")
-        writer.writerow(names)
-        for row in _rows(tables):
-            cells = (str(one).lower() if isinstance(one, bool) else one for one in row)
+        for row in itertools.chain([table.column_names], _rows(table)):
+            cells = [str(one).lower() if isinstance(one, bool) else one for one in row]
             writer.writerow(
                 [escaped_formula(one) if escape and isinstance(one, str) else one for one in cells]
             )
 
 
-def _write_tsv(out: Path, names: list[str], tables: Tables, _: str, escape: bool) -> None:
-    _write_csv(out, names, tables, "\t", escape)
+def _write_tsv(out: Path, table: pa.Table, _: str, escape: bool) -> None:
+    _write_csv(out, table, "\t", escape)
 
 
-def _write_jsonl(out: Path, names: list[str], tables: Tables, *_: Any) -> None:
+def _write_jsonl(out: Path, table: pa.Table, *_: Any) -> None:
     with out.open("w", encoding="utf-8") as file:
-        for row in _rows(tables):
-            file.write(json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) + "\n")
+        for row in _rows(table):
+            values = dict(zip(table.column_names, row, strict=True))
+            file.write(json.dumps(values, ensure_ascii=False) + "\n")
 
 
-def _write_parquet(out: Path, names: list[str], tables: Tables, *_: Any) -> None:
+def _write_parquet(out: Path, table: pa.Table, *_: Any) -> None:
     import pyarrow.parquet as pq
 
-    first = next(tables)
-    with pq.ParquetWriter(out, first.schema) as writer:
-        for table in itertools.chain([first], tables):
-            writer.write_table(table)
+    pq.write_table(table, out)
 
 
-def _write_xlsx(out: Path, names: list[str], tables: Tables, *_: Any) -> None:
+def _write_xlsx(out: Path, table: pa.Table, *_: Any) -> None:
     from openpyxl import Workbook
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
+    if table.num_rows > MAX_SHEET_ROWS:
+        raise ResultsError(TOO_MANY_ROWS.format(most=MAX_SHEET_ROWS))
     book = Workbook(write_only=True)
     sheet = book.create_sheet("predictions")
 
@@ -633,14 +611,12 @@ def _write_xlsx(out: Path, names: list[str], tables: Tables, *_: Any) -> None:
         made.data_type = "s"  # a text is no formula, whatever it begins with
         return made
 
-    for place, row in enumerate(itertools.chain([names], _rows(tables))):
-        if place > MAX_SHEET_ROWS:
-            raise ResultsError(TOO_MANY_ROWS.format(most=MAX_SHEET_ROWS))
+    for row in itertools.chain([table.column_names], _rows(table)):
         sheet.append([*map(cell, row)])
     book.save(out)
 
 
-WRITERS: dict[str, Callable[[Path, list[str], Tables, str, bool], None]] = {
+WRITERS: dict[str, Callable[[Path, pa.Table, str, bool], None]] = {
     ".csv": _write_csv,
     ".tsv": _write_tsv,
     ".jsonl": _write_jsonl,

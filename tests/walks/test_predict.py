@@ -147,7 +147,7 @@ def test_file_is_predicted_stopped_and_resumed(visit: Visit, films: str, tmp_pat
     answered = downloaded(predict.find("#use-apply-answered a[download]").first)
     found = [*csv.DictReader(answered.read_text(encoding="utf-8").splitlines())]
     assert [row["n"] for row in found] == ["-5", "+49", "7"]
-    assert [bool(row["answer"]) for row in found] == [True, True, False]
+    assert [bool(row["prediction"]) for row in found] == [True, True, False]
 
     predict.upload(made.written(tmp_path, "id,opinion\n" + "1,good film\n" * 600, "new.csv"))
     predict.find("#use-apply-read input").click()

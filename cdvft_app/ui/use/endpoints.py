@@ -125,7 +125,7 @@ def register(app: AppState, answering: Answering, of_files: Answering) -> None:
             asked |= {"run_id": run_id, "sha256": kept.sha256}
             *_, report = within_budget(app, of_files.stream("apply", **asked))
             rows_of_file = BatchJob(run, Path(work), kept.sha256, found, Path(work) / PARTS)
-            answers = list(rows_of_file.predictions())
+            answers = rows_of_file.predictions()
         score = report.score
         return {
             "answers": answers,

@@ -92,11 +92,11 @@ def test_stopped_job_continues_with_the_missing_rows(job, monkeypatch):
     asked = iter([False, False, True])
     assert [*of_file.predict(predictor, lambda: next(asked))] == [0, 4, 8]
     assert [*of_file.predict(predictor)][:2] == [8, 12]
-    continued = list(of_file.predictions())
+    continued = of_file.predictions()
     of_file.remove()
     first, *_ = of_file.predict(predictor)
     assert first == 0
-    assert list(of_file.predictions()) == continued and len(continued) == 25
+    assert of_file.predictions() == continued and len(continued) == 25
     other = BatchJob(of_file.run, of_file.rows, "another file", of_file.columns, of_file.parts)
     assert next(other.predict(predictor)) == 0
 
