@@ -15,11 +15,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sources import FAILURES
 from studio import FLAGS, Hold, Server, Visit
-from synthetic_runs import synthetic
 from visitors import Visitors
 from waiting import pace
 
-from cdvft_app.inspection.sources import Source
 from cdvft_app.training.queue import warm_up
 from cdvft_app.ui.factors import tab as factors
 
@@ -67,12 +65,6 @@ def server(libraries: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         running.start()
         yield running
         running.stop()
-
-
-@pytest.fixture(scope="module")
-def runs(server: Server) -> dict[str, Source]:
-    """Runs of every method, with drawn factors."""
-    return synthetic(server)
 
 
 @pytest.fixture(scope="session")
