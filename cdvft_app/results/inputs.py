@@ -6,7 +6,6 @@ A digit drawn by hand becomes one of the data that a run learned from: as large,
 from __future__ import annotations
 
 import base64
-import csv
 import io
 import math
 from collections.abc import Sequence
@@ -124,30 +123,6 @@ def decoded(text: str) -> bytes:
 def picture_file(run: FinishedRun, path: Path) -> Any:
     """Read a picture, as `picture` does, from a file."""
     return picture(run, _read(path), str(path))
-
-
-def table(run: FinishedRun, path: Path) -> list[Any]:
-    """Read the inputs in a CSV file with a head: the column `text` (and `second`), or `image` with paths.
-
-    Raises:
-        ResultsError: what is wrong with the file or with one of its rows.
-    """
-    try:
-        rows = list(csv.DictReader(io.StringIO(_read(path).decode("utf-8-sig"))))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ResultsError(f"{path} is no CSV file in UTF-8: {error}.") from None
-    column = "image" if run.plan.model.kind == "image" else "text"
-    columns = [column, *(["second"] if takes_pairs(run) else [])]
-    lacking = [name for name in columns if not rows or rows[0].get(name) is None]
-    if lacking:
-        raise ResultsError(f"{path} needs rows under a head with the column {' and '.join(columns)}.")
-    _check_count(len(rows))
-    if column == "image":
-        if empty := [place for place, row in enumerate(rows, 1) if not row["image"]]:
-            raise ResultsError(f"Row {empty[0]} of {path} names no image.")
-        return [picture_file(run, path.parent / row["image"]) for row in rows]
-    second = [row["second"] or "" for row in rows] if takes_pairs(run) else []
-    return texts(run, [row["text"] or "" for row in rows], second)
 
 
 def _check_count(count: int) -> None:
