@@ -48,7 +48,7 @@ class Tab:
         closed = self.page.locator(f"{part} .fold > button:not(.open):visible")
         closed.evaluate_all("(all) => all.forEach((one) => one.click())")
         self.page.locator(f"{part} details:not([open])").evaluate_all(
-            "(all) => all.forEach((one) => (one.open = true))"
+            "(all) => all.forEach((one) => (one.open ||= one.checkVisibility()))"
         )
 
     def save(self, part: str, kind: str) -> Locator:

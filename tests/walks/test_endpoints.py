@@ -10,13 +10,14 @@ import made
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from studio import Server, client_of
 from waiting import wait_for
+
+from walks.studio import Studio
 
 
 @pytest.fixture(scope="module")
-def client(server: Server) -> Client:
-    return client_of(server)
+def client(studio: Studio) -> Client:
+    return studio.client()
 
 
 def until_final(client: Client, run_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -34,18 +35,18 @@ def until_final(client: Client, run_id: str) -> tuple[dict[str, Any], list[dict[
     return wait_for(final), rows
 
 
-def test_start_follow_restart_stop(client: Client, server: Server) -> None:
+def test_start_state_and_stop_follow_a_run(client: Client, studio: Studio) -> None:
     settings = {"recipe": "sentiment", "methods": ["lora", "cdvft"], "seed": 3, "max_steps": 12, "m": 3,
                 "alpha": 2, "block_size": 64}  # fmt: skip
     started = client.predict(settings=settings, api_name="/start")
     assert len(started["run_ids"]) == 2
     state, rows = until_final(client, started["run_ids"][0])
     assert (state["state"], state["step"], state["total_steps"]) == ("finished", 12, 12)
-    assert state["trainable_parameters"] == state["forecast"]["trainable_parameters"]["value"] == 73_728
+    assert state["forecast"]["trainable_parameters"]["value"] == 12 * 8 * 2 * 384
     steps = [row for row in rows if row["kind"] == "step"]
     assert [row["step"] for row in steps] == list(range(1, 13))
     assert all(isinstance(row["loss"], float) for row in steps)
-    run = server.store.get(started["run_ids"][1])
+    run = studio.store.get(started["run_ids"][1])
     assert run and run.settings.seed == 3
     assert (run.settings.method.m, run.settings.method.alpha, run.settings.method.block_size) == (3, 2, 64)
 
@@ -55,10 +56,6 @@ def test_start_follow_restart_stop(client: Client, server: Server) -> None:
         client.predict(run_id=run_id, token="guess", api_name="/stop")
     client.predict(run_id=run_id, token=long["token"], api_name="/stop")
     assert until_final(client, run_id)[0]["state"] == "stopped"
-
-    server.restart()
-    again = client_of(server).predict(run_id=run_id, api_name="/state")
-    assert again["state"] == "stopped"
 
 
 def test_data_of_ones_own_is_nobody_elses(client: Client) -> None:
