@@ -216,7 +216,7 @@ def _open(folder: str) -> None:
     store = RunStore(folder)
     store.leases.expire()
     store.folders.sweep()
-    store.folders.adopt()
+    store.folders.take_in(store.folders.unknown())
     store.close()
 
 

@@ -17,9 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import write_record
 from cdvft_app.store import predictions
-from cdvft_app.store.folders import FACTS, ROWS
+from cdvft_app.store.folders import JSON_COLUMNS, read_facts, write_facts
 from cdvft_app.store.history_file import OF_THE_OWNER
 from cdvft_app.store.recorded import FOLDER
 from cdvft_app.store.records import RunRecord
@@ -37,23 +36,19 @@ LEARNED = (
 def record(store: RunStore, run: RunRecord, name: str, position: int, there: Path) -> None:
     """Write the run's folder into `there`."""
     source, run_id = store.folder(run.id), f"recorded-{name}-{run.method}"
-    facts = json.loads((source / FACTS).read_text(encoding="utf-8"))
+    facts, events = read_facts(source)
+    facts |= {column: json.loads(facts[column] or "null") for column in JSON_COLUMNS}
     device = f"{run.device} ({platform.machine()}, {os.cpu_count()} CPU cores)"
     facts |= dict.fromkeys((*OF_THE_OWNER, "forecast", "family", "started", "ended"))
-    facts |= {"id": run_id, "folder": run_id, "group_id": f"recorded-{name}-race", "position": position}
+    facts |= {"id": run_id, "group_id": f"recorded-{name}-race", "position": position}
     facts |= {"device": device, "queued": facts["created"], "private": 0, "hidden": 0}
-    rows = [json.loads(line) for line in (source / ROWS).read_text(encoding="utf-8").splitlines()]
-    lines = []
-    for row in rows:
-        if row["kind"] in KINDS:
-            data = json.loads(row["data"])
-            if row["kind"] == "started":
-                data["device"] = device
-            lines.append(json.dumps(row | {"data": json.dumps(_rounded(data))}))
+    events = [_rounded(event) for event in events if event["kind"] in KINDS]
+    for event in events:
+        if event["kind"] == "started":
+            event["device"] = device
     folder = there / run_id
     folder.mkdir(parents=True)
-    write_record(folder / FACTS, facts)
-    (folder / ROWS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_facts(folder, facts, events)
     for file in LEARNED:
         if (source / file).is_file():
             (folder / file).parent.mkdir(exist_ok=True)

@@ -85,6 +85,13 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """All that a resume needs was written at `step`; the store saves `run.json` beside it and has no row."""
+
+    step: int
+
+
+@dataclass(frozen=True)
 class Answers:
     """What the model writes to the same prompts as training goes on; all in the order of the prompts.
 
@@ -165,7 +172,20 @@ class Done:
     last_metric: float | None = None
 
 
-Event = Preparing | Started | Step | Evaluation | Answers | Snapshot | Note | Lent | Sent | Placed | Done
+Event = (
+    Preparing
+    | Started
+    | Step
+    | Evaluation
+    | Answers
+    | Snapshot
+    | Checkpoint
+    | Note
+    | Lent
+    | Sent
+    | Placed
+    | Done
+)
 KINDS: dict[str, Any] = {event.__name__.lower(): event for event in Event.__args__}
 """The classes of events by the kind of their rows."""
 _VALIDATORS: dict[str, TypeAdapter[Event]] = {kind: TypeAdapter(event) for kind, event in KINDS.items()}

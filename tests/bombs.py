@@ -3,64 +3,11 @@
 from __future__ import annotations
 
 import io
-import json
 import struct
 import zipfile
 from pathlib import Path
-from uuid import uuid4
-
-from cdvft_app.settings import RunSettings
 
 MB = 10**6
-RUN = "0123456789abcdef0123456789abcdef"
-
-
-def facts(**changed: object) -> str:
-    """`run.json` of an honest run, with what is `changed`."""
-    settings = RunSettings(method="lora").model_dump_json()
-    usual = {
-        "id": RUN, "group_id": "group", "position": 0, "name": "Films", "settings": settings,
-        "method": "lora", "state": "interrupted", "created": 1.7e9, "queued": 1.7e9, "result": "{}",
-    }  # fmt: skip
-    return json.dumps(usual | changed)
-
-
-def row(kind: str, step: object = None, **data: object) -> str:
-    return json.dumps({"kind": kind, "step": step, "data": json.dumps(data)}) + "\n"
-
-
-def started(**changed: object) -> str:
-    values: dict[str, object] = {
-        "total_steps": 2, "trainable_parameters": 4, "head_parameters": 1, "base_parameters": 9,
-        "device": "CPU", "precision": "float32", "train_examples": 8, "evaluation_examples": 8,
-        "metric_name": "accuracy",
-    }  # fmt: skip
-    return row("started", None, **{**values, **changed})
-
-
-def history(
-    folder: Path, run_json: str = "", rows: str = "", packed: int = zipfile.ZIP_DEFLATED, run: str = RUN
-) -> Path:
-    """A history of one run that says so."""
-    file = folder / "history.zip"
-    with zipfile.ZipFile(file, "w", packed) as archive:
-        archive.writestr(f"{run}/run.json", run_json or facts())
-        archive.writestr(f"{run}/rows.jsonl", rows)
-    return file
-
-
-def history_by_bz2(folder: Path, size: int = 100 * MB) -> Path:
-    """A few hundred bytes of bz2 that unpack to `size`, and claim to be few."""
-    file = folder / "bz2.zip"
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_BZIP2) as archive:
-        archive.writestr(f"{RUN}/run.json", bytes(size))
-    return _claiming(file, size, 1000)
-
-
-def history_of_one_line(folder: Path, size: int = 100 * MB) -> Path:
-    """rows.jsonl that is one line without an end, of a run that nobody brought before."""
-    run = uuid4().hex
-    return history(folder, facts(id=run), '{"kind": "' + "x" * size, run=run)
 
 
 def pictures_by_lzma(folder: Path, size: int = 100 * MB) -> Path:

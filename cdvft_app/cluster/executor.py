@@ -96,7 +96,7 @@ class RayCluster(Executor):
 
     def order(self, store: RunStore, run: RunRecord, attempt: int, limit: float | None) -> Order:
         """Return all that a node needs to go on with the run."""
-        store.folders.keep_facts(run.id)
+        store.save(run.id)
         processes = environment().processes or 1
         return Order(
             run_id=run.id,

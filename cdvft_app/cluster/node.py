@@ -132,7 +132,7 @@ class NodeRun:
                 unpack(packed)
             fetch_stored(self._folder)
             store = RunStore(self._root)
-            store.folders.adopt()
+            store.folders.take_in(store.folders.unknown())
             run = store.leases.acquire(self._id, this_process())
             known = checkpoints.newest(self._folder / CHECKPOINTS)[0]
             self._checkpoint = known.name if known else ""

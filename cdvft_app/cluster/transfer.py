@@ -19,7 +19,7 @@ from cdvft_app.files import replacing, replacing_folder
 from cdvft_app.settings.environment import data_folder
 from cdvft_app.store import processes
 from cdvft_app.store.folders import FACTS
-from cdvft_app.store.history_file import OF_THE_OWNER
+from cdvft_app.store.history_file import without_owner
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import checkpoints
@@ -103,8 +103,7 @@ def needed(store: RunStore, run: RunRecord) -> Iterator[tuple[str, Path | str]]:
     A checkpoint is a folder, which is sent packed. Whose the run is stays here.
     """
     folder = store.folder(run.id)
-    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    yield f"runs/{run.id}/{FACTS}", json.dumps({**facts, **dict.fromkeys(OF_THE_OWNER)})
+    yield f"runs/{run.id}/{FACTS}", without_owner(folder / FACTS)
     kept, stored = checkpoints.newest(folder / CHECKPOINTS)[0], stored_checkpoint(folder)
     if kept is not None and (stored is None or checkpoints.step(kept) > stored["step"]):
         yield f"runs/{run.id}/{CHECKPOINTS}/{kept.name}{PACKED}", kept

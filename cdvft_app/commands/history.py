@@ -1,4 +1,4 @@
-"""`python -m cdvft_app runs`, `delete`, `history` and `doctor`: what was run here, and its repair."""
+"""The commands `runs`, `delete` and `history`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,13 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from cdvft_app.commands import FAILED
 from cdvft_app.commands.options import Json, RunIds, console, table
 from cdvft_app.format import training_time
-from cdvft_app.settings import InvalidChoice
+from cdvft_app.public import intake
 from cdvft_app.settings.environment import runs_folder
 from cdvft_app.store import history_file
-from cdvft_app.store.doctor import backup as backed_up
-from cdvft_app.store.doctor import examine
-from cdvft_app.store.doctor import restore as restored
-from cdvft_app.store.records import RunRecord, shortened
-from cdvft_app.store.runs import RunStore
+from cdvft_app.store.records import RunRecord, StoreError, shortened
+from cdvft_app.store.runs import RunStore, backup, rebuild
 
 TABLE_WIDTH = 200  # room for any row, so that no number is cut
 MAX_OF_NAME = 23  # characters of a run's name in the list; --json has all of it
@@ -84,49 +80,45 @@ def _circumstances(run: RunRecord) -> dict[str, Any]:
     }
 
 
-history = typer.Typer(help="The history as one file.", no_args_is_help=True)
-ZipFile = Annotated[Path, typer.Argument(help="A zip.")]
+history = typer.Typer(help="Export, import, back up, and rebuild the history.", no_args_is_help=True)
+ZipFile = Annotated[Path, typer.Argument(help="A ZIP file.")]
+READING = intake.ChildLimits(memory=2 * 2**30)
 
 
 @history.command("export")
 def export_history(file: ZipFile) -> None:
-    """Write all ended runs, with their curves and adapters, into a new zip; without checkpoints."""
+    """Write all ended runs, with their curves and adapters, into a new ZIP file; without checkpoints."""
     print(f"{history_file.export_history(RunStore.default(), file)[0]} runs are in {file}")
 
 
 @history.command("import")
 def import_history(file: ZipFile) -> None:
-    """Take the runs of such a zip into the history here; those that are here already stay as they are."""
-    found = history_file.import_untrusted(
-        RunStore.default(), file, None, limits=history_file.TERMINAL, by_operator=True
+    """Import the runs of an exported history; runs that are here already stay as they are."""
+    found = history_file.import_history(RunStore.default(), file, _unpack_in_child)
+    print(f"{len(found.ids)} runs imported from {file}; {found.known} were here before")
+    for why in found.rejected:
+        typer.echo(f"not imported: {why}", err=True)
+
+
+def _unpack_in_child(*arguments: Any) -> dict[str, Any]:
+    found: dict[str, Any] = intake.read_in_child(
+        history_file.unpack,
+        *arguments,
+        limits=READING,
+        imports=("safetensors.numpy",),
+        refusals=(StoreError,),
     )
-    print(f"{len(found.ids)} runs were taken from {file}; {found.known} were here before")
-    for why in found.refused:
-        typer.echo(f"not taken: {why}", err=True)
+    return found
 
 
-def doctor(
-    backup: Annotated[Path | None, typer.Option(help="Copy the history to this new file instead.")] = None,
-    restore: Annotated[Path | None, typer.Option(help="Put this copy back first, then check.")] = None,
-) -> None:
-    """Check the history and the runs' folders, and mend them; a lost history is made anew from the folders.
+@history.command("backup")
+def backup_history(folder: Annotated[Path, typer.Argument(help="A folder to create.")]) -> None:
+    """Copy the database and all folders while the app runs; to restore them, set RUNS_DIR to the copy."""
+    backup(runs_folder(), folder)
+    print(f"The history is copied to {folder}.")
 
-    A copy can be made while the page is served. To put one back, stop the page.
-    """
-    root = runs_folder()
-    if backup is not None and restore is not None:
-        raise InvalidChoice("Give --backup or --restore, not both.")
-    if backup is not None:
-        backed_up(root, backup)
-        print(f"The history is copied to {backup}. The folders in {root / 'runs'} are not part of it.")
-        return
-    if restore is not None:
-        aside = restored(root, restore)
-        print(f"{restore} is put back." + (f" The history before it is kept as {aside}." if aside else ""))
-    left = 0
-    for finding in examine(root):
-        print(finding.text)
-        left += not finding.mended
-    print(f"{root}: {'all is well' if not left else f'{left} findings are for you to look at'}.")
-    if left:
-        raise typer.Exit(FAILED)
+
+@history.command("rebuild")
+def rebuild_history() -> None:
+    """Rebuild the database from the run folders, each run as of its last checkpoint. Stop the app first."""
+    print(rebuild(runs_folder()) or "There were no runs to restore.")

@@ -39,7 +39,6 @@ COMMANDS = {
     "export": "cdvft_app.commands.results:export",
     "push": "cdvft_app.commands.results:push",
     "delete": "cdvft_app.commands.history:delete",
-    "doctor": "cdvft_app.commands.history:doctor",
     "app": "cdvft_app.commands.main:serve_page",
     "follow": "cdvft_app.commands.send:follow_again",
     "admin": "cdvft_app.commands.admin:admin",

@@ -1,33 +1,31 @@
-"""The history's SQLite file: its tables, connections, transactions, and its errors as sentences.
+"""The SQLite database of runs: its schema, connections, transactions, and its errors as messages.
 
 Write-ahead logging lets many readers read while one writes. With synchronous=NORMAL a killed process loses no
 committed row; a power cut may lose the last ones, never the file.
-
-One process at a time migrates the file to this version's format, after keeping a copy, and only while no
-other has it open: a program of an earlier version would go on writing rows that this one misreads.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from filelock import FileLock
 
-from cdvft_app.files import is_full, replacing
-from cdvft_app.store import owners
+from cdvft_app.files import is_full
 from cdvft_app.store.records import StoreError
 
 LOCK_SECONDS = 60
-VERSION, OLDEST = 12, 11
+VERSION = 13
 TABLES = """
 CREATE TABLE runs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of making
-    id TEXT NOT NULL UNIQUE,
+    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of creation
+    id TEXT NOT NULL UNIQUE,                   -- also the name of its folder
     group_id TEXT NOT NULL,
     position INTEGER NOT NULL,
     token_hash TEXT,                           -- of the owner, see `owners`; NULL: made in a terminal
@@ -42,23 +40,22 @@ CREATE TABLE runs (
     metric_name TEXT,
     metric REAL,
     seconds REAL,
-    device TEXT,                               -- as pages name it
+    device TEXT,
     result TEXT NOT NULL DEFAULT '{}',
     created REAL NOT NULL,
     queued REAL NOT NULL,
     started REAL,
     ended REAL,
     process TEXT,                              -- who holds its lease
-    forecast TEXT,                             -- what was promised before it began; NULL: nothing
-    sweep INTEGER NOT NULL DEFAULT 0,          -- 1: one of a sweep's many
-    folder TEXT,
+    forecast TEXT,                             -- the estimate from before it began
+    sweep INTEGER NOT NULL DEFAULT 0,
     epoch INTEGER NOT NULL DEFAULT 0,          -- the number of its lease, and when that ends
     lease_until REAL,
-    visitor TEXT,                              -- who its seconds are counted for; NULL: nobody
-    private INTEGER NOT NULL DEFAULT 0,        -- by the owner's wish
-    hidden INTEGER NOT NULL DEFAULT 0,         -- by the operator's
-    family INTEGER,                            -- how many pairs its group compares; NULL: as many as it makes
-    began TEXT,                                -- of the lease, by a clock that nobody sets, see `processes`
+    visitor TEXT,                              -- whose quota its seconds are counted for; NULL: no one's
+    private INTEGER NOT NULL DEFAULT 0,        -- set by the owner
+    hidden INTEGER NOT NULL DEFAULT 0,         -- set by the operator
+    family INTEGER,                            -- how many pairs its group compares; NULL: as many as it has
+    began TEXT,                                -- of the lease, by a monotonic clock, see `processes`
     leased TEXT
 );
 CREATE INDEX runs_group ON runs (group_id, position);
@@ -71,9 +68,6 @@ CREATE TABLE rows (
     data TEXT NOT NULL
 );
 CREATE INDEX rows_run ON rows (run_id, cursor);
-CREATE TABLE deleted (
-    folder TEXT PRIMARY KEY                    -- whose run is gone, until it is, too
-);
 CREATE TABLE measurements (
     what TEXT NOT NULL,                        -- JSON: model, method, setting, targets, batch, sequence
     device TEXT NOT NULL,
@@ -81,20 +75,15 @@ CREATE TABLE measurements (
     result TEXT NOT NULL,
     PRIMARY KEY (what, device)
 );
-CREATE TABLE spent (                           -- seconds of this machine, by whom they were taken
-    visitor TEXT NOT NULL,
-    what TEXT NOT NULL,
-    ended REAL NOT NULL,
-    seconds REAL NOT NULL
-);
+CREATE TABLE spent (visitor TEXT NOT NULL, what TEXT NOT NULL, ended REAL NOT NULL, seconds REAL NOT NULL);
 CREATE INDEX spent_visitor ON spent (visitor, ended);
 CREATE TABLE turns (visitor TEXT PRIMARY KEY, taken REAL NOT NULL);
 CREATE TABLE datasets (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
-    token_hash TEXT,                           -- NULL: given in a terminal
+    token_hash TEXT,                           -- NULL: uploaded in a terminal
     name TEXT NOT NULL,
-    sha256 TEXT NOT NULL,                      -- of the file that was given, and its folder's name
+    sha256 TEXT NOT NULL,                      -- of the uploaded file, and its folder's name
     format TEXT NOT NULL,
     kind TEXT NOT NULL,
     bytes INTEGER NOT NULL,
@@ -104,137 +93,134 @@ CREATE TABLE datasets (
 );
 CREATE UNIQUE INDEX datasets_owner ON datasets (token_hash, sha256);
 """
-MIGRATIONS: dict[int, str] = {  # format -> what it changed in the one before
-    12: """
-ALTER TABLE runs ADD COLUMN began TEXT;
-ALTER TABLE runs ADD COLUMN leased TEXT;
-UPDATE runs SET token_hash = upgraded_hash(token_hash);
-UPDATE datasets SET token_hash = upgraded_hash(token_hash);
-""",
-}
+OTHER_VERSION = (
+    "The database {path} has format {found}; this version of the app reads format {VERSION} only. Set "
+    "RUNS_DIR to another folder, or move the database away."
+)
+IN_USE = "The database {path} is in use by another program. Stop that program, or try again in a moment."
+EMPTY = "empty"
+_READ_ONLY = 8
+# Primary result codes of SQLite that tell nothing about the file's contents. Source: sqlite.org/rescode.html
+_BUSY, _NOT_OF_THE_FILE = {5, 6}, {3, 7, 8, 10, 13, 14, 23}
 
 
-def lacking(connection: sqlite3.Connection) -> str | None:
-    """Return a table or column of this format that the file lacks, such as by damage; None without any."""
-    if connection.execute("PRAGMA user_version").fetchone() != (VERSION,):
-        return None  # a migration makes it, or refuses
-    with closing(sqlite3.connect(":memory:")) as empty:
-        empty.executescript(TABLES)
-        expected = _columns(empty)
-    for name, of in expected.items():
-        if missing := of - _columns(connection).get(name, set()):
-            return f"{name}.{min(missing)}"
-    return None
+def create_tables(connection: sqlite3.Connection) -> None:
+    """Create the schema inside the caller's transaction."""
+    for statement in TABLES.split(";\n"):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def _columns(connection: sqlite3.Connection) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    query = "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c"
-    for table, column in connection.execute(query):
-        found.setdefault(table, set()).add(column)
-    return found
+def prepare(path: Path, fill: Callable[[sqlite3.Connection], None]) -> tuple[str, Path | None]:
+    """Create the database if it is missing or damaged, and fill it, in one transaction.
 
+    Args:
+        path: The database's file.
+        fill: Inserts what is known from elsewhere into the new database.
 
-def migrate(path: Path) -> None:
-    """Make the file at `path`, or bring it to the latest format.
+    Returns:
+        What was wrong, "" for a sound database; and the file that a damaged one was moved to.
 
     Raises:
-        StoreError: its format cannot be read here, or another program has it open.
-        sqlite3.Error, OSError: it cannot be written.
+        StoreError: The file is a database of another version or program, or in use.
+        sqlite3.Error, OSError: The file cannot be read or written.
     """
-    if format_of(path) == VERSION:
-        return
+    if not _damage(path):
+        return "", None
     with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
-        if (version := format_of(path)) == VERSION:
-            return  # another process has just migrated it
-        require_readable(path)
-        if version:
-            require_exclusive(path, f"It has format {version} and must be brought to format {VERSION}.")
-            copy(path, path.with_name(f"{path.stem}.format-{version}{path.suffix}"))
+        if not (damage := _damage(path)):
+            return "", None  # another process was first
+        aside = set_aside(path)
         with closing(_connect(path)) as connection:
-            connection.create_function("upgraded_hash", 1, owners.upgraded_hash)
             connection.execute("BEGIN EXCLUSIVE")
-            steps = range(version + 1, VERSION + 1)
-            for script in [MIGRATIONS[step] for step in steps] if version else [TABLES]:
-                for statement in script.split(";\n"):
-                    connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+            create_tables(connection)
+            fill(connection)
             connection.execute("COMMIT")
-            # Here, since it fails at once where two connections ask for it at the same time.
+            # Under the lock: two connections that ask for it at once fail.
             connection.execute("PRAGMA journal_mode = WAL")
+    return damage, aside
 
 
-def require_readable(path: Path) -> None:
-    """Raise `StoreError` unless the file is a history of a format that is read here, or is missing.
+def _damage(path: Path) -> str:
+    """Return what is wrong with the file, "missing" included; "" for a sound database of this version."""
+    if not path.is_file():
+        return "missing"
+    try:
+        with closing(_connect(path)) as connection:
+            message: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if message != "ok":
+                return message
+            version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+            schema = _schema(connection)
+            if (version, schema) == (0, ()):
+                return EMPTY
+            if (version == VERSION) != (schema == _expected_schema()):
+                return "its schema or version number is damaged"
+            if version != VERSION:
+                raise StoreError(OTHER_VERSION.format(path=path, found=version, VERSION=VERSION))
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(f"PRAGMA user_version = {VERSION}")  # fails if the header makes it read-only
+            connection.execute("ROLLBACK")
+            return ""
+    except UnicodeDecodeError as error:
+        return str(error)
+    except sqlite3.DatabaseError as error:
+        code = _code(error)
+        if code in _BUSY:
+            raise StoreError(IN_USE.format(path=path)) from error
+        if code in _NOT_OF_THE_FILE and not (code == _READ_ONLY and os.access(path, os.W_OK)):
+            raise
+        return str(error)
 
-    Nothing of an early one is changed: SQLite, which may write a log back into it, does not open it.
+
+def _code(error: sqlite3.Error) -> int:
+    """Return SQLite's primary result code; 0 for an error of Python's module."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _schema(connection: sqlite3.Connection) -> tuple[str | None, ...]:
+    return tuple(row[0] for row in connection.execute("SELECT sql FROM sqlite_master ORDER BY name"))
+
+
+@lru_cache(maxsize=1)
+def _expected_schema() -> tuple[str | None, ...]:
+    with closing(sqlite3.connect(":memory:")) as empty:
+        create_tables(empty)
+        return _schema(empty)
+
+
+def set_aside(path: Path) -> Path | None:
+    """Move the database and its log away; return the new path, or None if there was no database.
+
+    A log that outlived its database goes, too: SQLite would write it into the next one.
+
+    Raises:
+        StoreError: A program has the database open.
     """
-    version = format_of(path)
-    if version > VERSION:
-        raise StoreError(
-            f"The history {path} was written by a newer version of this app (format {version}; this one "
-            f"reads format {VERSION}). Update the app, or set RUNS_DIR to another folder."
-        )
-    if 0 < version < OLDEST:
-        raise StoreError(
-            f"The history {path} has format {version}, which no release wrote; formats {OLDEST} to {VERSION} "
-            "are read here. It is left as it is: set RUNS_DIR to another folder, or move it away."
-        )
-    if version == 0 and _holds_tables(path):
-        raise StoreError(
-            f"{path} is a database that says no format: no history, or a damaged one. It is left as it is: "
-            "set RUNS_DIR to another folder, or move it away."
-        )
+    if path.is_file():
+        try:
+            with closing(_connect(path)) as connection:
+                # SQLite leaves write-ahead logging only for the one connection that has the file open.
+                connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+        except UnicodeDecodeError:
+            pass
+        except sqlite3.DatabaseError as error:
+            if _code(error) in _BUSY:
+                raise StoreError(IN_USE.format(path=path)) from error
+    aside = path.with_name(f"{path.stem}.damaged-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
+    known = path.exists()
+    for suffix in ("-wal", "-shm", ""):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    return aside if known else None
 
 
-def format_of(path: Path) -> int:
-    """Return the format of the history's file; 0 where it says none, or there is no file."""
-    if 0 < (early := _format_in_header(path)) < OLDEST:
-        return early
-    if not path.is_file():
-        return 0
-    with closing(_connect(path)) as connection:
-        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        return version
-
-
-def _format_in_header(path: Path) -> int:
-    """Read by SQLite, which writes nothing of an immutable file: opened and closed otherwise, the file would
-    lose the locks that this process holds on it, and another program would delete its log with all that is
-    only there. Source: https://sqlite.org/howtocorrupt.html, 2.2.
-    """
-    if not path.is_file():
-        return 0
-    only_read = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(only_read, uri=True)) as connection:
-        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        return version
-    return 0
-
-
-def _holds_tables(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with closing(_connect(path)) as connection:  # takes back what a killed program had begun to make
-        return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
-
-
-def require_exclusive(path: Path, why: str) -> None:
-    """Raise `StoreError` if a program has the file open; changes since the last checkpoint go into it."""
-    with closing(_connect(path)) as connection, suppress(sqlite3.OperationalError):
-        # SQLite leaves write-ahead logging only for the one connection that has the file open.
-        if connection.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",):
-            return
-    raise StoreError(f"Another program has the history {path} open. {why} Stop that program, then try again.")
-
-
-def copy(path: Path, target: Path) -> None:
-    """A whole copy of the file, by SQLite's own backup, while others may read and write it."""
-    with replacing(target) as unfinished:
-        unfinished.unlink(missing_ok=True)
-        with closing(_connect(path)) as source, closing(_connect(unfinished)) as new:
-            source.backup(new)
-            new.execute("PRAGMA journal_mode = DELETE")
+def copy_database(path: Path, target: Path) -> None:
+    """Write a whole copy of the database to `target` by SQLite's online backup, while others use it."""
+    with closing(_connect(path)) as source, closing(_connect(target)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -242,32 +228,36 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 class Database:
-    """The file at `path`, for any number of threads: each use takes a connection of its own from a pool.
+    """The database at `path`, for any number of threads: each use takes a connection from a pool.
 
-    One that is `immutable` is never written: SQLite takes no lock of it and looks for no log beside it.
+    In a folder that cannot be written it can be read.
     """
 
-    def __init__(self, path: Path, *, immutable: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._immutable = immutable
         self._idle: deque[sqlite3.Connection] = deque()  # its append and pop are atomic
-        if immutable:
-            return
-        with store_errors(path):
-            migrate(path)
-        for file in (path, path.with_name(f"{path.name}.lock")):
-            with suppress(OSError):  # somebody else's
-                file.chmod(0o600)  # the write-ahead log gets what the file has
+        self._read_only = path.is_file() and not os.access(path.parent, os.W_OK)
+
+    def prepare(self, fill: Callable[[sqlite3.Connection], None]) -> tuple[str, Path | None]:
+        """Call `prepare` for this database; a read-only one is taken as it is."""
+        if self._read_only:
+            return "", None
+        with store_errors(self.path):
+            damage = prepare(self.path, fill)
+        for file in (self.path, self.path.with_name(f"{self.path.name}.lock")):
+            with suppress(OSError):  # it belongs to another user
+                file.chmod(0o600)  # the write-ahead log gets the mode of the database
+        return damage
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection for one SELECT; it waits for no writer."""
-        with store_errors(Path(self.path.name)):  # visitors see it, too: where it lies is not for them
+        with store_errors(Path(self.path.name)):  # visitors see the message, so it has no folder
             connection, reusable = self._idle.pop() if self._idle else self._connect(), True
             try:
                 yield connection
             except sqlite3.Error:
-                reusable = False  # one that was opened on a read-only disk stays read-only
+                reusable = False  # a connection opened on a read-only disk stays read-only
                 raise
             finally:
                 if reusable:
@@ -294,24 +284,42 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         # Autocommit: the transactions above are the only ones.
         connect = partial(sqlite3.connect, timeout=10, isolation_level=None, check_same_thread=False)
-        if self._immutable:
-            connection = connect(f"{self.path.as_uri()}?mode=ro&immutable=1", uri=True)
+        if self._read_only:
+            log = self.path.with_name(f"{self.path.name}-wal")
+            mode = "mode=ro" if log.exists() else "immutable=1"  # without a log SQLite would make one
+            connection = connect(f"{self.path.as_uri()}?{mode}", uri=True)
         else:
             connection = connect(self.path)
-        connection.row_factory = sqlite3.Row
-        # Text that a disk has damaged is refused where its row is read, not with every row beside it.
-        connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
-        if self._immutable:
-            return connection
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        return connection
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+        return _configured(connection)
+
+
+def _configured(connection: sqlite3.Connection) -> sqlite3.Connection:
+    connection.row_factory = sqlite3.Row
+    # Damaged text is rejected where its row is read, and not with every row of the query.
+    connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+    return connection
+
+
+class DatabaseInMemory(Database):
+    """A database from the bytes of a file, which no one can write."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(Path("recorded runs"))
+        self._content = content
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        connection.deserialize(self._content)
+        connection.execute("PRAGMA query_only = ON")
+        return _configured(connection)
 
 
 @contextmanager
 def store_errors(path: Path) -> Iterator[None]:
-    """Turn errors of SQLite and the file system on `path` into a `StoreError` that says what to do."""
+    """Turn errors of SQLite and the file system on `path` into a `StoreError` with advice."""
     try:
         yield
     except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
@@ -323,7 +331,7 @@ def store_errors(path: Path) -> Iterator[None]:
         elif "locked" in message:
             advice = "Another program holds it; close that program, or try again in a moment."
         elif any(sign in message for sign in ("malformed", "not a database", "no such", "codec can't")):
-            advice = "The file is damaged; `python -m cdvft_app doctor` mends it."
+            advice = "The file is damaged. Start the app again to rebuild it from the run folders."
         else:
             advice = "Set RUNS_DIR to a folder that can be written."
-        raise StoreError(f"The history {path} cannot be used ({message}). {advice}") from error
+        raise StoreError(f"The database {path} cannot be used ({message}). {advice}") from error

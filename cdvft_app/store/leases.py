@@ -26,7 +26,7 @@ from cdvft_app.store.records import (
     RunRecord,
     StoreError,
     json_object,
-    require_run,
+    require_number,
     select,
 )
 
@@ -60,7 +60,7 @@ class Leases:
             UnknownRun, IllegalTransition: there is no such run, or another holder has it.
         """
         with self._database.writing() as connection:
-            number = require_run(connection, run_id)["number"]
+            number = require_number(connection, run_id)
             (run,) = select(connection, "WHERE number = ?", number)
             if run.defect:
                 raise IllegalTransition(run.defect)
@@ -85,15 +85,15 @@ class Leases:
         """Add a process that trains for the holder, and can still end the run well if the holder dies."""
         with self._database.writing() as connection:
             require(connection, run_id, epoch)
-            run = require_run(connection, run_id)
-            holders = select(connection, "WHERE number = ?", run["number"])[0].process
-            update(connection, run["number"], {"process": f"{holders} {process}"})
+            number = require_number(connection, run_id)
+            holders = select(connection, "WHERE number = ?", number)[0].process
+            update(connection, number, {"process": f"{holders} {process}"})
 
     def renew(self, run_id: str, epoch: int) -> None:
         """Extend the lease; `LeaseLost` if its epoch is no longer this one."""
         with self._database.writing() as connection:
             require(connection, run_id, epoch)
-            update(connection, require_run(connection, run_id)["number"], lease_end())
+            update(connection, require_number(connection, run_id), lease_end())
 
     def expire(self) -> list[str]:
         """End the runs whose holders have died as `interrupted`; their ids."""
@@ -114,7 +114,7 @@ def require(connection: sqlite3.Connection, run_id: str, epoch: int | None) -> N
     if epoch is None:
         return
     query = f"SELECT 1 FROM runs WHERE number = ? AND epoch = ? AND state IN {states.sql(states.ACTIVE)}"
-    number = require_run(connection, run_id)["number"]
+    number = require_number(connection, run_id)
     if connection.execute(query, (number, epoch)).fetchone() is None:
         raise LeaseLost(f"The lease on run {run_id} (epoch {epoch}) has ended; others may have it now.")
 

@@ -1,7 +1,6 @@
-"""Copies of ended runs in a second place, from which a restart brings them back.
+"""Copies of ended runs in a second place, from which a restart restores them.
 
-SQLite's write-ahead log is not safe on a network mount, so the history itself stays on the local disk. A
-run's folder has all that is known of it, which `Folders.adopt` takes into a history.
+SQLite's write-ahead log is not safe on a network mount, so the database itself stays on the local disk.
 """
 
 from __future__ import annotations
@@ -14,19 +13,20 @@ from cdvft_app.files import replacing_folder
 from cdvft_app.settings.environment import environment
 from cdvft_app.store import states
 from cdvft_app.store.database import store_errors
+from cdvft_app.store.folders import DELETED
 from cdvft_app.store.records import ID
 from cdvft_app.store.runs import RunStore
 
 SECRET = "browser-secret"
-"""The key to what browsers remember: without it nobody owns what is brought back."""
-NOT_COPIED = ("checkpoints",)  # many times the size of the rest, and of use only to go on
+"""The key to what browsers remember: without it no one owns what is restored."""
+NOT_COPIED = ("checkpoints",)  # many times the size of the rest, and needed only to resume
 
 
 def replicate(store: RunStore, run_id: str) -> None:
-    """Copy a run that ended with something learned to CDVFT_KEPT, if there is one.
+    """Copy a run that ended with something learned to CDVFT_KEPT, if that is set.
 
     Raises:
-        StoreError: it cannot be copied.
+        StoreError: It cannot be copied.
     """
     there, run = environment().kept, store.get(run_id)
     if there is None or run is None or run.state not in states.USABLE or not run.step:
@@ -37,25 +37,28 @@ def replicate(store: RunStore, run_id: str) -> None:
         with suppress(FileNotFoundError):
             shutil.copy(store.root / SECRET, there / SECRET)
         _copy(source, there / source.name, there)
-    store.folders.keep_in_copy(run_id)  # what was changed while it was copied
+        store.folders.refresh_copy(there / source.name)
 
 
 def restore_replicas(store: RunStore) -> list[str]:
-    """Take the runs that CDVFT_KEPT has and the history lacks into the history; return their ids.
+    """Take the runs of CDVFT_KEPT that the database lacks into it; return their ids.
 
     Raises:
-        StoreError: it cannot be read, or there is no room.
+        StoreError: They cannot be read, or there is no space.
     """
     there = environment().kept
     if there is None or not there.is_dir():
         return []
+    here, copied = store.folders.path, []
     with store_errors(store.root):
         if (there / SECRET).is_file() and not (store.root / SECRET).exists():
             shutil.copy(there / SECRET, store.root / SECRET)
         for folder in sorted(there.iterdir()):
-            if ID.fullmatch(folder.name) and not (store.folders.path / folder.name).exists():
-                _copy(folder, store.folders.path / folder.name, store.root)
-    return store.folders.adopt()
+            known = (here / folder.name).exists() or (here / f"{DELETED}{folder.name}").exists()
+            if ID.fullmatch(folder.name) and not known:
+                _copy(folder, here / folder.name, store.root)
+                copied.append(here / folder.name)
+    return store.folders.take_in(copied).ids
 
 
 def _copy(source: Path, there: Path, beside: Path) -> None:

@@ -1,4 +1,4 @@
-"""Events as rows: how one is kept, and how those after a cursor are read."""
+"""Events as rows of the database: how one is written, and how those after a cursor are read."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 from cdvft_app.events import Done, Event, Started, Step, encode
 from cdvft_app.store import leases
-from cdvft_app.store.records import IN_RESULT, is_row, json_object
+from cdvft_app.store.records import IN_RESULT, json_object, readable_event
 
 MAX_CURSOR = 2**63 - 1
 
-# The run's columns that a row of this kind brings up to date, beside its state and result.
+# The run's columns that an event of this kind updates, besides its state and result.
 COLUMNS_OF: dict[str, tuple[str, ...]] = {
     "started": ("total_steps", "trainable_parameters", "metric_name", "device"),
     "step": ("step", "seconds"),
@@ -23,32 +23,35 @@ COLUMNS_OF: dict[str, tuple[str, ...]] = {
 
 
 def columns(kind: str, values: dict[str, Any], result: str) -> dict[str, Any]:
-    """Return new values of the run's columns that an event changes; `result` is that column's old value."""
+    """Return new values of the run's columns that an event updates; `result` is that column's old value."""
     changed = {column: values[column] for column in COLUMNS_OF.get(kind, ())}
     if kind in IN_RESULT:
         changed["result"] = json.dumps(json_object(result) | values)
     return changed
 
 
-def append(connection: sqlite3.Connection, number: int, event: Event) -> sqlite3.Row:
-    """Keep an event of the run inside the caller's transaction; return the new row."""
+def append(connection: sqlite3.Connection, number: int, event: Event) -> int:
+    """Write an event of the run inside the caller's transaction; return the new row's cursor."""
     run = connection.execute("SELECT * FROM runs WHERE number = ?", (number,)).fetchone()
-    values = encode(event)
+    kind, values = type(event).__name__.lower(), encode(event)
     if isinstance(event, Step) and event.step <= run["step"]:
         connection.execute("DELETE FROM rows WHERE run_id = ? AND step >= ?", (run["id"], event.step))
     if isinstance(event, Started) and run["state"] == "preparing":
         leases.move(connection, number, "running")
     if isinstance(event, Done):
         leases.move(connection, number, event.state)
-    kind = type(event).__name__.lower()
-    changed = columns(kind, values, run["result"])
-    if changed:
+    if changed := columns(kind, values, run["result"]):
         leases.update(connection, number, changed)
-    step = values.pop("step", None)
-    return connection.execute(
-        "INSERT INTO rows (run_id, kind, step, data) VALUES (?, ?, ?, ?) RETURNING cursor, kind, step, data",
-        (run["id"], kind, step, json.dumps(values)),
-    ).fetchone()
+    return insert(connection, run["id"], kind, values)
+
+
+def insert(connection: sqlite3.Connection, run_id: str, kind: str, values: dict[str, Any]) -> int:
+    """Insert a row of an event's fields; return its cursor."""
+    rest = {name: value for name, value in values.items() if name not in ("kind", "step")}
+    query = "INSERT INTO rows (run_id, kind, step, data) VALUES (?, ?, ?, ?) RETURNING cursor"
+    row = connection.execute(query, (run_id, kind, values.get("step"), json.dumps(rest))).fetchone()
+    cursor: int = row[0]
+    return cursor
 
 
 def last(connection: sqlite3.Connection, run_id: str) -> int:
@@ -67,9 +70,10 @@ def after(
         " ORDER BY cursor LIMIT ?",
         (run_id, cursor, *(kinds or ()), max(limit, 0)),
     ).fetchall()
+    read = [(row, readable_event(row["kind"], row["step"], row["data"])) for row in found]
     rows = [
-        {key: row[key] for key in ("cursor", "kind", "step")} | json.loads(row["data"])
-        for row in found
-        if is_row(row["kind"], row["step"], row["data"])
+        {key: row[key] for key in ("cursor", "kind", "step")} | values
+        for row, values in read
+        if values is not None
     ]
     return rows, found[-1]["cursor"] if found else cursor

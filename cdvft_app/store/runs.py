@@ -1,31 +1,33 @@
-"""The history of runs: one SQLite file for what is small, one folder a run for what is big.
+"""The store of runs: a SQLite database, which is the source of truth, and a folder per run for large files.
 
 Every method is one transaction; it may be called from any thread and from several processes at once. Readers
-ask for rows after a cursor and wait for no writer. Whatever the disk refuses comes out as a `StoreError`.
+ask for rows after a cursor and wait for no writer. Whatever the disk refuses is raised as a `StoreError`.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
+import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from copy import copy
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.events import Done, Event, Started
+from cdvft_app.events import Checkpoint, Done, Event
 from cdvft_app.settings import RunSettings
 from cdvft_app.settings.environment import runs_folder
 from cdvft_app.store import leases, owners, queue, recorded, records, rows, states
-from cdvft_app.store.database import Database, store_errors
+from cdvft_app.store.database import EMPTY, Database, copy_database, set_aside, store_errors
 from cdvft_app.store.datasets import Datasets
-from cdvft_app.store.folders import Folders
+from cdvft_app.store.folders import FACTS, Folders, Rebuilt
 from cdvft_app.store.leases import Leases
 from cdvft_app.store.measurements import Measurements
 from cdvft_app.store.owners import EVERYTHING, Viewer
@@ -40,6 +42,7 @@ from cdvft_app.store.records import (
     no_run,
     possible_id,
     require_name,
+    require_number,
     select,
     visible_name,
 )
@@ -48,22 +51,48 @@ from cdvft_app.store.states import RunState
 HISTORY = "history.sqlite"
 
 
+REBUILT = (
+    "The database was {damage} and was rebuilt from the run folders: {count} restored, each as of its last "
+    "checkpoint. Measured times, quotas and the list of uploaded data start empty."
+)
+LOST_FOLDERS = " {count} folders cannot be read; the log names them."
+SET_ASIDE = " The previous database is kept as {name}."
+log = logging.getLogger(__name__)
+
+
 class RunStore:
-    """All runs under `folder` (made if missing): `history.sqlite` and `runs/<id>/`."""
+    """All runs under `folder` (created if missing): `history.sqlite` and `runs/<id>/`.
+
+    A missing or damaged database is rebuilt from the folders.
+
+    Attributes:
+        notice: What was rebuilt on opening, as a message; "" if nothing was.
+    """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.root = Path(folder).expanduser().resolve()
         with store_errors(self.root):
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             (self.root / "runs").mkdir(mode=0o700, exist_ok=True)
-            with suppress(OSError):  # somebody else's
+            with suppress(OSError):  # it belongs to another user
                 (self.root / "runs").chmod(0o700)
         self._database = Database(self.root / HISTORY)
+        self.folders = Folders(self.root / "runs", self._database)
+        rebuilt = Rebuilt()
+
+        def fill(connection: sqlite3.Connection) -> None:
+            nonlocal rebuilt
+            rebuilt = self.folders.rebuild(connection)
+
+        self.notice = _notice(*self._database.prepare(fill), rebuilt)
+        if self.notice:
+            log.warning("%s", self.notice)
+        for name, why in rebuilt.lost.items():
+            log.warning("The run folder %s is not restored: %s", name, why)
         self.measurements = Measurements(self._database)
         self.datasets = Datasets(self._database)
         self.leases = Leases(self._database)
         self.spending = Spending(self._database)
-        self.folders = Folders(self.root / "runs", self._database)
         self._viewer: Callable[[], Viewer] = lambda: EVERYTHING
         self._unkept_ends: dict[str, tuple[RunState, str]] = {}
 
@@ -112,52 +141,31 @@ class RunStore:
             "private": private,
             "family": compared_pairs(settings, sweep) if family is None else family,
         }
-        with self._database.writing() as connection:
+        with self._creating() as (connection, created):
             query = "SELECT coalesce(max(position) + 1, 0) FROM runs WHERE group_id = ?"
             first = connection.execute(query, (shared["group_id"],)).fetchone()[0]
-            made = [
-                _insert(
-                    connection,
-                    one,
-                    position=position,
-                    name=visible_name(name),
-                    forecast=forecast,
-                    shared=shared,
-                    process=process,
-                )
-                for position, (one, forecast) in enumerate(zip_longest(settings, forecasts), first)
-            ]
-        for run in made:
-            with suppress(StoreError):  # the run is kept, and whoever trains it makes its folder
-                self.make_folder(run.id)
-                self.folders.keep_facts(run.id)
-        return made
+            for position, (one, forecast) in enumerate(zip_longest(settings, forecasts), first):
+                values = {**shared, "position": position, "name": visible_name(name)}
+                created.append(_insert(connection, one, values, forecast, process))
+                self.folders.save(connection, created[-1].id)
+        return created
 
     def add_to_group(self, run_id: str, settings: RunSettings, process: str | None = None) -> RunRecord:
         """Add a run to the group of this one, with the same owner, name and visibility.
 
         It is queued; with `process` it skips the queue, which trains it now.
         """
-        same = "group_id", "token_hash", "sweep", "visitor", "private", "family"
-        with self._database.writing() as connection:
-            query = f"SELECT name, {', '.join(same)} FROM runs WHERE id = ?"
+        same = "name, group_id, token_hash, sweep, visitor, private, family"
+        with self._creating() as (connection, created):
+            query = f"SELECT {same} FROM runs WHERE id = ?"
             member = connection.execute(query, (possible_id(run_id),)).fetchone()
             if member is None:
                 raise UnknownRun(no_run(run_id))
             query = "SELECT max(position) + 1 FROM runs WHERE group_id = ?"
-            run = _insert(
-                connection,
-                settings,
-                position=connection.execute(query, (member["group_id"],)).fetchone()[0],
-                name=member["name"],
-                forecast=None,
-                shared={name: member[name] for name in same},
-                process=process,
-            )
-        with suppress(StoreError):  # as for those of `create`
-            self.make_folder(run.id)
-            self.folders.keep_facts(run.id)
-        return run
+            position = connection.execute(query, (member["group_id"],)).fetchone()[0]
+            created.append(_insert(connection, settings, {**member, "position": position}, None, process))
+            self.folders.save(connection, created[-1].id)
+        return created[-1]
 
     def get(self, run_id: object) -> RunRecord | None:
         """Return the run, or None for anything that is not the id of one."""
@@ -249,13 +257,14 @@ class RunStore:
         if recorded.has_run(run_id):
             return recorded.FOLDER / run_id
         with self._database.reading() as connection:
-            return self.folders.path / records.require_run(connection, run_id)["folder"]
+            require_number(connection, run_id)
+        return self.folders.path / run_id
 
     def make_folder(self, run_id: str) -> Path:
-        """Return the run's folder, made if it is missing. Only a run that is in the history has one."""
+        """Return the run's folder, created if it is missing. Only a run of the database has one."""
         with self._database.reading() as connection:
-            name = records.require_run(connection, run_id)["folder"]
-        return self.folders.make(name)
+            require_number(connection, run_id)
+        return self.folders.make(run_id)
 
     # Events and rows
 
@@ -264,18 +273,31 @@ class RunStore:
 
         With `epoch`, that of the lease under which the run is trained: `LeaseLost` if it has ended.
 
-        `Started` makes a preparing run running; `Done` ends the run in its state. A step that comes again
-        after a resume takes the place of the rows from that step on: what they tell of was lost.
+        `Started` makes a preparing run running; `Done` ends the run in its state; after a `Checkpoint`, which
+        has no row, and at the end `run.json` is written. A step that comes again after a resume replaces the
+        rows from that step on.
         """
         with self._database.writing() as connection:
             leases.require(connection, run_id, epoch)
-            run = records.require_run(connection, run_id)
-            row = dict(rows.append(connection, run["number"], event))
-        cursor = row.pop("cursor")
-        self.folders.keep_row(run["folder"], row)
-        if isinstance(event, Started | Done):
-            self.folders.keep_facts(run_id)
+            number = require_number(connection, run_id)
+            if isinstance(event, Checkpoint):
+                cursor = rows.last(connection, run_id)
+            else:
+                cursor = rows.append(connection, number, event)
+            if isinstance(event, Checkpoint | Done):
+                self._save(connection, run_id)
         return cursor
+
+    def save(self, run_id: str) -> None:
+        """Write `run.json` of a run that continues elsewhere."""
+        with self._database.writing() as connection, store_errors(Path(FACTS)):
+            require_number(connection, run_id)
+            self.folders.save(connection, run_id)
+
+    def _save(self, connection: sqlite3.Connection, run_id: str) -> None:
+        """Write `run.json` if the disk has space: the database has it all."""
+        with suppress(OSError):
+            self.folders.save(connection, run_id)
 
     def rows(
         self, run_id: object, after: int = 0, kinds: Sequence[str] | None = None, limit: int = 5000
@@ -313,8 +335,9 @@ class RunStore:
         """Move a run to `state`, or raise `IllegalTransition`; with `epoch`, as for `append`."""
         with self._database.writing() as connection:
             leases.require(connection, run_id, epoch)
-            leases.move(connection, records.require_run(connection, run_id)["number"], state, reason, process)
-        self.folders.keep_facts(run_id)
+            leases.move(connection, require_number(connection, run_id), state, reason, process)
+            if state in states.FINAL:
+                self._save(connection, run_id)
 
     def show_end(self, run_id: str, state: RunState, reason: str) -> None:
         """Show an end to whoever looks at it in this program, as long as the disk refuses to keep one."""
@@ -328,15 +351,15 @@ class RunStore:
         """A waiting run stops at once, one that trains becomes `stopping`; an ended one raises."""
         _require_changeable(run_id)
         with self._database.writing() as connection:
-            number = records.require_run(connection, run_id)["number"]
+            number = require_number(connection, run_id)
             found = records.select(connection, "WHERE number = ?", number)[0]
             if found.state == "queued":
                 leases.move(connection, number, "stopped", "Stopped before it began.")
+                self._save(connection, run_id)
             elif found.state in states.FINAL:
                 raise IllegalTransition(f"“{found.name}” has already ended ({found.state}).")
             elif found.state in states.STOPPABLE:
                 leases.move(connection, number, "stopping")
-        self.folders.keep_facts(run_id)
 
     def queued(self, token: str | None = None, sweep: bool | None = None, visitor: str | None = None) -> int:
         """Return how many runs wait; with `token` its owner's only, with `visitor` those counted for it, and
@@ -393,9 +416,8 @@ class RunStore:
     def _update(self, run_id: str, **changed: object) -> None:
         _require_changeable(run_id)
         with self._database.writing() as connection:
-            leases.update(connection, records.require_run(connection, run_id)["number"], changed)
-        self.folders.keep_facts(run_id)
-        self.folders.keep_in_copy(run_id)
+            leases.update(connection, require_number(connection, run_id), changed)
+            self.folders.change(connection, run_id, changed)
 
     def delete(self, run_id: str, token: str) -> None:
         """Remove the run, for its owner alone."""
@@ -407,43 +429,41 @@ class RunStore:
         _require_changeable(run_id)
         self.leases.expire()
         with self._database.writing() as connection:
-            row = records.require_run(connection, run_id)
-            found = records.select(connection, "WHERE number = ?", row["number"])[0]
+            number = require_number(connection, run_id)
+            found = records.select(connection, "WHERE number = ?", number)[0]
             if found.state in states.ACTIVE:
                 raise IllegalTransition(f"“{found.name}” is {found.state}; stop it first, then delete it.")
-            connection.execute("DELETE FROM runs WHERE number = ?", (row["number"],))
-            connection.execute("INSERT INTO deleted (folder) VALUES (?)", (row["folder"],))
-        with suppress(StoreError):  # it is deleted; what the disk keeps of it is swept when it can be
+            connection.execute("DELETE FROM runs WHERE number = ?", (number,))
+            self.folders.discard(run_id)
+        with suppress(StoreError):  # what the disk keeps of it is removed at the next start
             self.folders.sweep()
 
-
-def _require_changeable(run_id: object) -> None:
-    """Raise `NotOwner` for a run that ships with the program."""
-    if recorded.has_run(run_id):
-        raise NotOwner(f"Run {run_id} was recorded and ships with the program; nobody may change it.")
+    @contextmanager
+    def _creating(self) -> Iterator[tuple[sqlite3.Connection, list[RunRecord]]]:
+        """A transaction, and the list of the runs it creates, whose folders are removed if it fails."""
+        created: list[RunRecord] = []
+        try:
+            with self._database.writing() as connection:
+                yield connection, created
+        except BaseException:
+            for run in created:
+                shutil.rmtree(self.folders.path / run.id, ignore_errors=True)
+            raise
 
 
 def _insert(
     connection: sqlite3.Connection,
     settings: RunSettings,
-    *,
-    position: int,
-    name: str,
+    values: Mapping[str, Any],
     forecast: Mapping[str, Any] | None,
-    shared: Mapping[str, Any],
     process: str | None,
 ) -> RunRecord:
-    """Insert a queued run inside the caller's transaction; with `process`, one that it trains already.
-
-    `shared` are the columns that are the same for all runs of its group.
-    """
-    run_id, now = secrets.token_hex(16), time.time()  # no id begins with "-", as options do
-    values = {
-        **shared,
-        "id": run_id,
-        "folder": run_id,
-        "position": position,
-        "name": name or settings.recipe,
+    """Insert a queued run inside the caller's transaction; with `process`, one that it trains already."""
+    now = time.time()
+    row = {
+        **values,
+        "id": secrets.token_hex(16),  # no id begins with "-", as options do
+        "name": values["name"] or settings.recipe,
         "settings": settings.model_dump_json(),
         "method": settings.method.key,
         "state": "queued",
@@ -451,9 +471,59 @@ def _insert(
         "queued": now,
         "forecast": json.dumps(forecast) if forecast else None,
     }
-    columns, places = ", ".join(values), ", ".join("?" * len(values))
+    columns, places = ", ".join(row), ", ".join("?" * len(row))
     query = f"INSERT INTO runs ({columns}) VALUES ({places}) RETURNING number"
-    number = connection.execute(query, tuple(values.values())).fetchone()["number"]
+    number = connection.execute(query, tuple(row.values())).fetchone()["number"]
     if process is not None:
         leases.move(connection, number, "preparing", process=process)
     return select(connection, "WHERE number = ?", number)[0]
+
+
+def rebuild(root: Path) -> str:
+    """Set the database in `root` aside and rebuild it from the run folders; return the notice.
+
+    Raises:
+        StoreError: There is no database, or a program has it open.
+    """
+    with store_errors(root / HISTORY):
+        set_aside(root / HISTORY)
+    with closing(RunStore(root)) as store:
+        return store.notice
+
+
+def backup(root: Path, target: Path) -> None:
+    """Copy the database and the folders to `target`, a folder to be created, while servers may run.
+
+    Raises:
+        StoreError: There is no database, the target exists, or the disk refuses it.
+    """
+    if not (root / HISTORY).is_file():
+        raise StoreError(f"{root} has no database. Set RUNS_DIR to the folder that has it.")
+    if target.exists():
+        raise StoreError(f"{target} exists. Name a folder that does not.")
+    with store_errors(target):
+        target.mkdir(mode=0o700, parents=True)
+        copy_database(root / HISTORY, target / HISTORY)
+        left_out = shutil.ignore_patterns(f"{HISTORY}*", "*.unfinished")
+        for source in (path for path in root.iterdir() if not path.name.startswith((HISTORY, "."))):
+            if source.is_dir():
+                with suppress(shutil.Error):  # of files that were removed meanwhile
+                    shutil.copytree(source, target / source.name, ignore=left_out)
+            else:
+                shutil.copy2(source, target / source.name)
+
+
+def _notice(damage: str, aside: Path | None, rebuilt: Rebuilt) -> str:
+    """Return what was rebuilt; "" if there was nothing to rebuild."""
+    if not (rebuilt.ids or rebuilt.lost or (aside and damage != EMPTY)):
+        return ""
+    message = REBUILT.format(damage=damage, count=f"{len(rebuilt.ids)} runs")
+    if rebuilt.lost:
+        message += LOST_FOLDERS.format(count=len(rebuilt.lost))
+    return message + (SET_ASIDE.format(name=aside.name) if aside else "")
+
+
+def _require_changeable(run_id: object) -> None:
+    """Raise `NotOwner` for a run that ships with the program."""
+    if recorded.has_run(run_id):
+        raise NotOwner(f"Run {run_id} was recorded and ships with the program; no one may change it.")

@@ -14,7 +14,17 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.integrations import TensorBoardCallback, get_reporting_integration_callbacks
 
-from cdvft_app.events import Answers, Evaluation, Event, Halt, Note, Snapshot, Step, TrainingFailed
+from cdvft_app.events import (
+    Answers,
+    Checkpoint,
+    Evaluation,
+    Event,
+    Halt,
+    Note,
+    Snapshot,
+    Step,
+    TrainingFailed,
+)
 from cdvft_app.methods import Method
 from cdvft_app.metrics import get_metric
 from cdvft_app.store import snapshots
@@ -212,6 +222,7 @@ class Reporter(TrainerCallback):
             checkpoint = folder / f"checkpoint-{state.global_step}"
             checkpoints.copy_best(folder, checkpoint)
             checkpoints.write_checksums(checkpoint)
+            self.emit(Checkpoint(state.global_step))
 
     def on_evaluate(
         self,

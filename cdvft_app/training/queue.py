@@ -94,7 +94,7 @@ class RunQueue:
         try:
             interrupted = self._store.leases.expire()
             self._store.folders.sweep()
-            self._store.folders.adopt()
+            self._store.folders.take_in(self._store.folders.unknown())
         except StoreError as error:  # on a full disk the page still shows what there is
             log.warning("%s", error)
         for run in self.executor.left(self._store):

@@ -97,7 +97,7 @@ def live(root: Path, drawn: random.Random, say: Callable[..., None]) -> None:
     store = insist(lambda: RunStore(root))
     insist(store.leases.expire)
     insist(store.folders.sweep)
-    insist(store.folders.adopt)
+    insist(lambda: store.folders.take_in(store.folders.unknown()))
     while True:
         for visitor, token in VISITORS.items():
             try:
@@ -140,7 +140,6 @@ def day(root: Path, kills: int, seed: int) -> dict[str, Any]:
     """So many lives; raises AssertionError with what was lost."""
     from outside import Told, problems
 
-    from cdvft_app.store.doctor import examine
     from cdvft_app.store.runs import RunStore
 
     drawn, told = random.Random(seed), Told()
@@ -159,13 +158,10 @@ def day(root: Path, kills: int, seed: int) -> dict[str, Any]:
         met["clock set"] += step != 0
         store = RunStore(root)  # the next server, which sees what the last one left
         store.leases.expire()
-        store.folders.adopt()
-        assert not store.folders.quarantined()
+        assert not store.notice and not store.folders.take_in(store.folders.unknown()).lost
         store.close()
         found = problems(root, told)
         assert not found, f"after life {number} ({fault}, clock {step:+.0f} s): {found}"
-    left = [one.text for one in examine(root) if not one.mended]
-    assert not left and not list(examine(root)) and not problems(root, told), left
     kept = len(told.owner) - len(told.deleted)
     return {
         "kills": kills,

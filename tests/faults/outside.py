@@ -86,7 +86,7 @@ def problems(root: Path, told: Told) -> list[str]:
             found.append(f"{run} is counted for {row['visitor']}")
         if row["token_hash"] != _kept(told.owner[run]):
             found.append(f"{run} is another's")
-        facts = root / "runs" / row["folder"] / "run.json"
+        facts = root / "runs" / run / "run.json"
         if facts.is_file() and json.loads(facts.read_text())["id"] != run:
             found.append(f"{run} has another's folder")
     if spent[0] > told.seconds + 5 or (spent[1] or 0) < 0:

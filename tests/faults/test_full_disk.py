@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Event
 
@@ -13,7 +13,6 @@ from in_process import InProcess
 from waiting import wait, wait_for
 
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.doctor import examine
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
@@ -53,8 +52,8 @@ def test_start_works_again_when_there_is_room(small_disk: Path) -> None:
         (after,) = queue.submit([three_steps], "secret")
         assert wait(store, after, *FINAL).state == "finished"
         assert store.folder(after).is_dir() and store.state(before) == "finished"
-    list(examine(small_disk / "runs"))  # which mends what there is
-    assert list(examine(small_disk / "runs")) == []
+    with closing(RunStore(small_disk / "runs")) as again:
+        assert not again.notice and again.folders.unknown() == []
 
 
 def test_a_run_that_fills_the_disk_fails_and_goes_on_when_there_is_room(small_disk: Path) -> None:

@@ -256,14 +256,17 @@ def test_a_history_goes_as_one_file_and_comes_back(command, tmp_path, monkeypatc
     file = tmp_path / "runs.zip"
     assert command("history", "export", file) == (0, f"1 runs are in {file}\n", "")
     monkeypatch.setenv("RUNS_DIR", str(tmp_path / "elsewhere"))
-    taken = f"1 runs were taken from {file}; 0 were here before\n"
+    taken = f"1 runs imported from {file}; 0 were here before\n"
     assert command("history", "import", file)[:2] == (0, taken)
     assert RunStore(tmp_path / "elsewhere").get(run.id).metric == 0.75
-    assert command("history", "import", file)[1] == f"0 runs were taken from {file}; 1 were here before\n"
+    assert command("history", "import", file)[1] == f"0 runs imported from {file}; 1 were here before\n"
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(f"{'0' * 32}/run.json", "{}")
     code, _, said = command("history", "import", file)
-    assert code == 0 and said.startswith(f"not taken: The run.json of run {'0' * 32} cannot be read")
+    assert code == 0 and said.startswith(f"not imported: {'0' * 32}")
+    assert command("history", "backup", tmp_path / "copy")[0] == 0
+    assert RunStore(tmp_path / "copy").get(run.id).metric == 0.75
+    assert command("history", "rebuild")[0] == 0 and RunStore(tmp_path / "elsewhere").get(run.id)
 
 
 def test_delete_is_for_who_has_the_folder_and_not_while_it_trains(command, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bombs
 import pytest
 from clocks import Clock, set_clock
 
@@ -11,7 +10,6 @@ from cdvft_app.public import budget
 from cdvft_app.public.budget import Budget, OverBudget
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import leases, processes, queue, runs
-from cdvft_app.store.owners import token_hash
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.executors import Executor
@@ -171,21 +169,19 @@ class ByClock(Executor):
         return "It took all that it may."
 
 
-def brought(store, count, **told):
-    """Interrupted runs of many steps, as a history's file brings them: the ids."""
-    settings = RUN.model_copy(update={"max_steps": 100_000}).model_dump_json()
-    for number in range(count):
-        folder = store.folders.path / f"{number:032x}"
-        folder.mkdir()
-        facts = {"settings": settings, "token_hash": token_hash("t"), "id": folder.name, "position": number}
-        (folder / "run.json").write_text(bombs.facts(**facts, **told))
-    return store.folders.adopt()
+def interrupted(store, count, visitor):
+    """The ids of interrupted runs of many steps."""
+    runs = store.create([RUN.model_copy(update={"max_steps": 100_000})] * count, "t", visitor=visitor)
+    for run in runs:
+        store.leases.acquire(run.id, this_process())
+        store.set_state(run.id, "interrupted")
+    return [run.id for run in runs]
 
 
 def test_whoever_resumes_brought_runs_pays_and_waits_for_a_turn(store, clock, line, monkeypatch):
     monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "60")
     line.executor = executor = ByClock(clock)
-    ids = brought(store, 12, visitor="bob")  # whom a stranger's file names, and who is not charged
+    ids = interrupted(store, 12, visitor="carl")  # who is not charged
     for run_id in ids:
         line.resume(run_id, "t", "ada")
     assert {store.get(run_id).visitor for run_id in ids} == {"ada"}

@@ -22,9 +22,7 @@ from cdvft_app.errors import TooManyRequests
 from cdvft_app.public import intake
 from cdvft_app.public.budget import Budget, OverBudget
 from cdvft_app.public.intake import ChildLimits, FairSemaphore, TooMuch, read_in_child
-from cdvft_app.store import history_file
 from cdvft_app.store.records import StoreError
-from cdvft_app.ui.train.history_file import _unpack_in_child
 
 MB = 10**6
 
@@ -182,25 +180,6 @@ def test_a_bomb_of_data_takes_little_and_leaves_nothing(store, tmp_path, bomb, s
     )
     assert sentence in said and grown < 500, (said, grown)
     assert not any(path.is_file() for path in (store.root / "data").rglob("*"))
-
-
-@pytest.mark.parametrize(
-    ("bomb", "size", "sentence"),
-    [
-        (bombs.history_by_bz2, [10 * MB], "packed in a way"),
-        (bombs.history_of_one_line, [], None),  # the line is left out, and the run is taken
-    ],
-)
-def test_a_bomb_of_a_history_takes_little(store, tmp_path, bomb, size, sentence):
-    file = bomb(tmp_path, *size)
-    said, grown = most_memory(
-        lambda: history_file.import_untrusted(
-            store, file, "mine", private=True, visitor="ada", check=lambda _: None, unpack=_unpack_in_child
-        )
-    )
-    assert (sentence or "") in said and bool(said) == bool(sentence) and grown < 500, (said, grown)
-    assert len(store.history()) == (0 if sentence else 1)
-    assert not list(store.root.glob(".given-*"))
 
 
 # Who may have a file read

@@ -29,7 +29,7 @@ def step(number, loss=0.5):
 
 
 def trained(store: RunStore, state: str = "finished", token: str = "secret", settings=CDVFT) -> str:
-    """The id of a run of four steps, of which the third came twice, with the folder of its adapter."""
+    """The id of a run of four steps, of which two came twice, with the folder of its adapter."""
     (run,) = store.create([settings], token, "mine", process=this_process())
     events = [STARTED, step(1), step(2), step(3, 9.0), step(4, 9.0), step(3), step(4)]
     for event in (*events, Evaluation(4, 0.4, 0.5, "accuracy", 0.77, True)):
@@ -42,8 +42,8 @@ def trained(store: RunStore, state: str = "finished", token: str = "secret", set
     return run.id
 
 
-def told(store: RunStore, run_id: str) -> list[dict]:
-    """The run's rows, whatever their places in the history."""
+def events_of(store: RunStore, run_id: str) -> list[dict]:
+    """The run's rows, whatever their cursors."""
     return [row | {"cursor": 0} for row in store.rows(run_id)[0]]
 
 
@@ -57,6 +57,6 @@ def full_disk(*arguments: object, **named: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def lose_history(root: Path) -> None:
+def lose_database(root: Path) -> None:
     for file in root.glob("history.sqlite*"):
         file.unlink()

@@ -1,13 +1,15 @@
 """Full disks, and folders that cannot be: what was kept is there, and the trouble is a sentence."""
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
-from stored_runs import CDVFT, full_disk, step
+from stored_runs import CDVFT, STARTED, done, full_disk, step
 
-from cdvft_app.events import Note
+from cdvft_app.events import Checkpoint, Note
+from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 
@@ -55,7 +57,7 @@ def test_a_run_that_could_not_be_kept_does_not_prevent_the_next(store, tmp_path,
     connect = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda *a, **named: connect(*a, factory=FullAtCommit, **named))
     for _ in range(2):
-        with pytest.raises(StoreError, match="The disk is full"):
+        with pytest.raises(StoreError, match="disk is full"):
             store.create([CDVFT], "secret")
     assert store.history() == [] and list((tmp_path / "runs").iterdir()) == []
     monkeypatch.setattr(FullAtCommit, "full", False)
@@ -63,23 +65,26 @@ def test_a_run_that_could_not_be_kept_does_not_prevent_the_next(store, tmp_path,
     assert store.folder(run.id).is_dir()
 
 
-def test_a_folder_that_could_not_be_made_is_made_for_the_training(store, monkeypatch):
+def test_create_needs_space_for_the_folder(store, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Path, "mkdir", full_disk)
-        (run,) = store.create([CDVFT], "secret")
-        with pytest.raises(StoreError, match="The disk is full"):
-            store.make_folder(run.id)
-    assert not store.folder(run.id).exists()
-    assert store.make_folder(run.id).is_dir()
+        with pytest.raises(StoreError, match="disk is full"):
+            store.create([CDVFT], "secret")
+    assert store.history() == [] and [*store.folders.path.iterdir()] == []
 
 
-def test_a_folder_that_cannot_be_is_a_sentence(tmp_path):
+def test_checkpoint_on_a_full_disk_keeps_the_events(store, run_id, monkeypatch):
+    store.leases.acquire(run_id, this_process())
+    monkeypatch.setattr(os, "replace", full_disk)
+    for event in (STARTED, step(1), Checkpoint(1), done(step=1)):
+        store.append(run_id, event)
+    assert store.state(run_id) == "finished" and len(store.rows(run_id)[0]) == 3
+
+
+def test_open_rejects_a_folder_below_a_file(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match=r"file.*RUNS_DIR"):
         RunStore(tmp_path / "file" / "runs")
-    (tmp_path / "history.sqlite").write_text("not a database, but long enough to be taken for one" * 20)
-    with pytest.raises(StoreError, match="damaged"):
-        RunStore(tmp_path)
 
 
 def test_the_default_folder(tmp_path, monkeypatch):

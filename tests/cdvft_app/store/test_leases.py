@@ -12,7 +12,7 @@ from stored_runs import CDVFT, STARTED, step
 from cdvft_app.events import Placed
 from cdvft_app.store import leases
 from cdvft_app.store.processes import alive, machine, this_process
-from cdvft_app.store.records import IllegalTransition, LeaseLost, StoreError, UnknownRun
+from cdvft_app.store.records import LEFT_ON_CLUSTER, IllegalTransition, LeaseLost, StoreError, UnknownRun
 from cdvft_app.store.runs import RunStore
 
 ELSEWHERE = "7:1.00@another-machine"
@@ -156,10 +156,9 @@ def test_a_run_that_a_dead_holder_left_can_be_deleted(store):
 @pytest.mark.parametrize(
     ("result", "why"),
     [
-        ({}, "The program ended while this run was training"),
-        ({"job_address": "org/7"}, "goes on, or has ended: see org/7."),
-        ({"job_address": ""}, "see among yours on the hub."),
-        ({"node": "worker-2"}, "goes on on the cluster"),
+        ({}, leases.PROGRAM_ENDED),
+        ({"job_address": "org/7"}, "org/7"),
+        ({"node": "worker-2"}, LEFT_ON_CLUSTER),
     ],
 )
 def test_why_a_run_was_interrupted_is_told_by_where_it_trained(result, why):
@@ -172,7 +171,7 @@ def test_where_a_run_trained_is_forgotten_when_it_is_taken_again_and_told_when_i
     store.append(run.id, Placed(1, "lab-2"), run.epoch)
     assert store.leases.expire() == [run.id]
     left = store.get(run.id)
-    assert left.result["node"] == "lab-2" and "goes on on the cluster" in left.reason
+    assert left.result["node"] == "lab-2" and left.reason == LEFT_ON_CLUSTER
     again = store.leases.acquire(run.id, this_process())
     assert "node" not in again.result
     assert again.result["trainable_parameters"] == left.result["trainable_parameters"] == 13_824

@@ -50,10 +50,8 @@ def test_a_life_that_may_be(store, run_id, life):
 def test_no_other_change_may_be(store, run_id, before):
     to = {"queued": [], "preparing": ["preparing"], "running": ["preparing", "running"]}
     lead(store, run_id, *to.get(before, ["preparing", "running", before]))
-    able = "nothing else" if before == "finished" else ".*"
     for after in {*states.STATES} - {one for this, one in MAY_BE if this == before}:
-        why = f"This run is {before}; it can become {able}, not {after}"
-        with pytest.raises(IllegalTransition, match=why):
+        with pytest.raises(IllegalTransition, match=f"is {before};.*not {after}"):
             store.set_state(run_id, after)
         assert store.state(run_id) == before
 
@@ -68,16 +66,14 @@ def test_every_state_that_a_run_can_have_stands_in_the_table_and_in_queries():
 @pytest.mark.parametrize("path", [[], ["preparing"], ["preparing", "running"], ["preparing", "finished"]])
 def test_what_runs_or_is_complete_cannot_be_resumed(store, run_id, path):
     run = lead(store, run_id, *path)
-    with pytest.raises(
-        IllegalTransition, match=f"“first” is {run.state}; only a run that is stopped or .* can be resumed"
-    ):
+    with pytest.raises(IllegalTransition, match=f"“first” is {run.state}"):
         run.require_resumable()
 
 
 def test_a_run_that_was_a_job_of_the_hub_cannot_be_resumed_here(store, run_id):
     job = replace(lead(store, run_id, "preparing", "running", "failed"), result={JOB: "the hub's"})
     assert job.is_job and not job.is_resumable
-    with pytest.raises(IllegalTransition, match="send it anew"):
+    with pytest.raises(IllegalTransition, match="HF Job"):
         job.require_resumable()
 
 
