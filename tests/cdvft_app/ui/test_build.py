@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import gradio as gr
@@ -105,12 +107,13 @@ def test_gradio_writes_no_stubs_into_the_source() -> None:
     assert not list((ROOT / "cdvft_app").rglob("*.pyi"))
 
 
-def test_a_history_that_cannot_be_used_is_a_sentence(tmp_path: Path, monkeypatch) -> None:
-    (tmp_path / "history.sqlite").write_text("no database, but long enough to be taken for one " * 20)
+def test_start_names_a_database_of_another_version(tmp_path: Path, monkeypatch) -> None:
+    with closing(sqlite3.connect(tmp_path / "history.sqlite")) as connection:
+        connection.executescript("CREATE TABLE runs (id TEXT); PRAGMA user_version = 7")
     monkeypatch.setenv("RUNS_DIR", str(tmp_path))
     for owner, name in ((serving.os, "umask"), (serving.logs, "set_up")):  # which are the process's
         monkeypatch.setattr(owner, name, lambda *_: None)
-    with pytest.raises(SystemExit, match="`python -m cdvft_app doctor` mends it"):
+    with pytest.raises(SystemExit, match="format 7"):
         serving.main()
 
 
