@@ -52,7 +52,7 @@ def test_start_state_and_stop_follow_a_run(client: Client, studio: Studio) -> No
 
     long = client.predict(settings={"methods": ["cdvft"], "max_steps": 1000}, api_name="/start")
     (run_id,) = long["run_ids"]
-    with pytest.raises(AppError, match="token: it is not the one that /start gave for run"):
+    with pytest.raises(AppError, match="^token:"):
         client.predict(run_id=run_id, token="guess", api_name="/stop")
     client.predict(run_id=run_id, token=long["token"], api_name="/stop")
     assert until_final(client, run_id)[0]["state"] == "stopped"
@@ -63,10 +63,10 @@ def test_data_of_ones_own_is_nobody_elses(client: Client) -> None:
     mine = client.predict(rows=rows, name="scenes", api_name="/upload_dataset")
     yours = client.predict(rows=rows.replace("scene", "take"), api_name="/upload_dataset")
     for call in ("/describe_dataset", "/delete_dataset"):
-        with pytest.raises(AppError, match="You have no data"):
+        with pytest.raises(AppError, match="no data"):
             client.predict(id=mine["id"], token=yours["token"], api_name=call)
     asked = {"methods": ["cdvft"], "max_steps": 2, "data": {"id": mine["id"], "token": yours["token"]}}
-    with pytest.raises(AppError, match="You have no data"):
+    with pytest.raises(AppError, match="no data"):
         client.predict(settings=asked, api_name="/start")
     (listed,) = client.predict(token=yours["token"], api_name="/datasets")["datasets"]
     assert listed["id"] == yours["id"] and listed["rows"] == 40
@@ -76,7 +76,7 @@ def test_data_of_ones_own_is_nobody_elses(client: Client) -> None:
     assert (said["train_rows"], said["recipe"]) == (32, "sentiment")
     asked["data"]["token"] = mine["token"]
     (run_id,) = client.predict(settings=asked, api_name="/start")["run_ids"]
-    with pytest.raises(AppError, match="there is no run"):
+    with pytest.raises(AppError, match="no run"):
         client.predict(run_id=run_id, token=yours["token"], api_name="/state")
     assert client.predict(run_id=run_id, token=mine["token"], api_name="/state")["run_id"] == run_id
     lost = client.predict(id=mine["id"], token=mine["token"], api_name="/delete_dataset")
@@ -99,14 +99,14 @@ def test_a_zip_of_pictures_is_uploaded_as_base64(client: Client, tmp_path: Path)
         ("/start", {"settings": {"methods": []}}, "methods: got \\[\\]"),
         ("/start", {"settings": {"target_modules": []}}, "target_modules: got \\[\\]; give at least 1"),
         ("/start", {"settings": {"m": "2; DROP TABLE runs"}}, "m: got '2; DROP TABLE runs'"),
-        ("/start", {"settings": [1, 2]}, "Settings must be one object"),
-        ("/start", {"settings": "sentiment"}, "Settings must be one object"),
-        ("/start", {"settings": None}, "Settings must be one object"),
-        ("/upload_dataset", {"file": "no base64!"}, "file: give the bytes of a file in base64"),
-        ("/upload_dataset", {}, "Choose a file first, or paste rows"),
+        ("/start", {"settings": [1, 2]}, "one object"),
+        ("/start", {"settings": "sentiment"}, "one object"),
+        ("/start", {"settings": None}, "one object"),
+        ("/upload_dataset", {"file": "no base64!"}, "file: .* base64"),
+        ("/upload_dataset", {}, "Choose a file"),
         ("/state", {"run_id": "nobody"}, "there is no run 'nobody'"),
-        ("/state", {"run_id": {"$ne": 1}}, "there is no run"),
-        ("/state", {"run_id": "../history.sqlite"}, "there is no run"),
+        ("/state", {"run_id": {"$ne": 1}}, "no run"),
+        ("/state", {"run_id": "../history.sqlite"}, "no run"),
         ("/stop", {"run_id": "nobody", "token": "x"}, "there is no run 'nobody'"),
     ],
 )

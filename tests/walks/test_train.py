@@ -94,7 +94,7 @@ def test_failed_run_is_a_card_and_the_others_finish(visit: Visit) -> None:
 
 
 def test_runs_with_one_reason_share_a_failure_card(visit: Visit, studio: Studio) -> None:
-    ids = runs.build(studio, state="failed", reason="The disk is full.", steps=0)
+    ids = runs.build(studio, state="failed", reason="Disk full.", steps=0)
     ids += runs.build(studio, state="failed", method="head", reason="NaN.", steps=0)
     train = visit(Train, run=",".join(ids))
     cards = train.find("#run article.failure")
