@@ -103,7 +103,8 @@ def needed(store: RunStore, run: RunRecord) -> Iterator[tuple[str, Path | str]]:
     A checkpoint is a folder, which is sent packed. Whose the run is stays here.
     """
     folder = store.folder(run.id)
-    yield f"runs/{run.id}/{FACTS}", without_owner(folder / FACTS)
+    facts = json.loads(without_owner(folder / FACTS)) | {"events": []}  # the follower has these events already
+    yield f"runs/{run.id}/{FACTS}", json.dumps(facts)
     kept, stored = checkpoints.newest(folder / CHECKPOINTS)[0], stored_checkpoint(folder)
     if kept is not None and (stored is None or checkpoints.step(kept) > stored["step"]):
         yield f"runs/{run.id}/{CHECKPOINTS}/{kept.name}{PACKED}", kept

@@ -50,6 +50,7 @@ PACKAGES = (
     "safetensors", "psutil", "filelock", "sacrebleu", "pip",
 )  # fmt: skip
 FOLDERS = ("cdvft", "cdvft_app")
+CODE_SUFFIXES = (".py", ".c", ".h", ".json", ".jinja")
 NOT_NEEDED = ("js", "css", "plotly", "screenshots", "recorded_runs", "recorded_factors")  # of the assets
 _TEXT = '''# /// script
 # requires-python = ">={python}"
@@ -116,7 +117,7 @@ def pack_code(file: Path) -> None:
     root = ASSETS.parent if (ASSETS.parent / FOLDERS[0]).is_dir() else ASSETS.parents[1]
     found = [path for folder in FOLDERS for path in (root / folder).rglob("*")]
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(path for path in found if path.suffix in (".py", ".c", ".h", ".json")):
+        for path in sorted(path for path in found if path.suffix in CODE_SUFFIXES):
             archive.write(path, path.relative_to(root))
         for path in sorted(path for path in ASSETS.rglob("*") if path.is_file()):
             inside = path.relative_to(ASSETS)

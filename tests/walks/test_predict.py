@@ -150,6 +150,7 @@ def test_file_is_predicted_stopped_and_resumed(visit: Visit, films: str, tmp_pat
     assert [bool(row["prediction"]) for row in found] == [True, True, False]
 
     predict.upload(made.written(tmp_path, "id,opinion\n" + "1,good film\n" * 600, "new.csv"))
+    expect(predict.find("#use-apply-said")).to_contain_text("opinion")
     predict.find("#use-apply-read input").click()
     predict.page.get_by_role("option", name="opinion").click()
     predict.page.keyboard.press("Escape")

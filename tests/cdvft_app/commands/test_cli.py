@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 import zipfile
@@ -266,7 +267,11 @@ def test_a_history_goes_as_one_file_and_comes_back(command, tmp_path, monkeypatc
     assert code == 0 and said.startswith(f"not imported: {'0' * 32}")
     assert command("history", "backup", tmp_path / "copy")[0] == 0
     assert RunStore(tmp_path / "copy").get(run.id).metric == 0.75
-    assert command("history", "rebuild")[0] == 0 and RunStore(tmp_path / "elsewhere").get(run.id)
+    assert command("history", "rebuild")[0] == 1, "this process has the database open"
+    shutil.copytree(tmp_path / "elsewhere" / "runs", tmp_path / "moved" / "runs")
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "moved"))
+    assert command("history", "rebuild")[0] == 0
+    assert RunStore(tmp_path / "moved").get(run.id).metric == 0.75
 
 
 def test_delete_is_for_who_has_the_folder_and_not_while_it_trains(command, tmp_path):

@@ -46,8 +46,7 @@ def test_the_lab_gets_a_corner_of_what_a_run_changed(store):
     assert layer_choices(store, run) == [("layer 3 · query, 20 × 40", MODULE)]
     target, about = make(store, {"target": "run", "n": 16, "run": run, "module": MODULE})
     np.testing.assert_allclose(target, change[:16, :16], rtol=1e-5, atol=1e-6)
-    change_of = "20 × 40 change that LoRA r\u00a0=\u00a02 made to layer 3 · query"
-    assert f"rows and columns 1 to 16 of the {change_of}" in about
+    assert "20 × 40" in about and "1 to 16" in about
     target, _ = make(store, {"target": "run", "n": 256, "run": run, "module": MODULE})
     assert target.shape == (20, 20)
 
@@ -70,19 +69,17 @@ def test_unknown_layers_and_unfinished_runs_are_sentences(store):
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("request_", "quoted"),
     [
-        ({"target": "gaussian", "n": 17}, "n is '17'; choose one of 16"),
-        ({"target": "gaussian", "n": True}, "choose one of 16"),
-        ({"target": "../x", "n": 16}, "There is no target"),
-        ({"target": ["x"] * 99, "n": 16}, "There is no target"),
-        ({"target": "file", "n": 16, "path": None}, "No file was given"),
-        ({"target": "drawing", "n": 64, "drawing": None}, "Nothing is drawn"),
+        ({"target": "gaussian", "n": 17}, "'17'"),
+        ({"target": "gaussian", "n": True}, "'True'"),
+        ({"target": "../x", "n": 16}, "'../x'"),
+        ({"target": ["x"] * 99, "n": 16}, "'x', 'x'"),
     ],
 )
-def test_what_is_no_target_is_a_sentence(store, asked, said):
-    with pytest.raises(ValueError, match=said):
-        make(store, asked)
+def test_make_quotes_an_invalid_target(store, request_, quoted):
+    with pytest.raises(ValueError, match=quoted):
+        make(store, request_)
 
 
 @pytest.mark.parametrize("kind", [nn.Linear, Conv1D])
