@@ -103,7 +103,7 @@ def needed(store: RunStore, run: RunRecord) -> Iterator[tuple[str, Path | str]]:
     A checkpoint is a folder, which is sent packed. Whose the run is stays here.
     """
     folder = store.folder(run.id)
-    facts = json.loads(without_owner(folder / FACTS)) | {"events": []}  # the follower has these events already
+    facts = json.loads(without_owner(folder / FACTS)) | {"events": []}  # the follower has them
     yield f"runs/{run.id}/{FACTS}", json.dumps(facts)
     kept, stored = checkpoints.newest(folder / CHECKPOINTS)[0], stored_checkpoint(folder)
     if kept is not None and (stored is None or checkpoints.step(kept) > stored["step"]):
