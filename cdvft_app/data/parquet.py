@@ -91,8 +91,7 @@ def _batches(
     unpacked, reader = 0, PictureReader(limits)
     # A dictionary names a long value in a few bits: few enough rows at a time that the longest ones fit.
     most = max(1, BATCH_BYTES // (4 * limits.cell_characters * len(kept)))
-    wanted = None if source.keep_originals else kept
-    for batch in _undamaged(lambda: file.iter_batches(min(BATCH, most), columns=wanted)):
+    for batch in _undamaged(lambda: file.iter_batches(min(BATCH, most), columns=kept)):
         unpacked += batch.nbytes
         if unpacked > limits.unpacked_bytes:
             raise DataRefused(
@@ -141,7 +140,6 @@ def _batches(
             else pa.array(numbers, pa.int64())
         )
         rows_read = pa.RecordBatch.from_arrays([own, *arrays], names=[ROW, *source.columns])
-        source.originals = batch.filter(pa.array(whole)) if source.keep_originals else None
         yield rows_read.filter(pa.array(whole))
 
 

@@ -23,14 +23,13 @@ from cdvft_app.catalog.conversations import (
     split_conversation,
 )
 from cdvft_app.catalog.uploaded import EVALUATION_NAMES, TRAINING_NAMES
-from cdvft_app.data.csv_file import read_delimited
 from cdvft_app.data.json_file import read_json_array, read_json_lines
-from cdvft_app.data.lines import first_letters
 from cdvft_app.data.parquet import read_parquet
 from cdvft_app.data.pictures import read_pictures
 from cdvft_app.data.row_errors import RowErrors
 from cdvft_app.data.source import DataRefused, Limits, Source
 from cdvft_app.data.spreadsheets import ODS_MEMBER, XLSX_MEMBER, read_spreadsheet
+from cdvft_app.data.text_file import first_letters, read_delimited
 from cdvft_app.data.zip_file import PICTURES, members_of
 from cdvft_app.data.zip_file import ROWS as FILES_OF_ROWS
 from cdvft_app.progress import Progress
@@ -75,7 +74,7 @@ def read_file(path: Path, work: Path, limits: Limits, progress: Progress, labell
         return _zip_source(path, work, limits, progress, labelled)
     letters = first_letters(path)
     if _LIST_OF_OBJECTS.match(letters) or (letters.startswith("[") and name.endswith(".json")):
-        return read_json_array(path, work, limits, progress)
+        return read_json_array(path, limits, progress)
     if name.endswith((".json", ".jsonl", ".ndjson")) or letters.startswith("{"):
         return read_json_lines(path, limits, progress)
     if name.endswith(PICTURES):
@@ -83,7 +82,7 @@ def read_file(path: Path, work: Path, limits: Limits, progress: Progress, labell
             "One picture is no data to learn from. Give several, named by their class as cat_01.png, with a "
             "CSV of labels, or as a zip with one folder a class."
         )
-    return read_delimited(path, work, limits, progress)
+    return read_delimited(path, limits, progress)
 
 
 PROMPT, ANSWER = "prompt", "answer"
@@ -237,7 +236,6 @@ def _several(path: Path, work: Path, limits: Limits, progress: Progress) -> Sour
         read,
         encoding=None if others else first.encoding,
         separator=None if others else first.separator,
-        is_marked=first.is_marked,
         faults=faults,
         rows_have_names=True,
     )

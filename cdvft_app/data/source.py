@@ -67,12 +67,8 @@ BATCH = 10_000  # rows
 class Source:
     """`columns` are the file's own, without the number of the row; all are text, but for `IMAGE`.
 
-    `read` gives the batches, of `schema`, once; while it goes, faults are added. Where
-    `rows_have_names`, as those of several files have, a row is said by a text and not by its number.
-    Of a CSV `is_marked` tells that it has the mark of UTF-8, or is in another encoding: whoever wrote it
-    needs the mark to read UTF-8, as Excel does.
-    Who sets `keep_originals` before finds the rows of the latest batch in `originals`, with the types that
-    they have in the file: JSON objects, cells of a workbook, or a batch of Parquet; None of other files.
+    `read` yields the batches, of `schema`, once, and adds to `faults` meanwhile. If `rows_have_names`, as
+    rows of several files do, a row is named by a text instead of its number.
     """
 
     format: str
@@ -81,12 +77,9 @@ class Source:
     read: Callable[[], Iterator[pa.RecordBatch]]
     encoding: str | None = None
     separator: str | None = None
-    is_marked: bool = False
     notes: list[str] = field(default_factory=list)
     faults: RowErrors = field(default_factory=RowErrors)
     rows_have_names: bool = False
-    keep_originals: bool = False
-    originals: Any = None
 
     def schema(self) -> pa.Schema:
         import pyarrow as pa
@@ -118,8 +111,7 @@ def distinct_names(given: Iterable[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-NumberedRow = tuple[int, Sequence[str | None], Any]
-"""The number of a row, its values as text, and the row as the file has it."""
+NumberedRow = tuple[int, Sequence[str | None]]
 
 
 def record_batch(schema: pa.Schema, rows: Iterable[Sequence[Any]]) -> pa.RecordBatch:
@@ -144,8 +136,7 @@ def row_batches(source: Source, rows: Iterable[NumberedRow], limits: Limits) -> 
             raise DataRefused(
                 f"It has more than {limits.rows:,} rows, the most that is taken. Give a part of it."
             )
-        source.originals = [original for *_, original in some] if source.keep_originals else None
-        batch = record_batch(schema, ((number, *values) for number, values, _ in some))
+        batch = record_batch(schema, ((number, *values) for number, values in some))
         del some  # while a batch is used, its rows are in memory once
         yield batch
         del batch
@@ -155,7 +146,7 @@ def short_values(source: Source, rows: Iterable[NumberedRow], limits: Limits) ->
     """Yield the rows without those that have a value of more characters than is taken, which are faults."""
     most = limits.cell_characters
     for row in rows:
-        number, values, _ = row
+        number, values = row
         named = zip(source.columns, values, strict=True)
         long = next((name for name, one in named if one and len(one) > most), None)
         if long:

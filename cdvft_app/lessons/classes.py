@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cdvft_app.data.csv_file import escaped_formula
+from cdvft_app.data.text_file import escaped_formula
 from cdvft_app.errors import UserError
 from cdvft_app.payloads.learn import ClassSeen, ClassStarted
 

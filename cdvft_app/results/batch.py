@@ -23,7 +23,7 @@ from cdvft_app.catalog import cleaning
 from cdvft_app.catalog.conversations import asked_in, is_conversation, joined, transcript
 from cdvft_app.catalog.uploaded import IMAGE, ROW
 from cdvft_app.data.answered_file import rows_of
-from cdvft_app.data.csv_file import SEPARATORS, escaped_formula
+from cdvft_app.data.text_file import SEPARATORS, escaped_formula
 from cdvft_app.format import counted
 from cdvft_app.metrics import LabelledMetric, TextMetric, get_metric, measure_each_text, metric_title
 from cdvft_app.results.finished_run import FinishedRun, ResultsError

@@ -19,6 +19,7 @@ from cdvft_app.commands.data import lines
 from cdvft_app.data.imported_table import columns_of, import_file
 from cdvft_app.data.inspect import as_dict
 from cdvft_app.data.source import DataRefused
+from cdvft_app.data.text_file import TOO_FEW, TOO_MANY, UNCLOSED
 from cdvft_app.progress import never, silent
 from cdvft_app.settings import RunSettings
 from cdvft_app.tasks.prepare import prepare
@@ -52,9 +53,9 @@ def test_mean_and_deviation_of_the_numbers_to_train_on_are_kept(tmp_path):
 def test_every_fault_is_named_with_its_row_and_column(tmp_path):
     found = looked(made.faulty_csv(tmp_path / "faulty.csv", made.sentences(300)))
     said = " ".join(found.faults)
-    assert "“faulty”, row 2: it has more values than the head has columns" in said
-    assert "“faulty”, row 3, column “verdict”: it has fewer values" in said
-    assert "“faulty”, row 4, column “review”: a quotation mark is opened and never closed" in said
+    assert f"“faulty”, row 2: {TOO_MANY[0]}" in said
+    assert f"“faulty”, row 3, column “verdict”: {TOO_FEW[0]}" in said
+    assert f"“faulty”, row 4: {UNCLOSED[0]}" in said
     assert "“faulty”, row 5, column “review”: it is empty" in said
     assert "“faulty”, row 6, column “verdict”: it is empty" in said
     assert found.left_out == 5 and found.data.train_rows + found.data.evaluation_rows == 4 + 299

@@ -9,6 +9,7 @@ import json
 import zipfile
 
 import made
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +18,8 @@ from given_tables import values, workbook
 from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import inspect
 from cdvft_app.data.source import DataRefused, Limits
+from cdvft_app.data.spreadsheets import MERGED
+from cdvft_app.data.text_file import MIXED, NO_HEADER
 from cdvft_app.data.zip_file import packed_files
 
 ODS = (
@@ -28,6 +31,7 @@ ODS = (
     '<table:table table:name="Rows">{rows}</table:table>'
     "</office:spreadsheet></office:body></office:document-content>"
 )
+MANIFEST = '<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"/>'
 NOTHING = '<table:table-row table:number-rows-repeated="1048000"><table:table-cell/></table:table-row>'
 
 
@@ -37,6 +41,8 @@ def text(value):
 
 def ods(path, *rows, doctype=""):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", MANIFEST)
         archive.writestr("content.xml", ODS.format(doctype=doctype, rows="".join(rows)))
     return path
 
@@ -109,6 +115,18 @@ def test_a_name_above_several_columns_names_them_all(tmp_path):
     assert found.rows == 20
 
 
+def test_merged_cells_are_filled_down(tmp_path):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for values_of in [["text", "label"], ["a", "x"], ["b", None], ["c", "y"]]:
+        sheet.append(values_of)
+    sheet.merge_cells("B2:B3")
+    book.save(tmp_path / "a.xlsx")
+    found = import_file(tmp_path / "a.xlsx")
+    assert values(found) == [("a", "x"), ("b", "x"), ("c", "y")]
+    assert found.notes[1:] == [MERGED.format(count=1)]
+
+
 def test_a_large_sheet_is_read_to_its_end(tmp_path):
     rows = [row(text(f"text {n}"), text(n % 2)) for n in range(500)]
     assert import_file(ods(tmp_path / "a.ods", row(text("text"), text("label")), *rows)).rows == 500
@@ -127,20 +145,16 @@ def test_hostile_and_damaged_spreadsheets_are_refused(tmp_path):
         (ods(tmp_path / "entities.ods", row(text("&c;")), doctype=ENTITIES), damaged),
         (ods(tmp_path / "cut.ods", "<table:table-row>"), damaged),
         (ods(tmp_path / "count.ods", count), damaged),
-        (ods(tmp_path / "wide.ods", wide), "columns, the most that are taken"),
+        (ods(tmp_path / "wide.ods", wide), "columns, the limit"),
         (ods(tmp_path / "empty.ods", NOTHING), "has no rows"),
         (ods(tmp_path / "bomb.ods", row(text("a" * 5_000_000))), "times its size"),
     ]
     good = workbook(tmp_path / "good.xlsx", Empty=[], Rows=TABLE)
-    for name, old, new in (
-        ("entities.xlsx", b"<worksheet", ENTITIES.encode() + b"<worksheet"),
-        ("damaged.xlsx", b"<sheetData>", b"<sheetData"),
-    ):
-        with zipfile.ZipFile(good) as source:
-            members = {member: source.read(member) for member in source.namelist()}
-        of_rows = "xl/worksheets/sheet2.xml"
-        members[of_rows] = members[of_rows].replace(old, new)
-        hostile.append((made.zipped(tmp_path, members, name), damaged))
+    with zipfile.ZipFile(good) as source:
+        members = {member: source.read(member) for member in source.namelist()}
+    of_rows = "xl/worksheets/sheet2.xml"
+    members[of_rows] = members[of_rows].replace(b"<sheetData>", b"<sheetData")
+    hostile.append((made.zipped(tmp_path, members, "damaged.xlsx"), damaged))
     for path, why in hostile:
         with pytest.raises(DataRefused, match=why):
             import_file(path)
@@ -245,17 +259,15 @@ def test_files_of_one_name_in_several_folders_of_a_zip_are_all_read(tmp_path):
 def test_what_is_to_be_known_of_files_is_said_of_those_in_a_zip(tmp_path):
     western = f"text,label\n{lines(12)}caf\xe9,a\n".encode("cp1252") + "Łódź,b\nŁuk,a\n".encode()
     alone = import_file(made.zipped(tmp_path, {"one.csv": western}))
-    assert "1 line (14) is not UTF-8" in alone.notes[0]
+    assert alone.notes[0].startswith(MIXED.partition("{")[0]) and "(14)" in alone.notes[0]
     of = {"one.csv": western, "two.csv": f"text,label\n{lines(12)}"}
     both = import_file(made.zipped(tmp_path, of))
-    assert both.notes[0].startswith("“one.csv”: 1 line (14) is not UTF-8")
+    assert both.notes[0] == f"“one.csv”: {alone.notes[0]}"
 
 
 def test_what_is_to_be_known_of_several_files_is_said_once(tmp_path):
     found = several(tmp_path, **{f"{name}_csv": "1,2\n" * 12 for name in ("one", "two", "three")})
-    assert [note for note in found.notes if "read as a row" in note] == [
-        "“one.csv” and 2 more: The first line is read as a row: it does not look like names of columns."
-    ]
+    assert found.notes == [f"“one.csv” and 2 more: {NO_HEADER}"]
 
 
 def test_parquet_of_pictures_in_a_zip_is_refused_in_words(tmp_path):
