@@ -119,7 +119,8 @@ def _as_numbers(argument: str, counts: Mapping[str, int]) -> dict[str, str]:
 
 # Texts
 
-_MARKUP = re.compile(r"<(?:!--|/?[a-zA-Z])[^<>]{0,1000}>")  # linear: no tag goes over another's beginning
+# Linear, as no tag goes over the start of another. An address such as <help@shop.example> is not a tag.
+_MARKUP = re.compile(r"<(?:!--|/?[a-zA-Z][a-zA-Z0-9]*(?=[\s/>]))[^<>]{0,1000}>")
 _BREAK = re.compile(r"<(?:br|/?p|/?div|/?li|/?tr|/?h[1-6])\b[^<>]{0,1000}>", re.IGNORECASE)
 _SPACES = re.compile(r"[ \t\u00a0]{2,}")
 
@@ -211,18 +212,6 @@ def _undisputed(_: str, inputs: np.ndarray, labels: Values) -> list[bool]:
     return [len(of_inputs.get(number, ())) < 2 for number in inputs.tolist()]
 
 
-def _of_the_majority(_: str, inputs: np.ndarray, labels: Values) -> list[bool]:
-    """Return which rows have the commonest label of their input; none has where two are as common."""
-    wanted: dict[int, str | None] = {}
-    for number, counts in _labels_of_inputs(inputs, labels).items():
-        first, *others = counts.most_common(2)
-        wanted[number] = None if others and others[0][1] == first[1] else first[0]
-    return [
-        number not in wanted or label == wanted[number]
-        for number, label in zip(inputs.tolist(), labels, strict=True)
-    ]
-
-
 STEPS: Mapping[str, Step] = {
     "merge-case": Step("Make labels one that differ in capitals or spaces only", labels=_one_spelling),
     "rename": Step("Give a class another name, or that of another class", "OLD=NEW", labels=_renamed),
@@ -230,16 +219,11 @@ STEPS: Mapping[str, Step] = {
     "join-rare": Step("Join the classes with fewer rows than this", "ROWS or ROWS=NAME", labels=_joined),
     "drop-repeats": Step("Leave out rows that repeat an input and its label", kept=_first_of_each),
     "drop-contradictions": Step("Leave out inputs that come with different labels", kept=_undisputed),
-    "keep-majority": Step(
-        "Of inputs with different labels keep the rows with the commonest one", kept=_of_the_majority
-    ),
     "strip-html": Step("Take HTML out of the texts", texts=_without_markup),
     "hide-labels": Step("Take the names of the classes out of the texts", texts=_without_labels),
     "cut": Step("Keep the first words of each text, so many", "WORDS", texts=_first_words),
     "numbers": Step("Read as numbers. Decimal mark", "comma or point", labels=_as_numbers),
 }
-RENAMED = {"decimal-point": "numbers:comma"}
-"""Steps by their names in earlier versions."""
 MAX_STEPS, MAX_LENGTH = 32, 200
 
 
@@ -249,7 +233,7 @@ def title(step: str) -> str:
     return f"{kind.title}: {argument}" if argument else kind.title
 
 
-_COMMA_BEFORE_STEP = re.compile(rf",(?=\s*(?:{'|'.join([*STEPS, *RENAMED])})(?:[:,]|\s*$))")
+_COMMA_BEFORE_STEP = re.compile(rf",(?=\s*(?:{'|'.join(STEPS)})(?:[:,]|\s*$))")
 
 
 def parse_steps(given: Iterable[str]) -> tuple[str, ...]:
@@ -267,7 +251,7 @@ def parse_steps(given: Iterable[str]) -> tuple[str, ...]:
 
 
 def _require_valid(step: str) -> None:
-    name, colon, argument = RENAMED.get(step, step).partition(":")
+    name, colon, argument = step.partition(":")
     if len(step) > MAX_LENGTH:
         raise InvalidStep(f"A step has {len(step):,} characters; at most {MAX_LENGTH} are read.")
     if name not in STEPS:
@@ -399,7 +383,7 @@ def mend(rows: pa.Table, columns: CleanedColumns, steps: Sequence[str], classes:
 
 
 def _kind_of(step: str) -> tuple[Step, str]:
-    name, _, argument = RENAMED.get(step, step).partition(":")
+    name, _, argument = step.partition(":")
     return STEPS[name], argument.strip()
 
 
@@ -442,9 +426,9 @@ def _in_messages(text: str, map_text: MapText) -> str:
 
 
 def _input_numbers(rows: pa.Table, columns: CleanedColumns) -> np.ndarray:
-    """Return a hash of each row's inputs, spaces around them aside."""
-    from cdvft_app.catalog.columns import connect, input_values  # not in an export, which mends texts alone
+    """Return a hash of the inputs of each row, without spaces around them."""
+    import numpy as np
 
-    inputs = input_values(columns.inputs, columns.kind)
-    with connect(r=rows.select(columns.inputs)) as connection:
-        return connection.execute(f"SELECT hash({', '.join(inputs)}) AS h FROM r").fetchnumpy()["h"]
+    from cdvft_app.catalog.columns import inputs_of
+
+    return np.fromiter(map(hash, inputs_of(rows, columns.inputs, columns.kind)), np.int64, rows.num_rows)

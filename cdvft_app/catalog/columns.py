@@ -7,22 +7,20 @@ asked.
 
 from __future__ import annotations
 
+import math
 import re
-import threading
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from cdvft_app.catalog.written_numbers import NUMBER_MARKS, written_number
+from cdvft_app.catalog.written_numbers import NUMBER_MARKS, unit_of, written_number
 
 if TYPE_CHECKING:
-    import duckdb
     import pyarrow as pa
 
-EXACT_ROWS = 200_000  # beyond them many different values are counted approximately
 MAX_CLASSES = 1000
-SURELY_MANY = 4 * MAX_CLASSES  # by an approximate count; fewer are counted again, exactly
 USUAL_CLASSES = 50  # a column that nobody named a label is one with at most so many values
 LABEL_CHARACTERS = 40  # on average, at most, of a column that nobody named a label
 TEXT_WORDS = 2.0  # on average, at least, of a column that nobody named a text
@@ -128,127 +126,92 @@ class Roles:
     question: str | None = None
 
 
-_of_thread = threading.local()
+_NUMBER = re.compile(
+    r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)(e[+-]?[0-9]+)?|[+-]?(inf|infinity|nan)", re.IGNORECASE
+)
+_NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
+_DATE = re.compile(
+    r"([0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,2}[./-][0-9]{1,2}[./-]([0-9]{4}|[0-9]{2}))([ T].*)?"
+)
+_TYPES = (("whole numbers", re.compile("[+-]?[0-9]+")), ("numbers", _NUMBER), ("dates", _DATE))
 
 
-def connect(**tables: Any) -> duckdb.DuckDBPyConnection:
-    """Return a connection that sees these Arrow tables alone, and reads no file.
-
-    Opening a database takes 17 ms of processor time, a cursor of an open one 0.2: each thread keeps its own
-    in memory, so that the limit of memory is one question's.
-    """
-    import duckdb
-
-    if not hasattr(_of_thread, "database"):
-        database = duckdb.connect(config={"threads": 1, "memory_limit": "1GB"})
-        database.execute("SET enable_external_access = false")
-        _of_thread.database = database  # which is kept only once it reads no file
-    connection: duckdb.DuckDBPyConnection = _of_thread.database.cursor()
-    for name, rows in tables.items():
-        connection.register(name, rows)
-    return connection
+def texts(column: pa.ChunkedArray) -> Iterator[str]:
+    """Yield the text of each row without spaces around it, empty if there is none."""
+    for chunk in column.chunks:
+        yield from ((str(one) if one is not None else "").strip() for one in chunk.to_pylist())
 
 
-def quoted(name: str) -> str:
-    """Return an identifier in SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-# All that str.strip takes away; DuckDB's trim leaves tabs, for one.
-_SPACES = r"[\s\v\p{Z}\x{1c}-\x{1f}\x{85}]+"
-
-
-def trimmed(name: str) -> str:
-    """Return SQL for the text in a column of the table r, without white space around it."""
-    return f"regexp_replace(r.{quoted(name)}::VARCHAR, '^{_SPACES}|{_SPACES}$', '', 'g')"
-
-
-def input_values(names: Sequence[str], kind: str) -> list[str]:
-    """Return SQL for what a row of the table r has in each column of inputs: the bytes of a picture, or the
-    text without spaces around it, empty where there is none."""
+def inputs_of(rows: pa.Table, names: Sequence[str], kind: str) -> Iterator[tuple[str | bytes, ...]]:
+    """Yield what each row has in the columns of inputs: texts, or the bytes of an image."""
     if kind == "image":
-        return [f"r.{quoted(name)}.bytes" for name in names]
-    return [f"coalesce({trimmed(name)}, '')" for name in names]
+        (name,) = names
+        for chunk in rows.column(name).chunks:
+            yield from (((one or {}).get("bytes") or b"",) for one in chunk.to_pylist())
+    else:
+        yield from zip(*(texts(rows.column(name)) for name in names), strict=True)
 
 
-def lacks_input(names: Sequence[str], kind: str) -> str:
-    """Return an SQL condition for the rows of the table r that cannot be read, for one input or several.
-
-    A part of a prompt may be empty where another is not; elsewhere each input is needed.
-    """
-    blank = "coalesce(octet_length({}), 0) = 0" if kind == "image" else "{} = ''"
-    either = " AND " if kind == "generation" else " OR "
-    return f"({either.join(map(blank.format, input_values(names, kind)))})"
+def lacks_input(inputs: Sequence[str | bytes], kind: str) -> bool:
+    """Return whether a row cannot be read. A part of a prompt may be empty, other inputs may not."""
+    return not (any(inputs) if kind == "generation" else all(inputs))
 
 
-_BY_COMMA, _BY_POINT = (
-    f"regexp_full_match(v, '{written_number(mark)}')".replace("['’]", "[''’]")
-    for mark in NUMBER_MARKS.values()
-)
-_NO_NUMBER = "regexp_full_match(v, '[+-]?(inf|infinity|nan)', 'i')"
-_UNIT = "nullif(lower(regexp_replace(v, '[0-9.,+−–''’ \u00a0\u2009\u202f-]', '', 'g')), '')"
-_DATE = r"[0-9]{1,2}[./-][0-9]{1,2}[./-]([0-9]{4}|[0-9]{2})([ T].*)?"  # besides those that DuckDB reads
-_TYPES = (
-    ("whole numbers", "regexp_full_match(v, '[+-]?[0-9]+')"),
-    ("numbers", "try_cast(v AS DOUBLE) IS NOT NULL"),
-    (WRITTEN, f"{_BY_COMMA} OR {_BY_POINT} OR {_NO_NUMBER}"),
-    (
-        "dates",
-        "coalesce(try_cast(v AS DATE), try_cast(v AS TIMESTAMP)) IS NOT NULL"
-        f" OR regexp_full_match(v, '{_DATE}')",
-    ),
-)
+def as_number(text: str) -> float:
+    """Return the finite number that a text holds, else nan."""
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def columns_of(rows: pa.Table, names: Iterable[str], pictures: str | None = None) -> tuple[Column, ...]:
-    """Return columns with types, missing and different values; `pictures` is the one of pictures."""
+    """Return columns with types, missing and distinct values. `pictures` is the one of images."""
     import pyarrow as pa
 
     found = []
-    with connect(r=rows.select([name for name in names if name != pictures])) as connection:
-        for name in names:
-            if name == pictures:
-                found.append(Column(name, "pictures", 0, rows.num_rows, 0.0, 0.0))
-                continue
-            if pa.types.is_nested(rows.schema.field(name).type):
-                found.append(Column(name, "lists", 0, rows.num_rows, 0.0, 0.0))
-                continue
-            # Of hashes, as different long texts would take more memory than there is.
-            exact = "count(DISTINCT hash(v)) FILTER (v IS NOT NULL)"
-            different = exact if rows.num_rows <= EXACT_ROWS else "approx_count_distinct(v)"
-            counts = ", ".join(f"count(*) FILTER ({condition})" for _, condition in _TYPES)
-            column = f"(SELECT nullif({trimmed(name)}, '') AS v FROM r)"
-            query = (
-                f"SELECT count(*) - count(v), {different}, count(v), coalesce(avg(length(v)), 0),"
-                f" coalesce(avg(1 + length(v) - length(replace(v, ' ', ''))), 0), {counts} FROM {column}"
-            )
-            row = connection.execute(query).fetchone()
-            assert row is not None
-            missing, distinct, there, characters, words, *of_types = row
-            if rows.num_rows > EXACT_ROWS and distinct < SURELY_MANY:
-                ((distinct,),) = connection.execute(f"SELECT {exact} FROM {column}").fetchall()
-            kind = "text" if there else "nothing"
-            for (type_name, _), many in zip(_TYPES, of_types, strict=True):
-                if there and many == there and (type_name != WRITTEN or _are_amounts(connection, name)):
-                    kind = type_name
-                    break
-            found.append(Column(name, kind, missing, distinct, float(characters), float(words)))
+    for name in names:
+        if name == pictures:
+            found.append(Column(name, "pictures", 0, rows.num_rows, 0.0, 0.0))
+        elif pa.types.is_nested(rows.schema.field(name).type):
+            found.append(Column(name, "lists", 0, rows.num_rows, 0.0, 0.0))
+        else:
+            found.append(_column(name, rows.column(name)))
     return tuple(found)
 
 
-def _are_amounts(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-    """Return whether a column holds amounts as people write them, in one unit and too many for classes."""
-    found = _written(connection, name)
-    return found is not None and found.is_amount and len(found.units) < 2
+def _column(name: str, column: pa.ChunkedArray) -> Column:
+    counts = Counter(texts(column))
+    missing = counts.pop("", 0)
+    there = counts.total()
+    characters = sum(len(text) * count for text, count in counts.items())
+    words = sum((1 + text.count(" ")) * count for text, count in counts.items())
+    return Column(
+        name, _type(counts), missing, len(counts), characters / max(there, 1), words / max(there, 1)
+    )  # fmt: skip
+
+
+def _type(counts: Counter[str]) -> str:
+    if not counts:
+        return "nothing"
+    for name, pattern in _TYPES:
+        if all(map(pattern.fullmatch, counts)):
+            return name
+    written = _written(counts)
+    if written and written.is_amount and not written.odd and len(written.units) < 2:
+        return WRITTEN
+    return "text"
 
 
 @dataclass(frozen=True)
 class WrittenNumbers:
     """A column of which almost all values are numbers, at least some of them as people write them.
 
-    `mark` stands before the decimals, "comma" or "point": what every value allows; None
-    where they allow both, or none of the two. `example` shows how they are written. `units` are the different
-    ones, such as €, in small letters. `is_amount`: with decimals, or more different values than classes have.
+    Attributes:
+        mark: before the decimals, "comma" or "point"; None if the values allow both, or none of the two.
+        example: how they are written.
+        units: the distinct ones, such as €.
+        is_mixed: whether some values need a comma and others a point.
+        is_amount: with decimals, or more distinct values than classes have.
+        odd: values that are not numbers, with their rows.
     """
 
     mark: Literal["comma", "point"] | None
@@ -256,48 +219,68 @@ class WrittenNumbers:
     units: tuple[str, ...]
     is_mixed: bool
     is_amount: bool
+    odd: tuple[tuple[str, int], ...]
 
 
-MAX_NUMBERS = 20  # different ones, beyond which they are taken for amounts and not for classes
-ODD_AMONG_NUMBERS, ODD_SHARE = 5, 0.1  # different values that are no numbers, and share of the rows, at most
+MAX_NUMBERS = 20  # distinct ones, beyond which they are amounts and not classes
+ODD_AMONG_NUMBERS, ODD_SHARE = 5, 0.1  # distinct values that are not numbers, and share of the rows, at most
 
 
 def written_numbers(rows: pa.Table, name: str) -> WrittenNumbers | None:
-    """Return how people wrote the numbers of a column; None where it has none, or programs wrote them."""
-    with connect(r=rows) as connection:
-        return _written(connection, name)
+    """Return how people wrote the numbers of a column; None if it has none, or programs wrote them."""
+    counts = Counter(texts(rows.column(name)))
+    del counts[""]
+    return _written(counts)
 
 
-def _written(connection: duckdb.DuckDBPyConnection, name: str) -> WrittenNumbers | None:
-    """Return `written_numbers` for a column of the connection's table `r`."""
-    plain = "try_cast(v AS DOUBLE) IS NOT NULL"
-    odd = f"NOT ({_BY_COMMA} OR {_BY_POINT} OR {_NO_NUMBER} OR {plain})"
-    query = f"""
-        WITH every AS (SELECT nullif({trimmed(name)}, '') AS v FROM r), kinds AS (
-            SELECT v, {_BY_COMMA} AS comma, {_BY_POINT} AS point, {plain} AS plain, {odd} AS odd
-            FROM every WHERE v IS NOT NULL)
-        SELECT count(*), count(*) FILTER (odd), count(DISTINCT v) FILTER (odd), count(DISTINCT v),
-            count(*) FILTER (comma AND NOT point),
-            count(*) FILTER ((point OR plain) AND NOT comma AND NOT {_NO_NUMBER}),
-            bool_and(plain) FILTER (NOT odd), max_by(v, (length(v), v)) FILTER (NOT odd AND NOT plain),
-            list(DISTINCT {_UNIT}) FILTER (NOT odd AND NOT plain),
-            bool_or(regexp_matches(v, '[,.]')) FILTER (NOT odd),
-            bool_or(regexp_matches(v, ',[0-9]')) FILTER (comma),
-            bool_or(regexp_matches(v, '[.][0-9]')) FILTER (point OR plain)
-        FROM kinds"""
-    found = connection.execute(query).fetchone()
-    assert found is not None
-    total, odd_rows, odd_values, distinct, comma, point, plainly, example, units, *has = found
-    has_mark, by_comma, by_point = map(bool, has)
-    if odd_rows > ODD_SHARE * total or odd_values > ODD_AMONG_NUMBERS or plainly is not False:
+def odd_among_numbers(rows: pa.Table, name: str) -> list[tuple[str, int]]:
+    """Return the few values that are not numbers, with their rows; none if they are not few."""
+    counts = Counter(texts(rows.column(name)))
+    del counts[""]
+    odd = [(text, count) for text, count in counts.most_common() if not _NUMBER.fullmatch(text)]
+    return odd if _are_few(odd, counts.total()) else []
+
+
+def _are_few(odd: Sequence[tuple[str, int]], rows: int) -> bool:
+    return len(odd) <= ODD_AMONG_NUMBERS and sum(count for _, count in odd) <= ODD_SHARE * rows
+
+
+def _written(counts: Counter[str]) -> WrittenNumbers | None:
+    by_mark = {name: re.compile(written_number(mark)) for name, mark in NUMBER_MARKS.items()}
+    odd: list[tuple[str, int]] = []
+    needed: set[str] = set()
+    units: set[str] = set()
+    example = ""
+    has_mark, decimals = False, dict.fromkeys(NUMBER_MARKS, False)
+    for text, count in counts.items():
+        plain = bool(_NUMBER.fullmatch(text))
+        fits = [name for name, pattern in by_mark.items() if pattern.fullmatch(text)]
+        if not fits and not plain:
+            odd.append((text, count))
+            if len(odd) > ODD_AMONG_NUMBERS:
+                return None
+            continue
+        if plain and "point" not in fits:
+            fits.append("point")
+        if len(fits) == 1 and not _NOT_FINITE.fullmatch(text):
+            needed.update(fits)
+        has_mark = has_mark or "," in text or "." in text
+        for name in fits:
+            decimals[name] = decimals[name] or bool(re.search(rf"\{NUMBER_MARKS[name]}[0-9]", text))
+        if not plain:
+            units.add(unit_of(text))
+            example = max(example, text, key=lambda one: (len(one), one))
+    if not example or not _are_few(odd, counts.total()):
         return None
-    is_mixed = bool(comma and point)
     mark: Literal["comma", "point"] | None = None
-    if not is_mixed and (comma or point or not has_mark):
-        mark = "comma" if comma else "point"
-    decimals = by_comma if mark == "comma" else by_point if mark == "point" else has_mark
-    of_one = tuple(sorted(filter(None, units or ())))
-    return WrittenNumbers(mark, example, of_one, is_mixed, decimals or distinct > MAX_NUMBERS)
+    if len(needed) == 1 or not has_mark:
+        mark = "comma" if "comma" in needed else "point"
+    by_decimals = decimals[mark] if mark else has_mark
+    is_amount = by_decimals or len(counts) - len(odd) > MAX_NUMBERS
+    odd.sort(key=lambda one: -one[1])
+    return WrittenNumbers(
+        mark, example, tuple(sorted(units - {""})), len(needed) > 1, is_amount, tuple(odd)
+    )  # fmt: skip
 
 
 def guess_roles(

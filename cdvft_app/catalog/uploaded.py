@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdvft_app.catalog import cleaning
-from cdvft_app.catalog.columns import connect, input_values, lacks_input, trimmed
+from cdvft_app.catalog.columns import as_number, inputs_of, lacks_input, texts
 from cdvft_app.catalog.entries import MIN_VALIDATION, DatasetEntry, Recipe, wanted_validation
 from cdvft_app.settings import UploadedDataset
 from cdvft_app.settings.environment import data_folder
@@ -250,33 +251,43 @@ def train_test_split(uploaded: UploadedDataset) -> TrainTestSplit:
 
 
 def _columns(uploaded: UploadedDataset, sha256: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return, for each row: a hash of its input, its class or target (nan: none, or no input; 0 for a written
-    answer), and whether it is of the evaluation split."""
+    """Return a hash of each row's input, its target, and whether it is of the evaluation split.
+
+    The hash ignores case and punctuation. The target is a class, a number, or 0 for generated text, and nan
+    if it or the input is missing.
+    """
     import numpy as np
 
     rows = cleaned_table(uploaded, sha256)
     require_columns(uploaded, rows)
-    inputs = input_values(uploaded.inputs, uploaded.kind)
-    blank = lacks_input(uploaded.inputs, uploaded.kind)
-    label = trimmed(uploaded.label)
-    value = f"try_cast({label} AS DOUBLE)"
-    if uploaded.labels:
-        value = f"nullif(list_position($labels, {label}), 0) - 1"
-    elif uploaded.kind == "generation":
-        value = f"CASE WHEN {label} <> '' THEN 0 END"
-    side = f"lower({trimmed(uploaded.split)}) IN $names" if uploaded.split else "false"
-    query = (
-        f"SELECT hash({', '.join(inputs)}) AS h, CASE WHEN {blank} THEN NULL ELSE {value} END::DOUBLE AS y,"
-        f" coalesce({side}, false) AS side FROM r"
-    )
-    values: dict[str, object] = {"labels": list(uploaded.labels)} if uploaded.labels else {}
-    if uploaded.split:
-        values["names"] = list(EVALUATION_NAMES)
-    with connect(r=rows) as connection:
-        found = connection.execute(query, values).fetchnumpy()
-    numbers = np.ma.filled(np.ma.asarray(found["y"], dtype=np.float64), np.nan)
-    numbers[~np.isfinite(numbers)] = np.nan
-    return np.asarray(found["h"]), numbers, np.asarray(found["side"], dtype=bool)
+    count = rows.num_rows
+    numbers = dict(zip(uploaded.labels, map(float, range(len(uploaded.labels))), strict=True))
+
+    def target(label: str) -> float:
+        if uploaded.labels:
+            return numbers.get(label, np.nan)
+        if uploaded.kind == "generation":
+            return 0.0 if label else np.nan
+        return as_number(label)
+
+    hashes, targets = np.zeros(count, np.int64), np.full(count, np.nan)
+    labels = texts(rows.column(uploaded.label))
+    every = inputs_of(rows, uploaded.inputs, uploaded.kind)
+    for place, (inputs, label) in enumerate(zip(every, labels, strict=True)):
+        if not lacks_input(inputs, uploaded.kind):
+            hashes[place], targets[place] = hash(tuple(map(_plain, inputs))), target(label)
+    if not uploaded.split:
+        return hashes, targets, np.zeros(count, bool)
+    sides = (one.lower() in EVALUATION_NAMES for one in texts(rows.column(uploaded.split)))
+    return hashes, targets, np.fromiter(sides, bool, count)
+
+
+_WORD = re.compile(r"\w+")
+
+
+def _plain(value: str | bytes) -> str | bytes:
+    """Return a text without case, punctuation, and repeated spaces, so that near-duplicates are equal."""
+    return (" ".join(_WORD.findall(value.casefold())) or value) if isinstance(value, str) else value
 
 
 def _held_out(places: np.ndarray, labels: np.ndarray, uploaded: UploadedDataset) -> np.ndarray:

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 _GAP = "[ \u00a0\u2009\u202f]"  # a space, and those that do not break a line
 _CURRENCY = "[€$£¥₹₽₺₩]|[A-Z]{3}|Fr\\."
 _UNIT = r"[^\s0-9.,+−–-][^\s0-9]{0,5}"
+_ABOUT = "(?:ab|from|ca\\.?|circa|about|approx\\.?|~|≈|desde|dès)"
+SYMBOLS = {"eur": "€", "euro": "€", "usd": "$", "gbp": "£", "jpy": "¥", "inr": "₹"}
 NUMBER_MARKS: Mapping[str, str] = {"comma": ",", "point": "."}
 
 
 def written_number(mark: str) -> str:
-    """Return a regular expression, of Python and RE2, for numbers such as 1.234,50 €, 12 % and 1 234,5.
+    """Return a regular expression for numbers such as 1.234,50 €, ab 12 % and 1 234,5.
 
     Args:
         mark: before the decimals, "," or "."; the other one may stand between thousands, as may spaces and
@@ -28,7 +30,13 @@ def written_number(mark: str) -> str:
     )
     decimals = rf"(?:\{mark}(?:[0-9]+|[-–—]{{1,2}}))?"  # 12,- has none
     number = f"((?:{thousands}|[0-9]+){decimals})"
-    return f"([+−–-]?)(?:(?:{_CURRENCY}){_GAP}?)?([+−–-]?){number}(?:{_GAP}?{_UNIT})?"
+    return f"(?:{_ABOUT}{_GAP}?)?([+−–-]?)(?:(?:{_CURRENCY}){_GAP}?)?([+−–-]?){number}(?:{_GAP}?{_UNIT})?"
+
+
+def unit_of(text: str) -> str:
+    """Return the unit of a written number in lower case, a currency as its symbol; empty if it has none."""
+    unit = re.sub(f"^{_ABOUT}(?![a-z])|[0-9.,+−–'’ \u00a0\u2009\u202f-]", "", text.strip().lower())
+    return SYMBOLS.get(unit, unit)
 
 
 def number_reader(mark: str) -> Callable[[str], str | None]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 FACTS = "facts.json"
 # What readers of files import, whose own memory does not count.
 READERS = (
-    "charset_normalizer", "duckdb", "orjson", "pandas", "python_calamine", "PIL.Image", "pyarrow.compute",
+    "charset_normalizer", "orjson", "pandas", "python_calamine", "PIL.Image", "pyarrow.compute",
     "pyarrow.pandas_compat", "pyarrow.parquet",
 )  # fmt: skip
 ATTEMPTS = 3  # to read a file, where somebody else deletes the same one meanwhile

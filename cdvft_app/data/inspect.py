@@ -18,17 +18,15 @@ from cdvft_app.catalog import cleaning, get_model, get_recipe, mirror, uploaded
 from cdvft_app.catalog.columns import (
     MAX_CLASSES,
     MAX_NUMBERS,
-    ODD_AMONG_NUMBERS,
-    ODD_SHARE,
     Column,
     Roles,
     WrittenNumbers,
-    connect,
+    as_number,
     guess_roles,
-    input_values,
+    inputs_of,
     lacks_input,
-    quoted,
-    trimmed,
+    odd_among_numbers,
+    texts,
     written_numbers,
 )
 from cdvft_app.catalog.columns import (
@@ -236,7 +234,7 @@ def _read_by(written: WrittenNumbers | None) -> tuple[str, ...]:
 
 
 def _reads_numbers(step: str) -> bool:
-    return cleaning.RENAMED.get(step, step).startswith("numbers:")
+    return step.startswith("numbers:")
 
 
 def _said_of_numbers(looked: Inspection, written: WrittenNumbers | None) -> Iterator[Finding]:
@@ -279,29 +277,6 @@ def _mendable(rows: pa.Table, columns: Sequence[Column], roles: Roles) -> Iterat
             column.name,
             steps=("numbers:comma", "numbers:point"),
         )
-        return
-    for value, count in _among_numbers(rows, column):
-        yield Finding(
-            f"“{value}” in {count:,} row{'s' if count > 1 else ''} is no number, and almost all others are.",
-            column.name,
-            steps=(f"drop:{value}",),
-        )
-
-
-def _among_numbers(rows: pa.Table, column: Column) -> list[tuple[str, int]]:
-    """Return the few values that are no numbers, and how often each is there; none where they are not few."""
-    if column.type != "text":
-        return []
-    label = trimmed(column.name)
-    number = f"regexp_full_match({label}, '[+-]?[0-9]+([.,][0-9]+)?')"
-    query = (
-        f"SELECT {label}, count(*) FROM r WHERE {label} <> '' AND NOT {number} GROUP BY 1 ORDER BY 2 DESC"
-        f" LIMIT {ODD_AMONG_NUMBERS + 1}"
-    )
-    with connect(r=rows) as connection:
-        odd = connection.execute(query).fetchall()
-    few = len(odd) <= ODD_AMONG_NUMBERS and sum(count for _, count in odd) <= ODD_SHARE * rows.num_rows
-    return odd if few else []
 
 
 def _sentences(files: Sequence[tuple[str, ImportedTable, RowErrors]]) -> tuple[Finding, ...]:
@@ -356,36 +331,27 @@ def roles_of(
 
 def _lacking(kept: ImportedTable, data: UploadedDataset, faults: RowErrors) -> None:
     """Name the rows that lack what is to be read or told."""
-    row = quoted(uploaded.ROW)
     for name in (*data.inputs, data.label):
         if name not in kept.columns:
             raise DataRefused(f"The rows to evaluate on have no column “{name}”; name it as in the others.")
-    with connect(r=cleaned_table(data, kept.sha256)) as connection:
-        for condition, values, what, advice, name in _conditions(data):
-            query = f"SELECT {row} FROM r WHERE {condition} LIMIT 100000"
-            for (number,) in connection.execute(query, values).fetchall():
-                faults.add(number, what, advice, name)
-
-
-def _conditions(data: UploadedDataset) -> Iterator[tuple[str, dict[str, Any], str, str, str]]:
-    """Yield what makes a row useless, as SQL on the table r: a condition and its values, what is wrong, what
-    to do, the column."""
-    none: dict[str, Any] = {}
-    empty = none, "it is empty", "give it a value, or drop the row"
-    if data.kind == "generation":
-        yield lacks_input(data.inputs, data.kind), *empty, data.inputs[0]
-    elif data.kind == "text":
-        for name in data.inputs:
-            yield lacks_input([name], data.kind), *empty, name
-    (label,) = input_values([data.label], "text")
-    yield f"{label} = ''", *empty, data.label
-    if data.labels:
-        unknown = f"{label} <> '' AND NOT list_contains($labels, {label})"
-        known = {"labels": list(data.labels)}
-        yield unknown, known, "no row to train on has this label", "check how it is written", data.label
-    elif data.kind != "generation":
-        finite = f"coalesce(isfinite(try_cast({label} AS DOUBLE)), false)"  # nan and inf are none to learn
-        yield f"{label} <> '' AND NOT {finite}", none, "it is no number", "write one", data.label
+    rows = cleaned_table(data, kept.sha256)
+    known = {*data.labels}
+    empty = "it is empty", "give it a value, or drop the row"
+    numbers = (number for chunk in rows.column(uploaded.ROW).chunks for number in chunk.to_pylist())
+    inputs, labels = inputs_of(rows, data.inputs, data.kind), texts(rows.column(data.label))
+    for number, given, label in zip(numbers, inputs, labels, strict=True):
+        if lacks_input(given, data.kind):
+            for name, value in zip(data.inputs, given, strict=True):
+                if not value:
+                    faults.add(number, *empty, name)
+                    if data.kind == "generation":
+                        break
+        if not label:
+            faults.add(number, *empty, data.label)
+        elif known and label not in known:
+            faults.add(number, "no training row has this label", "check its spelling", data.label)
+        elif not known and data.kind != "generation" and math.isnan(as_number(label)):
+            faults.add(number, "it is not a number", "write one", data.label)
 
 
 def _classes(labels: Sequence[str], split: TrainTestSplit) -> tuple[tuple[str, int, int], ...]:
@@ -435,14 +401,8 @@ def task_of(
     written = written_numbers(rows, column.name) if kind == "text" else None
     if written and written.is_amount and (doubt := _doubt(written, column)):
         return (), "", f"{name} holds {doubt}"
-    if column.distinct > MAX_NUMBERS and (odd := [value for value, _ in _among_numbers(rows, column)]):
-        listed = ", ".join(f"“{value[:40]}”" for value in odd)
-        return (
-            (),
-            "",
-            f"{name} holds numbers, but for {listed}: a number is predicted once the rows without one are "
-            "left out, or another label is chosen.",
-        )
+    if column.distinct > MAX_NUMBERS and odd_among_numbers(rows, column.name):
+        return (), f"{name} holds numbers, {many}: a number is predicted.", None
     if column.distinct > min(MAX_CLASSES, max(rows.num_rows // 2, 2)):
         return (
             (),
@@ -450,10 +410,7 @@ def task_of(
             f"{name} has {many} in {rows.num_rows:,} rows: it names rows, not classes. Choose another label"
             f"{', or let it be written as an answer' if column.type == 'text' else ''}.",
         )
-    with connect(r=rows) as connection:
-        label = trimmed(column.name)
-        query = f"SELECT DISTINCT {label} FROM r WHERE {label} <> ''"
-        values = [row[0] for row in connection.execute(query).fetchall()]
+    values = {*texts(rows.column(column.name))} - {""}
     if any(len(value) > 200 for value in values):
         return (), "", f"{name} has values of more than 200 characters: they are no names of classes."
     key: Any = (lambda value: (float(value), value)) if numbers else None
@@ -491,13 +448,10 @@ def choose_metric(rows: pa.Table, roles: Roles, columns: Sequence[Column]) -> tu
     """Return the metric of the answers, and why: short ones in one line are right or wrong, others more or
     less."""
     column = next(one for one in columns if one.name == roles.label)
-    with connect(r=rows) as connection:
-        query = (
-            f"SELECT quantile_disc(length(a), 0.95), avg(contains(a, chr(10))::INT) FROM"
-            f" (SELECT {trimmed(column.name)} AS a FROM r) WHERE a <> ''"
-        )
-        found = connection.execute(query).fetchone()
-    usual, lines = found if found and found[0] is not None else (0, 0.0)
+    answers = [one for one in texts(rows.column(column.name)) if one]
+    lengths = sorted(map(len, answers))
+    usual = lengths[math.ceil(0.95 * len(lengths)) - 1] if lengths else 0
+    lines = sum("\n" in one for one in answers) / max(len(answers), 1)
     length = (
         f"“{column.name}” has {column.distinct:,} different values, 19 of 20 of at most {usual:,} characters"
     )
@@ -630,13 +584,7 @@ LEAKS = 0.2  # share of the rows whose text has the name of their own label in i
 MARKUP = 0.01  # share of the rows with HTML in them
 NAMED = 5
 LETTERS_OF = 2_000  # rows are looked at for the language
-FOREIGN = 0.01  # share of letters beyond a to z: in German and French it is more, in English far less
 MAX_TOKENS, WORDS = 512, 350  # that encoders here read, and about as many words
-NO_ANSWER = {
-    "n/a", "na", "n.a.", "none", "null", "nan", "nil", "-", "--", "?", "unknown", "unbekannt", "keine angabe",
-    "k.a.", "k. a.", "leer", "empty", "missing", "inconnu", "vide", "desconocido", "sin datos", "tbd",
-    "#n/a", "#ref!", "undefined",
-}  # fmt: skip
 
 
 def warnings_of(
@@ -657,7 +605,6 @@ def warnings_of(
                 data.label,
             )
     yield from _alike(data)
-    yield from _no_answers(data, classes)
     few = [f"“{name}” ({train})" for name, train, _ in classes if train < FEW_OF_CLASS]
     if few:
         more = f" and {len(few) - NAMED} more" if len(few) > NAMED else ""
@@ -676,12 +623,8 @@ def warnings_of(
         )
     if data.kind == "text":
         yield from _leak(data)
-        if data.language is None:
-            yield from _other_language(data)
     if data.kind != "image":
         yield from _markup(data)
-    if data.kind == "text" and not data.labels:
-        yield from _thousands(data)
     if split.duplicates:
         have = "rows have" if split.duplicates > 1 else "row has"
         dropped = f"{split.dropped:,} {'is' if split.dropped == 1 else 'are'} evaluated on only"
@@ -729,36 +672,6 @@ def _alike(data: UploadedDataset) -> Iterator[Finding]:
     yield Finding(sentence, data.label, steps=("merge-case",))
 
 
-def _thousands(data: UploadedDataset) -> Iterator[Finding]:
-    """Yield a warning where numbers such as 1.234, read as they are, may have been meant as thousands."""
-    label = trimmed(data.label)
-    query = (
-        f"SELECT bool_and(regexp_full_match({label}, '[+-]?[1-9][0-9]{{0,2}}([.][0-9]{{3}})*')),"
-        f" max({label}) FILTER (contains({label}, '.')) FROM r WHERE {label} <> ''"
-    )
-    with connect(r=cleaned_table(data, data.sha256)) as connection:
-        every, example = connection.execute(query).fetchone() or (False, None)
-    if every and example:
-        yield Finding(
-            f"“{data.label}” has three digits after every point, such as {example}: they are read as "
-            "decimals. Where the point stands between thousands, decimals follow a comma.",
-            data.label,
-            steps=("numbers:comma",),
-        )
-
-
-def _no_answers(data: UploadedDataset, classes: Sequence[tuple[str, int, int]]) -> Iterator[Finding]:
-    """Classes whose name says that there is none."""
-    for name, train, evaluation in classes:
-        if name.casefold() in NO_ANSWER:
-            yield Finding(
-                f"“{name}” is a class of {train + evaluation:,} rows, and its name says that they have none: "
-                "it is learned like any other.",
-                data.label,
-                steps=(f"drop:{name}",),
-            )
-
-
 def _markup(data: UploadedDataset) -> Iterator[Finding]:
     """Yield a warning where texts have HTML in them, by the first ones."""
     rows = cleaned_table(data, data.sha256).slice(0, LETTERS_OF)
@@ -777,17 +690,18 @@ def _leak(data: UploadedDataset) -> Iterator[Finding]:
     """Yield a warning where the text has its own label's name in it, and other labels' far less often."""
     if not data.labels:
         return
-    text = " || ' ' || ".join(f"lower(coalesce(r.{quoted(name)}, ''))" for name in data.inputs)
-    label = f"lower({trimmed(data.label)})"
-    query = (
-        "SELECT avg((length(l) >= 3 AND contains(t, l))::INT), avg((length(l) >= 3 AND contains(t, o))::INT)"
-        " FROM (SELECT t, l, $labels[1 + list_position($labels, l) % len($labels)] AS o"
-        f" FROM (SELECT {text} AS t, {label} AS l FROM r WHERE {label} <> ''))"
-    )
-    values = {"labels": [one.lower() for one in data.labels]}
-    with connect(r=cleaned_table(data, data.sha256)) as connection:
-        found = connection.execute(query, values).fetchone()
-    its_own, of_others = (found[0] or 0.0, found[1] or 0.0) if found else (0.0, 0.0)
+    rows = cleaned_table(data, data.sha256)
+    names = [one.lower() for one in data.labels]
+    following = dict(zip(names, [*names[1:], names[0]], strict=True))
+    own_count = other_count = count = 0
+    labels = texts(rows.column(data.label))
+    for given, label in zip(inputs_of(rows, data.inputs, "text"), labels, strict=True):
+        if own := label.lower():
+            text, other = " ".join(map(str, given)).lower(), following.get(own, "")
+            own_count += len(own) >= cleaning.MIN_NAME and own in text
+            other_count += len(own) >= cleaning.MIN_NAME and other in text
+            count += 1
+    its_own, of_others = own_count / max(count, 1), other_count / max(count, 1)
     if its_own > LEAKS and its_own > 2 * of_others:
         yield Finding(
             f"In {100 * its_own:.0f} % of the rows the text holds the name of its own label: the answer may "
@@ -802,8 +716,9 @@ def _language(data: UploadedDataset) -> str | None:
         return None
     rows = cleaned_table(data, data.sha256).select(list(data.inputs))
     evenly = np.arange(rows.num_rows) % max(1, rows.num_rows // LETTERS_OF) == 0  # they may be in order
-    texts = (" ".join(str(one or "") for one in row.values()) for row in rows.filter(evenly).to_pylist())
-    return language_of(texts)
+    return language_of(
+        " ".join(str(one or "") for one in row.values()) for row in rows.filter(evenly).to_pylist()
+    )
 
 
 def _said_of_language(data: UploadedDataset) -> str:
@@ -816,45 +731,23 @@ def _said_of_language(data: UploadedDataset) -> str:
     return sentence
 
 
-def _other_language(data: UploadedDataset) -> Iterator[Finding]:
-    """Yield a warning where letters such as é or и are too many for English, by the first texts."""
-    text = " || ' ' || ".join(f"coalesce(r.{quoted(name)}, '')" for name in data.inputs)
-    query = (
-        "SELECT sum(length(regexp_replace(t, '[\\P{L}a-zA-Z]', '', 'g'))),"
-        " sum(length(regexp_replace(t, '\\P{L}', '', 'g')))"
-        f" FROM (SELECT {text} AS t FROM r LIMIT {LETTERS_OF})"
-    )
-    with connect(r=cleaned_table(data, data.sha256)) as connection:
-        found = connection.execute(query).fetchone()
-    others, letters = found or (0, 0)
-    if letters and others > FOREIGN * letters:
-        yield Finding(
-            f"{100 * others / letters:.0f} % of the letters are not among those of English, the language of "
-            "MiniLM. Multilingual E5 small, under “Model and data” (--model e5_small), reads "
-            "about 100 languages.",
-            *data.inputs,
-        )
-
-
 def _contradictions(data: UploadedDataset) -> Iterator[Finding]:
     """Equal inputs with different labels, among rows that are not left out for an empty input or label."""
-    label = trimmed(data.label)
-    inputs = ", ".join(input_values(data.inputs, data.kind))
-    query = (
-        f"SELECT count(*) FROM (SELECT h FROM (SELECT hash({inputs}) AS h, {label} AS l FROM r"
-        f" WHERE {label} <> '' AND NOT {lacks_input(data.inputs, data.kind)})"
-        " GROUP BY h HAVING count(DISTINCT l) > 1)"
-    )
-    with connect(r=cleaned_table(data, data.sha256)) as connection:
-        found = connection.execute(query).fetchone()
-    if found and found[0]:
-        many = found[0] > 1
+    rows = cleaned_table(data, data.sha256)
+    seen: dict[int, str] = {}
+    contradicting = set()
+    labels = texts(rows.column(data.label))
+    for given, label in zip(inputs_of(rows, data.inputs, data.kind), labels, strict=True):
+        if label and not lacks_input(given, data.kind) and seen.setdefault(hash(given), label) != label:
+            contradicting.add(hash(given))
+    if count := len(contradicting):
+        many = count > 1
         yield Finding(
-            f"{found[0]:,} input{'s come' if many else ' comes'} with different "
+            f"{count:,} input{'s come' if many else ' comes'} with different "
             f"{'answers' if data.kind == 'generation' else 'labels'}: nobody can be right "
             f"on {'them' if many else 'it'} each time.",
             data.label,
-            steps=("keep-majority", "drop-contradictions"),
+            steps=("drop-contradictions",),
         )
 
 

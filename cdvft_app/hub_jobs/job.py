@@ -45,7 +45,7 @@ from cdvft_app.training.run import run_here
 
 SCRIPT, CODE = "train.py", "studio.zip"
 PACKAGES = (
-    "torch", "torchvision", "transformers", "peft", "wrapt", "accelerate", "timm", "datasets", "duckdb",
+    "torch", "torchvision", "transformers", "peft", "wrapt", "accelerate", "timm", "datasets",
     "huggingface_hub", "plotly", "scikit-learn", "scipy", "onnx", "gguf", "pydantic", "pydantic-settings",
     "safetensors", "psutil", "filelock", "sacrebleu", "pip",
 )  # fmt: skip

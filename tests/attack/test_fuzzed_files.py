@@ -119,7 +119,7 @@ def test_what_takes_much_is_noticed_whatever_was_taken_before(monkeypatch: pytes
 @pytest.fixture(scope="module", autouse=True)
 def imported() -> None:
     """What the readers import at their first file is not theirs."""
-    import duckdb  # noqa: F401
+    import charset_normalizer  # noqa: F401
     import PIL.Image  # noqa: F401
     import pyarrow.compute
     import pyarrow.parquet  # noqa: F401

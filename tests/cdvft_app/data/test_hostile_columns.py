@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import json
 
-import duckdb
 import made
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from given_tables import looked
 
-from cdvft_app.catalog.columns import connect
 from cdvft_app.catalog.dataset_readers import read_uploaded
 from cdvft_app.catalog.uploaded import kept_table
 from cdvft_app.data.imported_table import import_file
@@ -24,7 +22,7 @@ NAMES = (
 )  # fmt: skip
 ROWS = made.sentences(40)
 TEXTS, LABELS = zip(*ROWS, strict=True)
-STEPS = ("drop-repeats", "merge-case", "keep-majority", "hide-labels", "strip-html")
+STEPS = ("drop-repeats", "merge-case", "hide-labels", "strip-html")
 
 
 def written(tmp_path, kind, columns):
@@ -108,20 +106,3 @@ def test_two_columns_of_one_name_are_refused(tmp_path):
     pq.write_table(pa.table([["a"], ["b"]], names=["text", "text"]), path)
     with pytest.raises(DataRefused, match="Several of its columns are named “text”"):
         import_file(path)
-
-
-def test_a_question_of_one_table_sees_no_table_of_another_question():
-    secret = pa.table({"text": ["a visitor's own"]})
-    with connect(mine=secret) as first, connect(theirs=pa.table({"text": ["b"]})) as second:
-        assert first.execute("SELECT text FROM mine").fetchall() == [("a visitor's own",)]
-        with pytest.raises(duckdb.CatalogException):
-            second.execute("SELECT text FROM mine")
-    with connect() as later, pytest.raises(duckdb.CatalogException):
-        later.execute("SELECT text FROM mine")
-
-
-def test_a_question_reads_no_file(tmp_path):
-    path = tmp_path / "secret.csv"
-    path.write_text("text\nsecret\n")
-    with connect() as connection, pytest.raises(duckdb.PermissionException):
-        connection.execute(f"SELECT * FROM '{path}'")

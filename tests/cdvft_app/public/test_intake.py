@@ -84,7 +84,7 @@ def fork_servers() -> list[psutil.Process]:
 
 @pytest.mark.skipif(not intake.FORKS, reason="needs Linux: elsewhere readers are not forked")
 def test_readers_are_forked_from_one_process_that_holds_no_locks(tmp_path):
-    read_in_child(readers.honest, "a", limits=SMALL, imports=("pyarrow.parquet", "duckdb", "PIL.Image"))
+    read_in_child(readers.honest, "a", limits=SMALL, imports=("pyarrow.parquet", "PIL.Image"))
     (server,) = fork_servers()
     # A lock that another thread holds would stay held in a fork; jemalloc's own thread sees to its locks.
     threads = {Path(f"/proc/{server.pid}/task/{one.id}/comm").read_text().strip() for one in server.threads()}
