@@ -16,8 +16,6 @@ from benchmarks.evidence.effects import same_learned
 from benchmarks.evidence.equal_numbers import equal_numbers
 from benchmarks.evidence.factors import few_factors
 from benchmarks.evidence.generation import writing
-from benchmarks.evidence.many import many_adapters
-from benchmarks.evidence.reach import layers_and_architectures
 from benchmarks.evidence.settings import settings_that_matter
 from benchmarks.evidence.step_time import time_and_flops, where_it_loses
 from benchmarks.machine import write_whole
@@ -34,8 +32,6 @@ FIGURES = (
     time_and_flops,
     where_it_loses,
     same_learned,
-    many_adapters,
-    layers_and_architectures,
 )
 
 

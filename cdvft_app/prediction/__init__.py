@@ -177,8 +177,8 @@ def _file_bytes(plan: Plan, shapes: ModelShapes, head: tuple[cost.Shape, ...]) -
 
 
 # Nine runs of both offline recipes on a CPU, whose steps came to 0.1 to 3.5 GB by formula, had 1.13 times as
-# much and 0.6 GB at their peak, to within 10 %; a page in the same process adds to the latter. With the steps
-# of benchmarks/results/step_memory.json a process grew by up to 1.39 times as much (8 bit, checkpointing).
+# much and 0.6 GB at their peak, to within 10 %; a page in the same process adds to the latter. In 8 bit with
+# gradient checkpointing a process grew by up to 1.39 times as much (SmolLM2-135M on an Intel Xeon).
 MEMORY_FACTOR = Estimate(1.13, 1.0, 1.4, "and 13 % on top, as measured")
 # While no run has ended on a CPU. Both offline recipes by three methods made 119 to 152 GFLOP/s with 2
 # threads of one idle machine (x86-64); loading took 1 to 4 s, and 10 s more where libraries came first.

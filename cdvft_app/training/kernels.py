@@ -9,7 +9,7 @@ Float32 products go through oneDNN on AMD processors with AVX-512, where PyTorch
 PyTorch multiplies float32 matrices by MKL, which on an AMD EPYC (Zen 5) makes 210 GFLOP/s on two cores, and
 convolutions by oneDNN, which makes 430. A linear layer is a convolution of width 1: W x + b of all tokens as
 the pixels of one image that is one row high, laid out as they lie, so that nothing is copied. The same to
-rounding; whole runs take a third less time or better (`python -m benchmarks.products`).
+rounding; whole runs take about a third less time, measured on film reviews, digits, and addresses.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The file hands each module to the browser as a data address, under its name in an import map. So a page needs
 one request for them all, and none where a page opened from a disk may load no modules. That is why an import
 map of plain files cannot replace this one: it would be a second way beside it, and the page would ask for 37
-files more as it opens and was not seen to be usable sooner (`benchmarks/page_loading.py`).
+files more as it opens and was not usable sooner when that was measured.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import cluster_trainer
 import pytest
+from ray_cluster import LoopbackCluster
 from sources import ROOT
 from waiting import wait, wait_for
 
-from benchmarks.ray_cluster import LoopbackCluster
 from cdvft_app.cluster.executor import RayCluster
 from cdvft_app.events import Step
 from cdvft_app.settings import RunSettings

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from held_runs import Held, ends_whole, executor_on, notes, queue_on, ray_cluster, settings
+from ray_cluster import free_ports
 from waiting import wait_for
 
-from benchmarks.ray_cluster import free_ports
 from cdvft_app.store.states import FINAL
 
 TRAINS, ENDS, WAITS = settings(71), settings(72), settings(73)

@@ -26,10 +26,10 @@ from held_runs import (
     settings,
     train_on,
 )
+from ray_cluster import command
 from sources import ROOT
 from waiting import wait, wait_for
 
-from benchmarks.ray_cluster import command
 from cdvft_app.cluster.executor import RayCluster
 from cdvft_app.settings import RunSettings, UploadedDataset
 from cdvft_app.store.processes import this_process

@@ -14,7 +14,6 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, S
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from benchmarks import page_loading
 from cdvft_app.ui import page_files
 from cdvft_app.ui.incoming import Compressed
 from cdvft_app.ui.page_files import PageHead
@@ -111,12 +110,3 @@ def test_other_answers_are_as_they_were() -> None:
 def test_pages_and_answers_are_compressed_files_and_streams_are_not(path: str, smaller: bool) -> None:
     answer = client(Compressed).get(path, headers={"accept-encoding": "gzip"})
     assert (answer.headers.get("content-encoding") == "gzip") is smaller
-
-
-def test_every_way_whose_loading_is_measured_prepares_the_page_alike(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PAGE_LOADING_BUNDLE", str(tmp_path / "none"))
-    ways = page_loading.EveryWay(Starlette())
-    assert len(ways._first) == 2
-    assert all(page_files.PLAIN_EVENTS in script.decode() for script in ways._first.values())
