@@ -19,7 +19,7 @@ from cdvft_app.hub_jobs.job import CODE, EVENT_PREFIX, SCRIPT, read_event, write
 from cdvft_app.results import hub
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.settings import InvalidChoice
-from cdvft_app.store.records import JOB, RunRecord
+from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.executors import (
     Executor,
@@ -83,35 +83,24 @@ class JobOrder:
 
 
 class HubJobs(Executor):
-    """Trains runs as Jobs, and follows those that went on when the program ended that followed them.
+    """Follows runs that train as Jobs.
 
     Args:
         api: `huggingface_hub.HfApi` with the token of the account.
-        order: of the Job, for a run that was not sent; None: all were.
     """
 
     is_remote = is_owners = True
 
-    def __init__(self, api: Any, order: JobOrder | None = None) -> None:
-        self._api, self._order = api, order
+    def __init__(self, api: Any) -> None:
+        self._api = api
 
     def start(self, store: RunStore, run: RunRecord, limit: float | None = None) -> RemoteExecution:
-        sent = self._sent(store.get(run.id) or run)
-        if sent is None:
-            assert self._order is not None
-            sent = send(self._api, self._order)
-            store.append(run.id, sent, run.epoch)
+        result = store.require(run.id).result
+        sent = Sent(**{one.name: result[one.name] for one in fields(Sent)})
         return RemoteExecution(store, run, HubJob(self._api, sent))
 
     def require_resumable(self, run: RunRecord) -> None:
         run.require_left_job()
-
-    @staticmethod
-    def _sent(run: RunRecord) -> Sent | None:
-        """Return the Job that the run already is."""
-        return (
-            Sent(**{one.name: run.result[one.name] for one in fields(Sent)}) if run.result.get(JOB) else None
-        )
 
 
 class HubJob:

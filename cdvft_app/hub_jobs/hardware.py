@@ -27,11 +27,10 @@ class Hardware:
     title: str
     dollars: float
 
-    def most(self, minutes: int, jobs: int = 1) -> str:
-        """Return what so many Jobs of so many minutes cost at most, in words."""
-        hour, most = 60 * self.dollars, jobs * minutes * self.dollars
-        each = "" if jobs == 1 else f" of each of {jobs} Jobs"
-        return f"{self.title}: {hour:.2f} dollars an hour, at most {most:.2f} for {minutes} minutes{each}"
+    def most(self, minutes: int) -> str:
+        """Describe the maximum cost of a Job of so many minutes."""
+        hour, most = 60 * self.dollars, minutes * self.dollars
+        return f"{self.title}: {hour:.2f} dollars an hour, at most {most:.2f} for {minutes} minutes"
 
 
 def offers(api: Any) -> list[Hardware]:
@@ -65,11 +64,6 @@ def known_offers() -> list[Hardware]:
             raise ResultsError(OUT_OF_REACH) from None
         _known[address] = time.monotonic(), found
     return found
-
-
-def prices_are_known() -> bool:
-    """Return whether the hub has been asked for its prices here."""
-    return bool(_known)
 
 
 def hardware(among: list[Hardware], flavor: str) -> Hardware:

@@ -16,7 +16,7 @@ from typing import Any
 
 from cdvft_app.catalog import libraries
 from cdvft_app.errors import UserError
-from cdvft_app.events import Event, Sent, decode
+from cdvft_app.events import Event, decode
 from cdvft_app.public.budget import Budget
 from cdvft_app.search import SearchRequest, study
 from cdvft_app.settings import RunSettings
@@ -25,14 +25,12 @@ from cdvft_app.store import replication
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import ACTIVE, STOPPABLE
+from cdvft_app.store.states import STOPPABLE
 from cdvft_app.training import calibration
 from cdvft_app.training.executors import CLOSING_SECONDS, Executor, LocalProcesses, settle, train_to_end
 from cdvft_app.training.run import stop_signals
 from cdvft_app.training.slices import Slices
 
-MAX_REMOTE = 16  # each costs a thread, and a question to the hub every few seconds
-MAX_REMOTE_PER_OWNER = 8
 NO_SWEEPS = (
     "Sweeps and searches are not for this server: its GPU is lent by the second, to a page that shows the "
     "run. Start races here, and those on a machine of your own."
@@ -77,7 +75,6 @@ class RunQueue:
         self.max_sweep_runs = environment().max_sweep_runs
         self.budget = Budget(store)
         self._of_programs: set[str] = set()
-        self._remote = RemoteRuns(store)
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._taking = threading.Thread(target=self._take, name="queue", daemon=True)
@@ -175,48 +172,6 @@ class RunQueue:
             self._changed.notify_all()
         return run.group_id
 
-    def follow(
-        self,
-        settings: Sequence[RunSettings],
-        token: str,
-        name: str,
-        *,
-        executors: Sequence[Executor],
-        repositories: Sequence[str],
-        visitor: str | None = None,
-    ) -> list[str]:
-        """Begin a race that trains on other machines, on somebody's account there: at once, and seen by its
-        owner.
-
-        `repositories` take what each run learns. Returns the ids in order.
-
-        Raises:
-            QueueFull: as many are followed as can be; with a sentence.
-        """
-        with self._changed:
-            self._remote.require_room(len(settings), visitor or token)
-            made = self._store.create(settings, token, name, this_process(), private=True, visitor=visitor)
-            self._remote.add([run.id for run in made], visitor or token)
-        for run, executor, repository in zip(made, executors, repositories, strict=True):
-            self._store.append(run.id, Sent("", "", repository, ""), run.epoch)
-            self._follow(run, executor)
-        return [run.id for run in made]
-
-    def follow_again(self, run_id: str, token: str, executor: Executor, visitor: str | None = None) -> None:
-        """Follow a run that went on elsewhere while nobody followed it, as a new holder of its lease.
-
-        Raises:
-            QueueFull, StoreError: with a sentence.
-        """
-        run = self._store.require_owner(run_id, token)
-        executor.require_resumable(run)
-        with self._changed:
-            self._remote.require_room(1, visitor or token)
-            self._store.set_visitor(run_id, visitor)
-            run = self._store.leases.acquire(run_id, this_process())
-            self._remote.add([run_id], visitor or token)
-        self._follow(run, executor)
-
     def stop(self, run_id: str, token: str) -> None:
         """Stop a run: one that waits at once; one that trains within two steps, and it keeps its adapter."""
         self._store.require_owner(run_id, token)
@@ -310,24 +265,18 @@ class RunQueue:
         self._training.add(thread)
         thread.start()
 
-    def _run(self, run: RunRecord, executor: Executor | None = None) -> None:
-        """Train a run that was taken from the queue, if its visitor has time left; or follow a remote one."""
-        executor = executor or self.executor
+    def _run(self, run: RunRecord) -> None:
+        """Train a run that was taken from the queue, if its visitor has time left."""
         refused, limit = None, None
-        if not executor.is_owners:
-            try:
-                refused, limit = self.budget.exhausted(run.visitor), self._limit(run)
-            except StoreError as error:  # nobody can tell whether there is time left
-                refused = str(error)
+        try:
+            refused, limit = self.budget.exhausted(run.visitor), self._limit(run)
+        except StoreError as error:  # the remaining time is unknown
+            refused = str(error)
         if refused:
             settle(self._store, run, ("interrupted", refused), self._closing.is_set)
             return
-        train_to_end(self._store, run, executor, limit, self._closing.is_set)
+        train_to_end(self._store, run, self.executor, limit, self._closing.is_set)
         self._end(run)
-
-    def _follow(self, run: RunRecord, executor: Executor) -> None:
-        """Bring what a run tells on another machine into the store, beside the queue."""
-        threading.Thread(target=self._run, args=(run, executor), name="remote", daemon=True).start()
 
     def _end(self, run: RunRecord) -> None:
         if run.sweep:
@@ -419,31 +368,6 @@ class _RunElsewhere:
 
     def record(self) -> RunRecord:
         return self._store.require(self._run.id)
-
-
-class RemoteRuns:
-    """The runs on other machines that are followed now, with their owners; the caller holds a lock."""
-
-    def __init__(self, store: RunStore) -> None:
-        self._store = store
-        self._owners: dict[str, str] = {}  # by the run's id
-
-    def require_room(self, wanted: int, owner: str) -> None:
-        """Raise `QueueFull` where so many more of the owner cannot be followed."""
-        self._owners = {one: of for one, of in self._owners.items() if self._store.state(one) in ACTIVE}
-        mine = list(self._owners.values()).count(owner)
-        for limit, there, whose in (
-            (MAX_REMOTE, len(self._owners), ""),
-            (MAX_REMOTE_PER_OWNER, mine, " of yours"),
-        ):
-            if there + wanted > limit:
-                raise QueueFull(
-                    f"{there} Jobs{whose} are followed here and at most {limit} can be; {wanted} more do not "
-                    "fit. Wait for some to end, or stop some."
-                )
-
-    def add(self, run_ids: Sequence[str], owner: str) -> None:
-        self._owners |= dict.fromkeys(run_ids, owner)
 
 
 def warm_up(calibrate: bool = False) -> threading.Thread:

@@ -8,7 +8,6 @@
  *   "runs-changed": null,
  *   "race-renamed": null,
  *   "slice-ended": null,
- *   "form-answered": null,
  *   "show-runs": string[],
  *   "lesson-answered": string,
  *   "lesson-asked": null,
@@ -29,8 +28,7 @@
  *   "measure-failed": null,
  * }} Events
  * address: it has changed by a link inside the page, or by Back or Forward. runs-changed: some were started, have ended, or
- * were read from a file. slice-ended: of a race that the page drives. form-answered: the server has filled Train's form, or
- * refused to. show-runs: their ids. lesson-answered: the question's key. lesson-asked: another question is looked at;
+ * were read from a file. slice-ended: of a race that the page drives. show-runs: their ids. lesson-answered: the question's key. lesson-asked: another question is looked at;
  * lesson-predicted: a vote waits to be sent; lesson-voted: the key of a question whose vote has arrived, all three for
  * learn/class_state.js; lesson-revealed and question-predicted are heard at the lesson itself: more of its answers may be
  * shown; what was predicted of a question, null for nothing. task-reached: the key of the task in whose state a machine
@@ -50,12 +48,6 @@
 export function tell(name, detail, where = document) {
   where.dispatchEvent(new CustomEvent(name, { detail }));
 }
-
-/**
- * The next such event, when all who hear it have acted.
- * @param {keyof Events} name
- */
-export const next = (name) => new Promise((told) => document.addEventListener(name, told, { once: true }));
 
 /**
  * Call `act` at each such event, for as long as a part lives.

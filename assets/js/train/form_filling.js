@@ -1,6 +1,5 @@
 // While the server fills Train's form it cannot be used: what is done to it before the answer would be overwritten.
 
-import { tell } from "../shared/events.js";
 import { forget } from "../shared/router.js";
 
 let visited = false; // what the form holds before a visit's answer is nobody's choice
@@ -44,5 +43,4 @@ export function formAnswered(filled = []) {
   asked -= 1;
   if (!asked) forget(filled, address);
   letFormWait();
-  tell("form-answered", null);
 }

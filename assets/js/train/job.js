@@ -1,6 +1,6 @@
-// Runs that train as Jobs of the hub: where they are, and the way from a shown race to the form that sends it.
+// Runs that train as Jobs of the hub: where they are,.
 
-import { h, scrollUpTo } from "../shared/dom.js";
+import { h } from "../shared/dom.js";
 import { titleOf } from "./run_model.js";
 
 /** @import { Run } from "./run_model.js" */
@@ -28,16 +28,4 @@ export function jobLines(runs) {
       ),
     ];
   });
-}
-
-/** Open the form's fold that sends the race, below 900 px with the settings around it. */
-export function openJobForm() {
-  const settings = document.querySelector('#choose .fold-settings[aria-expanded="false"]');
-  if (settings instanceof HTMLElement) settings.click();
-  const fold = document.getElementById("as-job");
-  const button = fold?.querySelector("button");
-  if (!fold || !button) return;
-  if (!button.classList.contains("open")) button.click();
-  scrollUpTo(fold);
-  button.focus();
 }

@@ -1,8 +1,6 @@
 // The commands that train the shown runs again, from all of their options.
 
 import { h, textButton } from "../shared/dom.js";
-import { next } from "../shared/events.js";
-import { openJobForm } from "./job.js";
 import { titleOf } from "./run_model.js";
 
 /** @import { Run } from "./run_model.js" */
@@ -23,21 +21,16 @@ export function command(options) {
 }
 
 export class Reproduce {
-  /** @param {() => void} useSettings fills the form with those of the shown race */
-  constructor(useSettings) {
+  constructor() {
     this.text = this.idle = "";
     this.code = h("div", {});
     this.copy = textButton("Copy", () => this.toClipboard());
-    this.send = textButton("Send it to the hub as a Job", () => {
-      void next("form-answered").then(openJobForm); // which has the focus, once the form can be used
-      useSettings();
-    });
     this.node = h(
       "details",
       { class: "reproduce", hidden: true },
       h("summary", {}, "Train it again"),
       this.code,
-      h("div", { class: "again" }, this.copy, this.send),
+      h("div", { class: "again" }, this.copy),
     );
   }
 
@@ -46,7 +39,6 @@ export class Reproduce {
     const commands = runs.map((run) => ({ label: titleOf(run), words: command(run.options) }));
     const text = commands.map(({ words }) => words.join(" ")).join("\n\n");
     this.node.hidden = runs.length === 0;
-    this.send.hidden = !document.getElementById("as-job"); // as where the race is shown without a form
     if (this.text === text) return;
     this.text = text;
     // An option and its value stay on one line.

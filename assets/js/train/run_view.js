@@ -110,7 +110,7 @@ export function mount({ element, props, server, trigger, life }) {
   const board = new Scoreboard(props.lines, (id) => chart.toggle(id));
   const cards = new Cards();
   const predicted = new Predicted(props.lines);
-  const reproduce = new Reproduce(() => trigger("use_settings"));
+  const reproduce = new Reproduce();
   const notice = new Notice();
   find(element, ".mount").replaceChildren(
     h("div", { class: "run-head" }, title, use, rows, reuse),

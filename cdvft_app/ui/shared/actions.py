@@ -23,14 +23,13 @@ from cdvft_app.shapes.hub_models import describe_chosen_model
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import RESUMABLE, UNFINISHED
-from cdvft_app.training.executors import Executor
 from cdvft_app.ui.logs import visitor_hash
 from cdvft_app.ui.shared.form import race, with_titles
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
 
-FOLLOW_AGAIN = "Follow again, where Jobs are sent from, takes up what a Job has told meanwhile."
-STOP_JOBS = "Stop cancels the Jobs: what they have learned by then is lost."
+FOLLOW_JOB = "This HF Job is no longer followed. Run `python -m cdvft_app follow {}` to get its results."
+STOP_JOB = "Stop cancels the HF Job. Its unsaved training is lost."
 log = logging.getLogger(__name__)
 
 
@@ -186,16 +185,6 @@ def act_on_group(
     return {"error": _each([run.id for run in choose(runs)], token, act)}
 
 
-def follow_again(app: AppState, ids: Sequence[str], token: str, executor: Executor) -> str | None:
-    """Follow those of the shown runs again whose Jobs were left; None, or why it was refused."""
-    left = [run.id for run in _acted_on(app.store, ids, token) if run.is_left_job]
-
-    def again(run_id: str, mine: str) -> None:
-        app.queue.follow_again(run_id, mine, executor, visitor())
-
-    return _each(left, token, again)
-
-
 def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
     """Return which buttons can act on the shown runs, and a sentence on what they do or why none can."""
     runs = _acted_on(store, ids, token)
@@ -214,7 +203,7 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
                 "Stopping: at most two more steps, then a last evaluation, and the adapter is saved.",
             )
         if any(run.is_job for run in busy):
-            return Buttons(True, bool(ended_early), STOP_JOBS)
+            return Buttons(True, bool(ended_early), STOP_JOB)
         again = (
             f"Resume takes up {store.label_of(ended_early[0])} again."
             if ended_early
@@ -228,10 +217,10 @@ def buttons(store: RunStore, ids: Sequence[str], token: str) -> Buttons:
         )
     if defect := next((run.defect for run in runs if run.defect), None):
         return Buttons(False, False, defect)
-    if any(run.is_left_job for run in runs):
-        return Buttons(False, False, FOLLOW_AGAIN)
+    if left := next((run for run in runs if run.is_left_job), None):
+        return Buttons(False, False, FOLLOW_JOB.format(left.id))
     if any(run.is_job and run.state in RESUMABLE for run in runs):
-        return Buttons(False, False, "A Job that has ended is not resumed: Send begins another one.")
+        return Buttons(False, False, "An HF Job cannot be resumed. Send it again.")
     return Buttons(False, False, "")
 
 

@@ -13,11 +13,8 @@ from cdvft_app.ui.shared.viewing import has_login
 
 NO_LOGIN = "This Space has no login, so nothing can be {} from it. Its owner can set hf_oauth: true."
 
-Handler = Callable[[dict[Any, Any], str, float | None], Any]
-"""A listener of a set of components: their values, the token, and when that ends, in seconds since 1970.
-
-The token is empty where nobody has signed in or typed one. Of a typed one it is not known when it ends.
-"""
+Handler = Callable[[dict[Any, Any], str], Any]
+"""A listener of a set of components: their values and the token, which is empty without login and input."""
 
 
 def is_out_of_reach(act: str) -> bool:
@@ -42,10 +39,10 @@ def with_token(handle: Handler, token: gr.Textbox) -> Callable[..., Any]:
     """`handle` as Gradio takes it; `token` is the field, which must be among the inputs."""
 
     def by_login(values: dict[Any, Any], user: gr.OAuthToken | None = None) -> Any:
-        return handle(values, user.token, user.expires_at) if user else handle(values, "", None)
+        return handle(values, user.token if user else "")
 
     def by_field(values: dict[Any, Any]) -> Any:
-        return handle(values, str(values[token] or "").strip(), None)
+        return handle(values, str(values[token] or "").strip())
 
     given = by_login if has_login() else by_field
     given.__name__ = handle.__name__

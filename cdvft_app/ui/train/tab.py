@@ -26,7 +26,7 @@ from cdvft_app.ui.shared.controls import LATEX, html, settings_fold
 from cdvft_app.ui.shared.listeners import LATEST, QUIET, DropStaleAnswers
 from cdvft_app.ui.shared.problem import problem, status
 from cdvft_app.ui.shared.state import AppState, OnVisit, token_of, visitor_token
-from cdvft_app.ui.train import job, model_choice, search
+from cdvft_app.ui.train import model_choice, search
 from cdvft_app.ui.train.controls import USED_BY, Controls, choices, in_use, placeholder
 from cdvft_app.ui.train.first_shown import before_any_answer, first_shown
 from cdvft_app.ui.train.forecast import ForecastHtml, forecast_html
@@ -86,7 +86,6 @@ def build(app: AppState) -> OnVisit:
                 gr.Markdown(METHOD, latex_delimiters=LATEX)
                 blocks = html(at_first.blocks, elem_classes=["blocks"], elem_id="blocks")
             searched = search.search_form()
-            as_job = job.job_form()
             with gr.Column(elem_classes=["go"]):
                 counts = html(at_first.counts, elem_id="counts")
                 with gr.Row(elem_classes=["go-buttons"]):
@@ -240,16 +239,6 @@ def build(app: AppState) -> OnVisit:
     clicked: dict[str, Any] = {**LATEST, "queue": True, "concurrency_limit": 8, "trigger_mode": "once"}
     start.click(started, [token, start, *form_inputs], [view, reason, token, start], **clicked)
 
-    job.connect(
-        app,
-        as_job,
-        inputs=form_inputs,
-        values_of=form_values,
-        counted=[field["methods"].input],
-        token=token,
-        sent=lambda mine, ids: {view: shown(ids, "new", mine, time.time_ns()), reason: "", token: mine},
-        outputs=[view, reason, token],
-    )
     search.connect(
         app,
         searched,
@@ -258,15 +247,6 @@ def build(app: AppState) -> OnVisit:
         values_of=form_values,
         methods=field["methods"],
         token=token,
-    )
-    job.connect_again(
-        app,
-        as_job,
-        view=view,
-        run_ids_of=run_ids_of,
-        token=token,
-        followed=lambda mine, ids: {view: shown(ids, "chosen", mine, time.time_ns()), reason: ""},
-        outputs=[view, reason],
     )
 
     def handler(act: Any, in_view: bool = False) -> Any:

@@ -53,7 +53,7 @@ def build(run: gr.Radio, write: Write, asking: dict[str, Any]) -> None:
     folder = gr.State(None)  # of the adapter, between the two steps
     given: set[Any] = {run, name, private, replace, token}
 
-    def written(fields: dict[Any, Any], secret: str, _: float | None) -> list[str | None]:
+    def written(fields: dict[Any, Any], secret: str) -> list[str | None]:
         if has_login() and not secret:
             return [problem(SIGN_IN), None]
         try:
@@ -64,7 +64,7 @@ def build(run: gr.Radio, write: Write, asking: dict[str, Any]) -> None:
             return [problem(str(error)), None]
         return ["", str(place)]
 
-    def uploaded(fields: dict[Any, Any], secret: str, _: float | None) -> list[Any]:
+    def uploaded(fields: dict[Any, Any], secret: str) -> list[Any]:
         if not fields[folder]:
             return [gr.skip(), "", None]
         place = Path(fields[folder])

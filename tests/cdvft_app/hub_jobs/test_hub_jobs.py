@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import threading
 import zipfile
 from dataclasses import replace
 from importlib.metadata import version
@@ -24,17 +25,17 @@ from waiting import wait, wait_for
 from cdvft_app import catalog
 from cdvft_app.commands import FAILED, FINISHED, STOPPED, main, send
 from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Snapshot
+from cdvft_app.hub_jobs import executor
 from cdvft_app.hub_jobs.executor import HubJob, HubJobs, JobOrder
 from cdvft_app.hub_jobs.hardware import hardware, offers
 from cdvft_app.hub_jobs.job import CODE, event_line, pack_code, read_event, script_text
 from cdvft_app.results.finished_run import ResultsError, find
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.processes import this_process
-from cdvft_app.store.records import IllegalTransition, NotOwner, UnknownRun
+from cdvft_app.store.records import IllegalTransition, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
 from cdvft_app.training import executors
-from cdvft_app.training.queue import RunQueue
 
 SIZES = {"batch_size": 4, "train_examples": 16, "evaluation_examples": 8, "max_length": 16}
 SHORT = RunSettings(recipe="sentiment", method="cdvft", max_steps=6, **SIZES)
@@ -47,24 +48,17 @@ def api(stub):
 
 
 @pytest.fixture
-def queue(store):
-    made = RunQueue(store)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def follow(store, queue, api, monkeypatch):
-    """`follow(plan)`: the id of a run that is sent, and followed by the queue."""
+def follow(store, api, monkeypatch):
+    """`follow(plan)`: the ID of a run that is sent as a Job and followed."""
     monkeypatch.setattr(HubJob, "pull_seconds", 0.2)
     monkeypatch.setattr(executors, "POLL_SECONDS", 0.05)
 
     def begin(plan):
-        executor = HubJobs(api, JobOrder(plan, "ada/films", "t4-small", 5, TOKEN))
-        (run_id,) = queue.follow(
-            [plan.settings], "a", plan.title, executors=[executor], repositories=["ada/films"]
-        )
-        return run_id
+        job = executor.send(api, JobOrder(plan, "ada/films", "t4-small", 5, TOKEN))
+        (run,) = store.create([plan.settings], "a", plan.title, this_process())
+        store.append(run.id, job, run.epoch)
+        threading.Thread(target=executors.train_to_end, args=(store, run, HubJobs(api)), daemon=True).start()
+        return run.id
 
     return begin
 
@@ -222,42 +216,12 @@ def test_a_job_that_waits_says_so(store, follow, stub, tmp_path, monkeypatch):
     wait(store, run_id, *FINAL)
 
 
-def test_a_job_goes_on_when_the_program_that_follows_it_ends(store, queue, follow, stub, tmp_path):
-    stub.jobs = Jobs(tmp_path / "jobs", GOES_ON)
-    run_id = follow(catalog.resolve(SHORT))
-    wait_for(lambda: store.state(run_id) == "running")
-    queue.close()
-    run = wait(store, run_id, *FINAL)
-    assert run.state == "interrupted" and f"see {stub.address}/jobs/ada/0" in run.reason
-    assert not stub.jobs.started[0].cancelled
-
-
-def test_a_job_that_was_left_is_followed_again_to_its_end(store, follow, stub, tmp_path):
-    again = HubJobs(HfApi(endpoint=stub.address, token=TOKEN))
+def test_the_command_follows_a_left_job_to_its_end(store, follow, stub, tmp_path, monkeypatch):
     steps = [event_line(run_events.step(step, 0.7 - step / 20)) for step in (1, 2, 3)]
     after = [steps[2], event_line(run_events.done(3))]
     stub.jobs = Jobs(tmp_path / "jobs", followed_until(tmp_path / "go", [STARTED, *steps[:2]], after))
     run_id = follow(catalog.resolve(SHORT))
     wait_for(lambda: store.get(run_id).step == 2)
-    store.set_state(run_id, "interrupted")
-
-    (tmp_path / "go").touch()
-    later = RunQueue(store)  # as of the program that was started again
-    with pytest.raises(NotOwner):
-        later.follow_again(run_id, "b", again)
-    later.follow_again(run_id, "a", again)
-    run = wait(store, run_id, *FINAL)
-    assert run.state == "finished" and run.metric == 0.75
-    assert [row["step"] for row in store.rows(run_id, kinds=["step"])[0]] == [1, 2, 3]
-    with pytest.raises(IllegalTransition, match="HF Job"):
-        later.follow_again(run_id, "a", again)
-
-
-def test_the_command_follows_a_left_job_to_its_end(store, follow, stub, tmp_path, monkeypatch):
-    after = [event_line(run_events.done(1))]
-    stub.jobs = Jobs(tmp_path / "jobs", followed_until(tmp_path / "go", [STARTED], after))
-    run_id = follow(catalog.resolve(SHORT))
-    wait_for(lambda: store.state(run_id) == "running")
     store.set_state(run_id, "interrupted")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setenv("HF_ENDPOINT", stub.address)
@@ -265,7 +229,8 @@ def test_the_command_follows_a_left_job_to_its_end(store, follow, stub, tmp_path
     (tmp_path / "go").touch()
     ended = CliRunner().invoke(main.app, ["follow", run_id])
     assert (ended.exit_code, store.state(run_id)) == (FINISHED, "finished"), ended.output
-    assert f"finished after 1 steps; run {run_id}" in ended.output
+    assert f"finished after 3 steps; run {run_id}" in ended.output
+    assert [row["step"] for row in store.rows(run_id, kinds=["step"])[0]] == [1, 2, 3]
     with pytest.raises(IllegalTransition, match="HF Job"):
         CliRunner().invoke(main.app, ["follow", run_id], catch_exceptions=False)
     with pytest.raises(UnknownRun):
@@ -324,20 +289,20 @@ def test_the_command_says_in_a_sentence_that_the_hub_is_out_of_reach_or_refuses_
         (500, "ada/films, made for it, has no adapter"),
     ],
 )
-def test_a_job_that_the_hub_refuses_is_a_run_that_failed(store, follow, stub, status, sentence):
+def test_send_reports_a_refusal_without_the_token(follow, stub, status, sentence):
     stub.jobs = Jobs(Path("nowhere"))
     stub.jobs.status = status
-    run = wait(store, follow(catalog.resolve(SHORT)), *FINAL)
-    assert run.state == "failed" and sentence in run.reason and TOKEN not in run.reason
+    with pytest.raises(ResultsError, match=sentence) as refused:
+        follow(catalog.resolve(SHORT))
+    assert TOKEN not in str(refused.value)
 
 
 def test_hardware_has_its_price_in_words(api, stub, tmp_path):
     stub.jobs = Jobs(tmp_path)
     found = offers(api)
     assert [one.flavor for one in found] == ["t4-small", "a10g-large"]
-    small, large = hardware(found, "t4-small").most(30), hardware(found, "a10g-large").most(60, 3)
+    small = hardware(found, "t4-small").most(30)
     assert small == "Nvidia T4 - small: 0.40 dollars an hour, at most 0.20 for 30 minutes"
-    assert large == "Nvidia A10G - large: 1.50 dollars an hour, at most 4.50 for 60 minutes of each of 3 Jobs"
     with pytest.raises(InvalidChoice, match="there are t4-small, a10g-large"):
         hardware(found, "h900")
 

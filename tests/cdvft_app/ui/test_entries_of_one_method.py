@@ -14,7 +14,6 @@ from cdvft_app.ui.compare import finished_races
 from cdvft_app.ui.header import operate
 from cdvft_app.ui.shared import form
 from cdvft_app.ui.shared.actions import buttons
-from cdvft_app.ui.train import job
 from cdvft_app.ui.use import races
 
 NAMES = ["CDVFT α = 1", "CDVFT α = 5", "LoRA r = 8"]
@@ -69,14 +68,6 @@ def test_before_the_operator(app, monkeypatch: pytest.MonkeyPatch):
     ended(app)
     told = operate(app.store, {"key": "a key that is long enough"})
     assert sorted(plain(run["method"]) for run in told["runs"]) == NAMES
-
-
-def test_in_the_names_of_repositories():
-    names = "cdvft-alpha-1", "cdvft-alpha-5", "lora-r-8"
-    assert job.repositories("ada/films", plans()) == [f"ada/films-{name}" for name in names]
-    assert job.repositories("ada/films", plans("cdvft")) == ["ada/films"]
-    rates = plans({"method": "lora", "learning_rate": 1e-3}, {"method": "lora", "learning_rate": 2e-3})
-    assert len(set(job.repositories("ada/films", rates))) == 2
 
 
 @pytest.mark.parametrize(
