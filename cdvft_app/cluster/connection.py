@@ -382,14 +382,7 @@ class _Followed:
         if large and all(node.problem for node in large):
             raise _Unfit(large[0].problem)
         refused = [node.id for node in nodes if node.problem]
-        if order.processes > 1:  # the actor itself takes nothing from its processes
-            asked: dict[str, Any] = {}
-            avoided = [node.id for node in nodes if node.problem or node not in large]
-        else:
-            own = {name: amount for name, amount in order.resources.items() if name not in ("CPU", "GPU")}
-            of = order.resources
-            asked = {"num_cpus": of.get("CPU", 0), "num_gpus": of.get("GPU", 0), "resources": own}
-            avoided = refused
+        of = order.resources
         return (
             ray.remote(NodeRun)
             .options(
@@ -400,10 +393,12 @@ class _Followed:
                 max_restarts=0,
                 max_task_retries=0,
                 max_concurrency=PIECES,
-                label_selector={"ray.io/node-id": f"!in({', '.join(avoided)})"} if avoided else None,
-                **asked,
+                label_selector={"ray.io/node-id": f"!in({', '.join(refused)})"} if refused else None,
+                num_cpus=of.get("CPU", 0),
+                num_gpus=of.get("GPU", 0),
+                resources={name: amount for name, amount in of.items() if name not in ("CPU", "GPU")},
             )
-            .remote(replace(order, files={}), refused)
+            .remote(replace(order, files={}))
         )
 
     async def _receive(self) -> None:

@@ -38,8 +38,7 @@ UNREACHED = "The cluster does not answer{}"
 class RayCluster(Executor):
     """Trains each run on a node of a Ray cluster, as many at a time as it has room for.
 
-    A run asks for CDVFT_RUN_GPUS and CDVFT_RUN_CPUS; without the first for one GPU where there are any. With
-    CDVFT_PROCESSES as many processes, each of which asks for as much, share it, on one node or on several.
+    A run asks for CDVFT_RUN_GPUS and CDVFT_RUN_CPUS; without the first for one GPU where there are any.
 
     Args:
         address: of the cluster, as for `ray.init`: ray://host:10001, host:port or auto.
@@ -70,8 +69,7 @@ class RayCluster(Executor):
     def runs_at_once(self) -> int:
         """Return how many runs there is room for; one at least, for which a cluster that grows makes room."""
         asked = self.resources()
-        places = sum(fits(asked, node) for node in self._alive() if node.problem is None)
-        return max(1, places // (environment().processes or 1))
+        return max(1, sum(fits(asked, node) for node in self._alive() if node.problem is None))
 
     def nodes(self) -> list[Node]:
         """Return all nodes that are alive; none where the cluster does not answer."""
@@ -85,26 +83,22 @@ class RayCluster(Executor):
             return self.connection.nodes()
         return []
 
-    def resources(self, all_gpus: bool = False) -> Mapping[str, float]:
-        """Return what a run asks of a node, also one that shares its batches among `all_gpus` of one."""
+    def resources(self) -> Mapping[str, float]:
+        """Return the resources that a run requests from a node."""
         known = environment()
         largest = max((node.resources.get("GPU", 0.0) for node in self._alive()), default=0.0)
         gpus = min(largest, 1.0) if known.run_gpus is None else known.run_gpus
-        if all_gpus:
-            gpus = max(gpus, largest)
         return {"CPU": known.run_cpus, **({"GPU": gpus} if gpus else {}), **dict(known.run_resources)}
 
     def order(self, store: RunStore, run: RunRecord, attempt: int, limit: float | None) -> Order:
         """Return all that a node needs to go on with the run."""
         store.save(run.id)
-        processes = environment().processes or 1
         return Order(
             run_id=run.id,
             attempt=attempt,
             files=dict(needed(store, run)),
             limit=limit,
-            resources=self.resources(all_gpus=run.settings.all_gpus and processes == 1),
-            processes=processes,
+            resources=self.resources(),
             threads=os.environ.get("OMP_NUM_THREADS", ""),
             storage=environment().storage,
             trainer=self._trainer,

@@ -3,10 +3,6 @@
 The run comes as the files that it needs into a store of its own, in a folder of the node. There it trains as
 on any machine, and that store's rows are the spool from which its follower takes events, by their numbers.
 Everything is sent in pieces that Ray keeps out of its object store, so that a full one hinders nothing.
-
-A run of several processes is shared by nodes, by Ray Train's TorchTrainer, which starts and connects them.
-The first process is on the node where the run's store is, and tells it all that happens; the others have
-copies of the run's files on their own disks.
 """
 
 from __future__ import annotations
@@ -14,16 +10,13 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import tempfile
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.catalog import libraries
 from cdvft_app.cluster.transfer import (
     MAX_CHECKPOINT,
     PACKED,
@@ -31,7 +24,6 @@ from cdvft_app.cluster.transfer import (
     STORED,
     Order,
     Update,
-    cause,
     fetch_stored,
     inside,
     own_folder,
@@ -40,31 +32,22 @@ from cdvft_app.cluster.transfer import (
     store_checkpoint,
     unpack,
 )
-from cdvft_app.events import ADAPTER, Done, Halt, Note, Preparing, TrainingPaused
+from cdvft_app.events import ADAPTER, Note
 from cdvft_app.files import folder_bytes
 from cdvft_app.store import predictions
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LeaseLost, RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
-from cdvft_app.training import checkpoints, children, data_parallel
+from cdvft_app.training import checkpoints, children
 from cdvft_app.training.checkpoints import CHECKPOINTS
 from cdvft_app.training.executors import (
     KEPT_CHECKPOINTS,
-    STATUS_SECONDS,
-    Executor,
     LocalProcesses,
     train_to_end,
 )
 from cdvft_app.training.run import (
     ERROR_FILE,
-    NOT_BEGUN,
-    OTHER_ENDED,
-    StopConditions,
-    end_run,
-    join_run,
-    reason,
-    train_run,
 )
 
 MAX_ROWS = 300  # at a time
@@ -76,8 +59,6 @@ NOT_TAKEN = (
     "begins again; set CDVFT_STORAGE to a place that all nodes reach."
 )
 STORED_THERE = "Checkpoints of this run, of {size:.0f} MB, are kept in CDVFT_STORAGE."
-ONE_LOST = "One of the processes that share it was lost."
-WAITS = "The run waits for {} places on the cluster"
 NOT_STORED = "A checkpoint could not be put into CDVFT_STORAGE ({}). If the node is lost, it is lost with it."
 
 
@@ -86,15 +67,14 @@ class NodeRun:
 
     Args:
         order: of it; its files are written later.
-        refused: ids of the nodes that may not train.
     """
 
-    def __init__(self, order: Order, refused: Sequence[str] = ()) -> None:
+    def __init__(self, order: Order) -> None:
         children.import_nothing()
         if order.threads:
             os.environ["OMP_NUM_THREADS"] = order.threads
         self._id = order.run_id
-        self._executor = SharedRuns(order, refused) if order.processes > 1 else LocalProcesses(order.trainer)
+        self._executor = LocalProcesses(order.trainer)
         self._storage = order.storage and f"{order.storage.rstrip('/')}/{order.run_id}/{order.attempt}"
         self._root = own_folder(order.name)
         self._folder = self._root / "runs" / order.run_id
@@ -259,153 +239,3 @@ class NodeRun:
         if self._stored and self._store is not None and self._store.state(self._id) == "finished":
             remove_stored(self._stored)
         shutil.rmtree(self._root, ignore_errors=True)
-
-
-# One run by processes on several nodes
-
-
-class SharedRuns(Executor):
-    """Has a run trained by as many processes as its order says; for use in an actor of Ray.
-
-    Args:
-        order: of the run; each process asks for its resources.
-        refused: ids of the nodes that may not train.
-    """
-
-    def __init__(self, order: Order, refused: Sequence[str]) -> None:
-        self._order, self._refused = order, refused
-
-    def start(self, store: RunStore, run: RunRecord, limit: float | None = None) -> SharedRun:
-        return SharedRun(store, run, limit, self._order, self._refused)
-
-
-class SharedRun:
-    """An `Execution`: it ends as `interrupted` where a process is lost, so that the run goes on elsewhere."""
-
-    def __init__(
-        self,
-        store: RunStore,
-        run: RunRecord,
-        limit: float | None,
-        order: Order,
-        refused: Sequence[str],
-    ) -> None:
-        import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        self._store, self._run, self._why, self._said = store, run, ONE_LOST, 0.0
-        self._waits = WAITS.format(order.processes)
-        here = ray.get_runtime_context().get_node_id()
-        others = {"ray.io/node-id": f"!in({', '.join(refused)})"} if refused else {}
-        places = [{"ray.io/node-id": here}, *[others] * (order.processes - 1)]
-        config = {
-            "root": str(store.root),
-            "name": order.name,
-            "run_id": run.id,
-            "limit": limit,
-            "trainer": order.trainer,
-            "files": _packed(store.root),
-        }
-        fit: Any = ray.remote(_fit)  # in a process of its own, which can be killed
-        there = NodeAffinitySchedulingStrategy(here, soft=False)
-        self._fitting = fit.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote(
-            config, dict(order.resources), places, order.threads
-        )
-
-    def poll(self, seconds: float) -> bool:
-        import ray
-
-        ended, _ = ray.wait([self._fitting], timeout=seconds)
-        if not ended:
-            return self._wait()
-        try:
-            ray.get(self._fitting)
-        except Exception as error:  # whatever Ray Train makes of what its processes raise
-            self._why = f"{ONE_LOST} {cause(error)}"
-        if self._store.state(self._run.id) not in FINAL:
-            end_run(self._store, self._run, "interrupted", self._why)
-        return True
-
-    def _wait(self) -> bool:
-        """Say now and then that its processes have no place; whether somebody stopped it before they did."""
-        now, known = time.monotonic(), self._store.get(self._run.id)
-        if known is None or known.process != self._run.process:  # the first process has joined
-            return False
-        if known.state == "stopping":
-            self.stop()
-            end_run(self._store, self._run, "stopped", NOT_BEGUN)
-            return True
-        if now - self._said > STATUS_SECONDS:
-            self._said = now
-            with suppress(LeaseLost):
-                self._store.append(self._run.id, Preparing(self._waits), self._run.epoch)
-        return False
-
-    def stop(self) -> None:
-        import ray
-
-        ray.cancel(self._fitting, force=True)  # what it has started ends with it
-
-    def reason(self) -> str:
-        return self._why
-
-
-def _packed(root: Path) -> bytes:
-    """Return the run's files and its data, which each process but the first one has of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        packed = Path(folder, "files.zip")
-        pack(root, packed, of=("runs", "data"))
-        return packed.read_bytes()
-
-
-def _fit(
-    config: dict[str, Any], resources: dict[str, float], places: list[dict[str, str]], threads: str
-) -> None:
-    import ray.train.torch
-
-    of: Any = ray.train  # whose types are those of its first version
-    scaling = of.ScalingConfig(
-        num_workers=len(places),
-        use_gpu=bool(resources.get("GPU")),
-        resources_per_worker=resources,
-        label_selector=places,
-    )
-    running = of.RunConfig(
-        name=config["name"],
-        storage_path=str(Path(config["root"], "ray-train")),  # where nothing is put: the store keeps all
-        worker_runtime_env={"env_vars": {"OMP_NUM_THREADS": threads}} if threads else {},
-    )
-    of.torch.TorchTrainer(_work, train_loop_config=config, scaling_config=scaling, run_config=running).fit()
-
-
-def _work(config: dict[str, Any]) -> None:
-    """Do one process's share, in a thread of Ray Train's."""
-    if data_parallel.rank() == 0:
-        store, run = join_run(config["root"], config["run_id"])
-        train_run(store, run, _paused_alone(config["trainer"]), StopConditions(config["limit"]))
-        return
-    root = own_folder(f"{config['name']}-{data_parallel.rank()}")
-    try:
-        packed = root / "files.zip"
-        packed.write_bytes(config["files"])
-        unpack(packed)
-        files = packed.with_suffix("")
-        os.environ["RUNS_DIR"] = str(files)
-        data_parallel.follow(lambda: Halt.NO, config["trainer"], files / "runs" / config["run_id"])
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-
-
-def _paused_alone(trainer: str) -> Any:
-    """Return the trainer of this name, which pauses the run where another of its processes is lost."""
-
-    def train(*given: Any, **options: Any) -> Done:
-        try:
-            done: Done = libraries.resolve(trainer)(*given, **options)
-            return done
-        except Exception as error:
-            if reason(error) == OTHER_ENDED:
-                raise TrainingPaused from error
-            raise
-
-    return train

@@ -48,8 +48,7 @@ class Order:
         attempt: number of it.
         files: names in the node's RUNS_DIR, each with the file or folder here, or a text.
         limit: seconds after which it fails there, with a checkpoint.
-        resources: what each of its processes asks of a node: CPU, GPU, and the cluster's own.
-        processes: that share its batches, on as many nodes as it takes.
+        resources: Requested from a node: CPU, GPU, and the cluster's own.
         threads: for OMP_NUM_THREADS; "": as many as it asks processors.
         storage: takes checkpoints that are too large to transfer.
         trainer: a `Train` by its name.
@@ -60,7 +59,6 @@ class Order:
     files: Mapping[str, Path | str]
     limit: float | None
     resources: Mapping[str, float]
-    processes: int
     threads: str
     storage: str
     trainer: str

@@ -2,15 +2,13 @@
 
 Under a launcher several processes share a run's batches, on GPUs or, where there is none, on the CPU:
 `accelerate launch --multi_gpu --num_processes 2 -m cdvft_app train`, or
-`torchrun --nproc-per-node 2 -m cdvft_app train`. With --all-gpus `train` launches itself so, and so does
-`resume` of such a run.
+`torchrun --nproc-per-node 2 -m cdvft_app train`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -48,13 +46,11 @@ from cdvft_app.store.datasets import DataRecord
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.data_parallel import is_single_process_launch, launcher, rank
+from cdvft_app.training.data_parallel import rank
 from cdvft_app.training.run import run_as_worker, run_here
-from cdvft_app.training.schedule import processes, visible_gpus
 
 if TYPE_CHECKING:
     from cdvft_app.cluster.executor import RayCluster
-    from cdvft_app.training.executors import Executor
 
 
 class ProgressBar:
@@ -140,8 +136,6 @@ def train(
         describe_chosen_model(settings.model, settings.recipe)
     plan = catalog.resolve(settings)
     require_in_reach([plan.model, plan.dataset])
-    if not cluster:
-        _launch_on_all_gpus(settings)
 
     def claim(store: RunStore) -> RunRecord:
         forecasts = [admitted(plan, store, environment().max_run_seconds)]
@@ -149,18 +143,6 @@ def train(
         return run
 
     _run(claim, as_json, cluster)
-
-
-def _lacks_gpus(settings: RunSettings) -> bool:
-    """Return whether the run asks for all GPUs, and no launcher has started a process for each."""
-    return settings.all_gpus and processes() == 1 and visible_gpus() > 1
-
-
-def _launch_on_all_gpus(settings: RunSettings) -> None:
-    """Begin this command anew with a process a GPU, if the run asks for that; it does not return, then."""
-    if _lacks_gpus(settings):
-        command = [*launcher(visible_gpus()), "cdvft_app", *sys.argv[1:]]
-        os.execv(command[0], command)
 
 
 def uploaded_dataset(file: Path, evaluation: Path | None, read: dict[str, Any]) -> UploadedDataset:
@@ -183,10 +165,6 @@ def _given(store: RunStore, file: Path) -> DataRecord:
 
 def resume(run_id: RunId, as_json: Json = False, cluster: Cluster = None) -> None:
     """Go on with a stopped, failed or interrupted run from its last checkpoint."""
-    if not cluster and processes() == 1:
-        known = _known(RunStore.default(), run_id)
-        known.require_resumable()
-        _launch_on_all_gpus(known.settings)
 
     def claim(store: RunStore) -> RunRecord:
         run = _known(store, run_id)
@@ -209,7 +187,6 @@ def more_rows(run_id: RunId, as_json: Json = False) -> None:
     """Say whether more rows would help: train a run twice more, on a third and on two thirds of its rows."""
     from cdvft_app.judging.more_rows import is_there, on_fewer_rows, sentences, whole_and_fewer
     from cdvft_app.judging.outcomes import judged_race
-    from cdvft_app.training.executors import LocalProcesses
 
     store = RunStore.default()
     run = _known(store, run_id)
@@ -222,11 +199,9 @@ def more_rows(run_id: RunId, as_json: Json = False) -> None:
         def claim(store: RunStore, chosen: RunSettings = chosen) -> RunRecord:
             return store.add_to_group(run_id, chosen, this_process())
 
-        # Not by this command begun anew: it trains two runs, and its processes share one.
-        train_one = _trainer_by(store, LocalProcesses()) if _lacks_gpus(chosen) else trainer(store, None)
         try:
             with ProgressBar() as bar:
-                trained = train_one(claim, bar.listen)
+                trained = run_here(store, claim, bar.listen)
         except KeyboardInterrupt:
             raise typer.Exit(STOPPED) from None
         typer.echo(f"{chosen.train_examples:,} rows: {trained.state}", err=True)
@@ -267,11 +242,11 @@ def trainer(store: RunStore, cluster: str | None) -> TrainOne:
 
     The function raises KeyboardInterrupt where somebody asked to stop before the run began.
     """
-    return _trainer_by(store, on_cluster(cluster)) if cluster else partial(run_here, store)
-
-
-def _trainer_by(store: RunStore, executor: Executor) -> TrainOne:
+    if not cluster:
+        return partial(run_here, store)
     from cdvft_app.training.queue import run_elsewhere
+
+    executor = on_cluster(cluster)
 
     def train_there(claim: ClaimRun, listen: Callable[[Event], None]) -> RunRecord:
         ended = run_elsewhere(store, [claim], executor, lambda run, event: listen(event))
@@ -286,11 +261,6 @@ def _run(claim: ClaimRun, as_json: bool, cluster: str | None) -> None:
     if rank() > 0:
         run_as_worker()
         return
-    if is_single_process_launch():
-        typer.echo(
-            "One process was started; for several on the CPU, launch with --multi_gpu in place of --cpu.",
-            err=True,
-        )
     store = RunStore.default()
     try:
         with ProgressBar() as bar:

@@ -61,14 +61,11 @@ class ResourceCounts:
     evaluation_flops: int
     final_evaluation_flops: int
     step_bytes: int
-    processes: int
 
 
-def count(plan: Plan, processes: int | None = None) -> ResourceCounts | None:
+def count(plan: Plan) -> ResourceCounts | None:
     """Count what a run needs; None for a model whose layers are unknown until it is loaded, or see different
     numbers of tokens.
-
-    So many processes share each batch; None: as many as a launcher started.
 
     Texts count the dataset's mean number of tokens, and its longest text for memory; where these are not
     known, `max_length` stands for both, which is too much rather than too little.
@@ -85,9 +82,9 @@ def count(plan: Plan, processes: int | None = None) -> ResourceCounts | None:
         plan.model.key, settings.image_size
     )
     examples = settings.train_examples
-    steps = schedule.total_steps(settings, examples, processes)
+    steps = schedule.total_steps(settings, examples)
     step = _cost(plan, min(settings.batch_size, examples), plan.dataset.mean_tokens)
-    share = schedule.examples_at_once(settings, processes)
+    share = schedule.examples_at_once(settings)
     largest = _cost(plan, min(share, examples), plan.dataset.max_tokens)
     forward = step["frozen_forward_flops_per_step"] / step["batch"]
     if settings.method.key != "full":  # whose own FLOPs are gradients of weights
@@ -109,7 +106,6 @@ def count(plan: Plan, processes: int | None = None) -> ResourceCounts | None:
         evaluation_flops=round(times * evaluation + final),
         final_evaluation_flops=round(final),
         step_bytes=largest["step_bytes"],
-        processes=processes or schedule.processes(),
     )
 
 
@@ -236,7 +232,6 @@ def predict(
     plan: Plan,
     finished: Iterable[RunRecord],
     measured: Iterable[Mapping[str, Any]] = (),
-    processes: int | None = None,
 ) -> Prediction | None:
     """Return what a run will take here; None for a model whose layers are unknown until it is loaded.
 
@@ -244,16 +239,15 @@ def predict(
         plan: the run.
         finished: runs that ended, latest first; those of this device count.
         measured: step times, as the store keeps them; those of this device count too.
-        processes: how many will share the run; None: as many as a launcher started.
     """
-    counts = count(plan, processes)
+    counts = count(plan)
     if counts is None:
         return None
     kind = kind_of_training()
-    device = device_name(kind, processes)
+    device = device_name(kind)
     observations = observed_runs(finished, device, MEMORY_FACTOR.value)
     steps = _measured(measured, device)
-    rough = _rough_pace(cpu_threads(processes)) if kind == "cpu" else _pace_of_lent_gpu()
+    rough = _rough_pace(cpu_threads()) if kind == "cpu" else _pace_of_lent_gpu()
     pace = _pace(plan.settings, [*observations, *steps], counts.step_flops, counts.steps, rough)
     overhead = estimate(
         plan.settings,
@@ -446,13 +440,13 @@ def admit_again(run: RunRecord, plan: Plan, store: RunStore, most_seconds: float
 
 
 def _least_bytes(prediction: Prediction, kind: str) -> float:
-    return prediction.peak_memory_bytes.low * _share(prediction, kind)
+    return prediction.peak_memory_bytes.low * _share(kind)
 
 
-def _share(prediction: Prediction, kind: str) -> float:
+def _share(kind: str) -> float:
     """Return the factor on the least bytes: on a GPU each process has its own memory and may need half of
     them; on a CPU all share one."""
-    return HALF_PRECISION if kind == "cuda" else prediction.counted.processes
+    return HALF_PRECISION if kind == "cuda" else schedule.processes()
 
 
 def _too_large(plan: Plan, prediction: Prediction, kind: str, memory: int) -> str:
@@ -474,10 +468,10 @@ def _largest_batch(plan: Plan, prediction: Prediction, kind: str, memory: int) -
     batch = plan.settings.batch_size or 1
     while batch := batch // 2:
         smaller_plan = replace(plan, settings=plan.settings.model_copy(update={"batch_size": batch}))
-        counts = count(smaller_plan, prediction.counted.processes)
+        counts = count(smaller_plan)
         assert counts is not None
         smaller = prediction.peak_memory_bytes.low - prediction.counted.step_bytes + counts.step_bytes
-        if smaller * _share(prediction, kind) <= memory:
+        if smaller * _share(kind) <= memory:
             return batch
     return 0
 

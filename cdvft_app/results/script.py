@@ -151,7 +151,7 @@ def training_arguments(run: FinishedRun, examples: int) -> dict[str, Any]:
     steps = run.record.total_steps or schedule.total_steps(own, examples)
     return {
         "max_steps": run.record.result.get("best_step") or run.record.step or steps,
-        "per_device_train_batch_size": schedule.examples_at_once(own, 1),
+        "per_device_train_batch_size": schedule.examples_at_once(own),
         "gradient_accumulation_steps": parts,
         "gradient_checkpointing": own.gradient_checkpointing,
         "lr_scheduler_type": "constant_with_warmup" if own.schedule == "constant" else own.schedule,

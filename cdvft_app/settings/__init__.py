@@ -296,9 +296,6 @@ class _Choices(BaseModel):
         ("generation",),
         max_length=MAX_PROMPT,
     )
-    all_gpus: bool = _setting(
-        False, "All visible GPUs", "Share each batch among them, a process each.", "training", strict=True
-    )
 
 
 class RunSettings(_Choices):

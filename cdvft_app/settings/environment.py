@@ -116,11 +116,6 @@ class Environment(BaseSettings):
     workers: Count | None = Field(
         None, alias="CDVFT_WORKERS", description="runs that train at a time; not set: 1, in slices 16"
     )
-    processes: Count | None = Field(
-        None,
-        alias="CDVFT_PROCESSES",
-        description="processes that share one run's batches; not set: as a visitor chooses, or 1",
-    )
     cluster: Annotated[str, AfterValidator(_cluster)] = Field(
         "",
         alias="CDVFT_CLUSTER",

@@ -71,12 +71,8 @@ def kind_of_measured_steps() -> str:
     return "cuda" if device_kind() == "cuda" else "cpu"
 
 
-def device_name(kind: str, many: int | None = None) -> str:
-    """Return the device as a person reads it: "CPU, 2 threads", or a GPU's name; with the number of processes
-    if there are several.
-
-    `many` processes; None: as many as a launcher started.
-    """
+def device_name(kind: str) -> str:
+    """Return the device's name, such as "CPU, 2 threads", with the number of processes if not one."""
     if kind == "cuda":
         name = _torch().cuda.get_device_name()
     elif kind == "mps":
@@ -84,8 +80,7 @@ def device_name(kind: str, many: int | None = None) -> str:
     else:
         threads = _torch().get_num_threads()
         name = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
-    many = many or processes()
-    return f"{name}, {many} processes" if many > 1 else name
+    return f"{name}, {processes()} processes" if processes() > 1 else name
 
 
 def cpu_capabilities() -> dict[str, Any]:
@@ -93,9 +88,9 @@ def cpu_capabilities() -> dict[str, Any]:
     return getattr(_torch().cpu, "get_capabilities", dict)()
 
 
-def cpu_threads(many: int | None = None) -> int:
-    """Return the threads that all processes of a run have on a CPU; `many` as for `device_name`."""
-    return _torch().get_num_threads() * (many or processes())
+def cpu_threads() -> int:
+    """Return the CPU threads of all processes of a run."""
+    return _torch().get_num_threads() * processes()
 
 
 def free_bytes(kind: str) -> int:

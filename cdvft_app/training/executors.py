@@ -11,13 +11,9 @@ A place on another machine spools a run's events there, and `RemoteExecution` br
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
-import subprocess
-import sys
-import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -25,8 +21,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
-
-import psutil
 
 from cdvft_app.errors import UserError
 from cdvft_app.events import ADAPTER, Done, Event, Note, Preparing
@@ -38,8 +32,7 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import STOPPABLE
 from cdvft_app.training import checkpoints
 from cdvft_app.training.checkpoints import CHECKPOINTS, RESUME
-from cdvft_app.training.children import KILLED, Child, exit_sentence, silence_sentence
-from cdvft_app.training.data_parallel import launcher
+from cdvft_app.training.children import Child, silence_sentence
 from cdvft_app.training.run import (
     TRAINER,
     StateAndReason,
@@ -49,7 +42,6 @@ from cdvft_app.training.run import (
     renewing,
     work,
 )
-from cdvft_app.training.schedule import planned_processes
 
 INCOMING = "incoming"  # in the run's folder
 KEPT_CHECKPOINTS = 2
@@ -249,66 +241,17 @@ class _Watch:
 
 
 class LocalProcesses(Executor):
-    """A child process a run, or as many as the run's settings and CDVFT_PROCESSES say.
+    """Train each run in a child process of its own.
 
     Args:
-        trainer: a `Train` by its name.
-        processes: that share each run; None: as planned.
+        trainer: Import path of a `Train`.
     """
 
-    def __init__(self, trainer: str = TRAINER, processes: int | None = None) -> None:
-        self._trainer, self._processes = trainer, processes
+    def __init__(self, trainer: str = TRAINER) -> None:
+        self._trainer = trainer
 
     def start(self, store: RunStore, run: RunRecord, limit: float | None = None) -> Execution:
-        given = str(store.root), run.id, limit, self._trainer
-        many = self._processes or planned_processes(run.settings)
-        if many == 1:
-            return Child(work, *given)
-        return Launched([*launcher(many), work.__module__, json.dumps(given)])
-
-
-class Launched:
-    """`accelerate launch` and the processes that it starts, on as many GPUs, or on the CPU without any."""
-
-    def __init__(self, command: list[str]) -> None:
-        self._stderr = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (as long as it)
-        self._launcher = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self._stderr,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            start_new_session=True,  # a terminal's Ctrl-C is for the page, which ends its own
-        )
-        self._started: set[psutil.Process] = set()
-
-    def poll(self, seconds: float) -> bool:
-        self._see()
-        with suppress(subprocess.TimeoutExpired):
-            self._launcher.wait(seconds)
-            self.stop()  # a launcher that was killed leaves its processes behind
-            return True
-        return False
-
-    def _see(self) -> None:
-        """See which processes there are now: they outlive a launcher that was killed."""
-        with suppress(psutil.Error):
-            self._started.update(psutil.Process(self._launcher.pid).children(recursive=True))
-
-    def stop(self) -> None:
-        self._see()
-        self._launcher.kill()
-        for one in self._started:
-            with suppress(psutil.Error):
-                one.kill()
-        self._launcher.wait()
-        psutil.wait_procs(list(self._started), timeout=5)  # longer only where nobody reaps them
-
-    def reason(self) -> str:
-        self._stderr.seek(0)
-        if "SIGKILL" in self._stderr.read():  # of one of the processes, as torch's launcher tells it
-            return KILLED
-        return exit_sentence(self._launcher.returncode)
+        return Child(work, str(store.root), run.id, limit, self._trainer)
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,13 @@
 A child of the page, the processes of `accelerate launch`, a slice, a terminal and a Job of the hub all call
 `train_run`. It works under the epoch of the run's lease, goes on from the last checkpoint, tells the store
 every event, asks the `StopConditions` at every step, and ends in a state with a reason, whatever happens.
-
-python -m cdvft_app.training.run ARGUMENTS   # JSON of `work`'s; `accelerate launch` starts several
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -52,8 +48,8 @@ OUT_OF_MEMORY = (
 DISK_FULL = f"The disk is full. As soon as there is room, {RESUME}"
 READ_ONLY = f"The disk cannot be written any more. As soon as it can, {RESUME}"
 OTHER_ENDED = (
-    "One of the processes that shared this run ended, most likely because memory ran out. Lower the batch "
-    f"size, or the length or size of the inputs; {RESUME}"
+    "A process of this data-parallel run ended, most likely because memory ran out. Lower the batch size, "
+    f"or the length or size of the inputs; {RESUME}"
 )
 BUDGET_SECONDS = 1.0  # between two looks at what a visitor has left
 REPEATED_SIGNAL_SECONDS = 1.0  # a launcher repeats a terminal's Ctrl-C at once; a person takes longer
@@ -360,15 +356,3 @@ def join_run(root: str, run_id: str) -> tuple[RunStore, RunRecord]:
     run = store.require(run_id)
     store.leases.join(run.id, run.epoch, this_process())
     return store, run
-
-
-def main(root: str, run_id: str, limit: float | None, trainer: str) -> None:
-    if data_parallel.rank() == 0:
-        work(root, run_id, limit, trainer)
-    else:
-        os.environ["RUNS_DIR"] = root
-        data_parallel.follow(lambda: Halt.NO, trainer)
-
-
-if __name__ == "__main__":
-    main(*json.loads(sys.argv[1]))

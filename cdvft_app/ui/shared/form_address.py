@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from cdvft_app.settings import RaceRequest, RunSettings
 from cdvft_app.ui.shared import form
 
-NEVER = ("data", "all_gpus")  # one's own rows have an owner, a machine's processors one too
+NEVER = ("data",)  # uploaded rows belong to their owner
 NAMES = tuple(name for name in form.FIELDS if name not in NEVER)
 LISTS = ("methods", "target_modules")
 

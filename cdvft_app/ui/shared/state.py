@@ -17,7 +17,6 @@ from cdvft_app.prediction import Prediction, predict
 from cdvft_app.store.replication import SECRET
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training.queue import RunQueue
-from cdvft_app.training.schedule import planned_processes
 from cdvft_app.ui.shared.gradio_adapter import page_being_built
 from cdvft_app.ui.shared.viewing import viewer
 
@@ -52,7 +51,7 @@ class AppState:
             method = plan.settings.method.model_copy(update={"learning_rate": None})
             alike = plan.settings.model_copy(update={"seed": 0, "method": method}).model_dump_json()
             if alike not in made:
-                made[alike] = predict(plan, finished, measured, planned_processes(plan.settings))
+                made[alike] = predict(plan, finished, measured)
             promised.append(made[alike])
         return promised
 

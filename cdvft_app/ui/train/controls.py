@@ -12,7 +12,6 @@ from cdvft_app.catalog.entries import Recipe
 from cdvft_app.methods import METHODS
 from cdvft_app.methods.flat import FLAT
 from cdvft_app.settings import MAX_PROMPT, Kind, typed_number
-from cdvft_app.training.schedule import gpus_to_choose
 from cdvft_app.ui.shared.controls import html, method_chips, text_field
 from cdvft_app.ui.shared.form import (
     CHOICES,
@@ -153,14 +152,13 @@ class Controls:
 
     def _switch(self, name: str) -> None:
         label, hint = _label_and_hint(name)
-        gpus = {"all_gpus": gpus_to_choose()}
         kind = catalog.get_recipe(START["recipe"]).kind
         self.fields[name] = gr.Checkbox(
             value=START[name],
-            label=f"{label} ({gpus[name]})" if name == "all_gpus" else label,
+            label=label,
             info=hint,
             elem_id=f"set-{name}",
-            visible=gpus.get(name, 1) > 0 and in_use(name, (), kind),
+            visible=in_use(name, (), kind),
         )
 
     def _dropdown(self, name: str, options: list[tuple[str, str]]) -> None:

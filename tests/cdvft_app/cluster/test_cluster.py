@@ -178,10 +178,9 @@ def test_runs_ask_for_gpus_where_there_are_any(store, queue, executor, add, held
     wait_for(lambda: "waits" in str(notes(store, third, "preparing")))
     for one in both:
         held.let_go(one.seed)
-    (shared,) = queue.submit([settings(10, all_gpus=True)], "a")
-    assert all(wait(store, run_id, *FINAL).state == "finished" for run_id in (*ids, third, shared))
+    assert all(wait(store, run_id, *FINAL).state == "finished" for run_id in (*ids, third))
     assert {gpus(store, run_id) for run_id in ids} == {"0", "1"}
-    assert gpus(store, third) in ("0", "1") and gpus(store, shared) == "0,1"
+    assert gpus(store, third) in ("0", "1")
     monkeypatch.setenv("CDVFT_RUN_GPUS", "0.5")
     assert executor.asks() == "1 CPU, 0.5 GPU"
     (half,) = queue.submit([settings(15)], "a")
@@ -332,47 +331,6 @@ def test_a_checkout_is_sent_to_nodes_that_do_not_have_it(store, ray, add, monkey
     monkeypatch.setenv("CDVFT_RUN_RESOURCES", "bare=1")
     run_id = train_on(executor_on(ray, ships_code=True), store, settings(92))
     assert store.state(run_id) == "finished", store.get(run_id).reason
-
-
-@pytest.fixture
-def halves(add, monkeypatch):
-    """Two nodes with one processor each, on which alone runs train, each on both."""
-    monkeypatch.setenv("CDVFT_PROCESSES", "2")
-    monkeypatch.setenv("CDVFT_RUN_RESOURCES", "half=1")
-    return [add(1, half=1), add(1, half=1)]
-
-
-def by_two_processes(folder, asked):
-    """The run as `accelerate launch` trains it here."""
-    tiny_trainer.save_model(folder / tiny_trainer.MODEL)
-    store = RunStore(folder / "here")
-    (made,) = store.create([asked], "a", process=this_process())
-    supervise(store, made, LocalProcesses("tiny_trainer:train", processes=2))
-    run = store.get(made.id)
-    assert run.state == "finished" and run.device.endswith("2 processes"), run.reason
-    return losses(store, run.id), run.metric
-
-
-def test_a_run_is_shared_by_two_nodes_as_by_two_processes_here(store, queue, halves, tmp_path):
-    asked = REAL.model_copy(update={"seed": REAL.seed + 1, "keep": "best"})
-    (run_id,) = queue.submit([asked], "a")
-    run = wait(store, run_id, *FINAL)
-    assert (run.state, run.result["attempt"]) == ("finished", 1), run.reason
-    assert run.device.endswith("2 processes") and run.result["best_step"] < asked.max_steps
-    assert (losses(store, run_id), run.metric) == by_two_processes(tmp_path, asked)
-    assert (store.folder(run_id) / "adapter" / "adapter_model.safetensors").is_file()
-
-
-def test_a_shared_run_goes_on_when_one_of_its_nodes_is_lost(store, queue, add, halves, *, held, tmp_path):
-    asked = REAL.model_copy(update={"seed": REAL.seed + 2})
-    run_id = held.submit(store, queue, asked)
-    other = next(node for node in halves if not node.trains())
-    add(1, half=1)
-    other.send(signal.SIGKILL)
-    run = wait(store, run_id, *FINAL)
-    assert (run.state, run.result["attempt"]) == ("finished", 2), run.reason
-    assert (losses(store, run_id), run.metric) == by_two_processes(tmp_path, asked)
-    assert any("goes on elsewhere from step 5" in text for text in notes(store, run_id))
 
 
 def test_a_full_object_store_hinders_nothing(store, queue, ray):

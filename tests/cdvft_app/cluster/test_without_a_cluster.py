@@ -194,24 +194,6 @@ def test_when_the_program_ends_the_run_is_left_and_a_program_that_begins_takes_i
     assert ray.left(store) == []
 
 
-def test_a_run_that_shares_its_batches_asks_for_all_gpus_of_the_largest_node(store, cluster, ray):
-    cluster.alive = [ClusterNode(str(gpus), "", {"CPU": 8.0, "GPU": gpus}, None) for gpus in (1.0, 8.0)]
-    (made,) = store.create([RUN.model_copy(update={"all_gpus": True})], "a")
-    assert ray.order(store, made, 1, None).resources["GPU"] == 8
-    assert ray.resources()["GPU"] == 1
-
-
-def test_a_run_that_is_shared_asks_for_its_processes_and_takes_the_places_of_as_many(
-    store, cluster, ray, monkeypatch
-):
-    cluster.alive = [ClusterNode(str(number), "", {"CPU": 1.0}, None) for number in range(5)]
-    monkeypatch.setenv("CDVFT_PROCESSES", "2")
-    (made,) = store.create([RUN], "a")
-    asked = ray.order(store, made, 1, None)
-    assert (asked.processes, asked.resources["CPU"]) == (2, 1)
-    assert ray.runs_at_once() == 2
-
-
 def test_benchmarks_hear_of_runs_on_a_cluster_what_they_hear_of_those_here(monkeypatch):
     monkeypatch.setattr(train_command, "on_cluster", lambda address: InProcess(cluster_trainer.train))
     kept = []
@@ -437,7 +419,7 @@ def test_a_child_that_does_not_answer_is_no_news(monkeypatch):
     silent = SimpleNamespace(alive=lambda: True, has_message=lambda: False, end=lambda: None)
     monkeypatch.setattr(connection, "WorkerProcess", lambda *given: silent)
     asked = Connection("ray://lab-1:10001")
-    order = Order("a" * 32, 1, {}, None, {}, 1, "", "", "")
+    order = Order("a" * 32, 1, {}, None, {}, "", "", "")
     for _ in range(3):
         with pytest.raises(NoNews):
             asked.release(order)

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import sys
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +12,6 @@ from types import SimpleNamespace
 import made
 import pytest
 import run_events
-from in_process import InProcess
 from typer.main import get_command
 
 from cdvft_app import prediction
@@ -124,36 +122,6 @@ def test_ctrl_c_stops_and_resume_goes_on(command, tmp_path):
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_run_on_all_gpus_goes_on_with_a_process_each_as_it_began(command, tmp_path, monkeypatch):
-    run_id = last_line(command("train", "--max-steps", 6, "--all-gpus", "--json")[1])["run_id"]
-    launched = []
-    monkeypatch.setattr("cdvft_app.commands.train.visible_gpus", lambda: 2)
-    monkeypatch.setattr(os, "execv", lambda _, command: launched.append(command) or sys.exit())
-    for words in (["train", "--all-gpus"], ["resume", run_id]):
-        command(*words)
-        assert {"--multi_gpu", "2"} <= {*launched[-1]} and launched[-1][-len(words) :] == words
-    monkeypatch.setattr("cdvft_app.commands.train.processes", lambda: 2)  # in one of these processes
-    assert command("resume", run_id)[0] == 0 and len(launched) == 2
-
-
-def test_whether_more_rows_help_is_asked_on_all_gpus_where_the_run_had_them(command_with, monkeypatch):
-    def train(settings, emit, should_stop, folder, resume=False):
-        emit(run_events.started(3, train_examples=settings.train_examples))
-        emit(run_events.done(3, folder / "adapter"))
-
-    command = command_with(train)
-    how = ("--max-steps", 3, "--train-examples", 30, "--all-gpus", "--json")
-    run_id = last_line(command("train", *how)[1])["run_id"]
-    shared = []
-    monkeypatch.setattr("cdvft_app.commands.train.visible_gpus", lambda: 2)
-    monkeypatch.setattr(
-        "cdvft_app.training.executors.LocalProcesses", lambda: shared.append(1) or InProcess(train)
-    )
-    code, output, _ = command("more-rows", run_id, "--json")
-    assert code == 0 and len(shared) == 2
-    assert last_line(output)["scores"] == {"10": 0.75, "20": 0.75, "30": 0.75}
-
-
 def test_what_fits_into_no_memory_neither_begins_nor_goes_on(command, tmp_path, monkeypatch):
     run_id = last_line(command("train", "--max-steps", 6, "--json")[1])["run_id"]  # stops at step 3
     monkeypatch.setattr(prediction, "kind_of_training", lambda: "cpu")
@@ -172,14 +140,6 @@ def test_the_clock_ends_a_run_of_the_terminal_too(command, tmp_path, monkeypatch
     result = last_line(output)
     assert code == FAILED and result["state"] == "failed"
     assert "the limit of this server" in errors and RunStore(tmp_path).get(result["run_id"]).step == 1
-
-
-def test_a_launcher_that_starts_one_process_is_noticed(command, monkeypatch):
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
-    assert "One process" not in command("train", "--max-steps", 1)[2]
-    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
-    code, _, errors = command("train", "--max-steps", 1)
-    assert code == 0 and "--multi_gpu in place of --cpu" in errors
 
 
 SEARCH = ("search", "--recipe", "mnist")

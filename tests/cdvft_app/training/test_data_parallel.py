@@ -1,28 +1,15 @@
-"""Two processes on the CPU over gloo: told of each other as by `accelerate launch`, through the real command
-line; and started by the page, which has that itself start them."""
+"""Two data-parallel processes on the CPU over gloo, launched as `accelerate launch` does."""
 
 import json
-import os
-import signal
-import sys
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 from forked import Forked, command_line
 from ports import free_port
-from queued_runs import steps
 from tiny_trainer import MODEL, save_model, train
-from waiting import wait, wait_for
 
 from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import FINAL
-from cdvft_app.training import schedule
-from cdvft_app.training.executors import LocalProcesses
-from cdvft_app.ui.shared import actions, form
-from cdvft_app.ui.shared.state import AppState
 
 
 def outcome(runs: Path, printed: str):
@@ -59,46 +46,3 @@ def test_two_processes_are_one_run_with_the_history_of_one_process(tmp_path):
     assert len(set(losses)) == 6
     torch.testing.assert_close(torch.tensor(losses), torch.tensor(losses_of_one), rtol=1e-4, atol=1e-5)
     assert two.metric == one.metric and two.trainable_parameters == one.trainable_parameters
-
-
-def kill_a_trainer():
-    """The youngest of the processes that this one has started by way of another one."""
-    us = psutil.Process()
-    indirect = [one for started in us.children() for one in started.children(recursive=True)]
-    ours = [one for one in indirect if one.exe() == us.exe()]  # no browser of other tests
-    trainer = max(ours, key=lambda one: one.create_time())
-    os.kill(trainer.pid, signal.SIGKILL)
-
-
-def launched_for(run_id):
-    found = []
-    for one in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):
-            found += [one] if run_id in " ".join(one.cmdline()) else []
-    return found
-
-
-@pytest.mark.nightly
-@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: finds the child by /proc")
-def test_all_visible_gpus_share_a_run_that_the_page_started(store, queue_of, monkeypatch):
-    """Two that the driver lists, where torch finds none: two processes on the CPU, over gloo."""
-    save_model(store.root.parent / MODEL)
-    monkeypatch.delenv("CDVFT_PROCESSES", raising=False)
-    monkeypatch.setattr(schedule, "visible_gpus", lambda: 2)
-    queue = queue_of(LocalProcesses("tiny_trainer:train", None))
-    typed = {"max_steps": "400", "batch_size": "8", "checkpoint_every": "5"}
-    chosen = dict.fromkeys(form.FIELDS, "") | {"recipe": "sentiment", "methods": ["cdvft"], **typed}
-    app = AppState.make(store, queue)
-    (run_id,), refused = actions.start(app, chosen | {"all_gpus": True}, "a")
-    assert refused is None and store.get(run_id).forecast["device"].endswith("2 processes")
-    wait_for(lambda: store.get(run_id).step >= 12)
-    kill_a_trainer()
-    run = wait(store, run_id, *FINAL)
-    assert run.state == "failed" and "memory ran out" in run.reason
-    wait_for(lambda: not launched_for(run_id))
-    queue.resume(run_id, "a")
-    wait_for(lambda: store.get(run_id).step >= 25)
-    queue.stop(run_id, "a")
-    run = wait(store, run_id, *FINAL)
-    assert run.state == "stopped" and 25 <= run.step < 400 and run.device.endswith("2 processes")
-    assert steps(store, run_id) == [*range(1, run.step + 1)]

@@ -118,7 +118,7 @@ def serve(folder, runs, limits):
     os.environ.update(limits)
     multiprocessing.set_forkserver_preload(["cdvft_app.training.run", "fake_trainers"])  # which need no torch
     assert Child(int).poll(90)  # from now on a process starts at once
-    queue = RunQueue(RunStore(folder), executor=LocalProcesses("fake_trainers:slowly", 1))
+    queue = RunQueue(RunStore(folder), executor=LocalProcesses("fake_trainers:slowly"))
     queue.start()
     queue.submit([LONG] * runs, "a", visitor="ada")
     signal.pause()

@@ -48,7 +48,7 @@ def test_an_address_without_a_recipe_leaves_the_form_as_it_was() -> None:
     [
         "recipe=../x&methods=cdvft,rm",
         "recipe=mnist&model=/etc&target_modules=,,x",
-        "recipe=mnist&data=abc&all_gpus=1",
+        "recipe=mnist&data=abc",
     ],
 )
 def test_what_somebody_made_up_fills_nothing_that_cannot_be(made_up: str) -> None:
@@ -56,5 +56,4 @@ def test_what_somebody_made_up_fills_nothing_that_cannot_be(made_up: str) -> Non
     assert values["recipe"] in ("sentiment", "mnist")
     assert set(values["methods"]) <= {"cdvft", "lora", "fourierft"}
     assert (values["model"], values["data"]) == (None, None)
-    assert values["all_gpus"] is False, "they are the machine's"
     assert values["target_modules"] == []
