@@ -264,22 +264,24 @@ export interface RunView {
   refused?: string | null;
 }
 
-/** A run as the history shows it. */
+/** A run of a race in the history. */
 export interface RaceRun {
   id: string;
   method: string;
   label: string;
   state: "queued" | "preparing" | "running" | "stopping" | "finished" | "stopped" | "failed" | "interrupted";
-  step: number;
   metric: number | null;
   metric_name: string | null;
+  metric_title: string | null;
   trainable_parameters: number | null;
+  seconds: number | null;
 }
 
-/** A race or sweep of the history. `mine`: who asked may rename it, keep it `private`, and delete it unless it trains. On `own_data` it stays private. */
+/** A race or sweep of the history. `mine`: the requester may rename it, keep it `private`, and delete it unless it trains. On `own_data` it stays private. `states`: the number of its runs by state. A sweep has no `runs`. */
 export interface Race {
   name: string;
   summary: string;
+  data: string;
   created: number;
   group: string;
   sweep: boolean;
@@ -287,6 +289,7 @@ export interface Race {
   private: boolean;
   own_data: boolean;
   training: boolean;
+  states: Record<string, number>;
   runs: RaceRun[];
 }
 
@@ -299,50 +302,17 @@ export interface Races {
   more: boolean;
 }
 
-/** A run as a row of the history's table. `tags` are the words of its name that begin with #. */
-export interface HistoryRun {
-  id: string;
-  group: string;
-  name: string;
-  tags: string[];
-  label: string;
-  method: string;
-  method_title: string;
-  data: string;
-  state: "queued" | "preparing" | "running" | "stopping" | "finished" | "stopped" | "failed" | "interrupted";
-  metric_name: string | null;
-  metric_title: string | null;
-  metric: number | null;
-  trainable_parameters: number | null;
-  seconds: number | null;
-  created: number;
-  mine: boolean;
+/** A request about races and sweeps, by their groups. */
+export interface GroupsRequest extends TokenRequest {
+  groups: string[];
 }
 
-export interface RenameRequest extends GroupRequest {
+export interface RenameRequest extends GroupsRequest {
   name: string;
 }
 
-export interface PrivateRequest extends GroupRequest {
+export interface PrivateRequest extends GroupsRequest {
   private: boolean;
-}
-
-/** All runs of a race or a sweep, or these. */
-export interface RemoveRequest extends TokenRequest {
-  group?: string;
-  runs?: string[];
-}
-
-/** The races of these runs get the tag. */
-export interface TagRequest extends TokenRequest {
-  runs: string[];
-  tag: string;
-}
-
-/** The latest runs, those of sweeps too; `more`: there are earlier ones. */
-export interface HistoryRuns {
-  runs: HistoryRun[];
-  more: boolean;
 }
 
 export interface RecipeCard {
@@ -1373,11 +1343,9 @@ export interface Servers {
   };
   "train/history": {
     races: Ask<RacesRequest, Races>;
-    remove: Ask<RemoveRequest, Done>;
+    remove: Ask<GroupsRequest, Done>;
     rename: Ask<RenameRequest, Done>;
-    runs: Ask<TokenRequest, HistoryRuns>;
     set_private: Ask<PrivateRequest, Done>;
-    tag: Ask<TagRequest, Done>;
   };
   "train/recipes": {
     hub: Ask<object, HubReach>;

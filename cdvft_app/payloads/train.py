@@ -204,27 +204,29 @@ class RunView(TypedDict):
 
 
 class RaceRun(TypedDict):
-    """A run as the history shows it."""
+    """A run of a race in the history."""
 
     id: str
     method: Method
     label: str
     state: RunState
-    step: int
     metric: float | None
     metric_name: str | None
+    metric_title: str | None
     trainable_parameters: int | None
+    seconds: float | None
 
 
 class Race(TypedDict):
     """A race or sweep of the history.
 
-    `mine`: who asked may rename it, keep it `private`, and delete it unless it trains. On `own_data` it stays
-    private.
+    `mine`: the requester may rename it, keep it `private`, and delete it unless it trains. On `own_data` it
+    stays private. `states`: the number of its runs by state. A sweep has no `runs`.
     """
 
     name: str
     summary: str
+    data: str
     created: float
     group: str
     sweep: bool
@@ -232,6 +234,7 @@ class Race(TypedDict):
     private: bool
     own_data: bool
     training: bool
+    states: dict[str, int]
     runs: list[RaceRun]
 
 
@@ -244,54 +247,18 @@ class Races(TypedDict):
     more: bool
 
 
-class HistoryRun(TypedDict):
-    """A run as a row of the history's table. `tags` are the words of its name that begin with #."""
+class GroupsRequest(TokenRequest):
+    """A request about races and sweeps, by their groups."""
 
-    id: str
-    group: str
-    name: str
-    tags: list[str]
-    label: str
-    method: Method
-    method_title: str
-    data: str
-    state: RunState
-    metric_name: str | None
-    metric_title: str | None
-    metric: float | None
-    trainable_parameters: int | None
-    seconds: float | None
-    created: float
-    mine: bool
+    groups: list[str]
 
 
-class RenameRequest(GroupRequest):
+class RenameRequest(GroupsRequest):
     name: str
 
 
-class PrivateRequest(GroupRequest):
+class PrivateRequest(GroupsRequest):
     private: bool
-
-
-class RemoveRequest(TokenRequest):
-    """All runs of a race or a sweep, or these."""
-
-    group: NotRequired[str]
-    runs: NotRequired[list[str]]
-
-
-class TagRequest(TokenRequest):
-    """The races of these runs get the tag."""
-
-    runs: list[str]
-    tag: str
-
-
-class HistoryRuns(TypedDict):
-    """The latest runs, those of sweeps too; `more`: there are earlier ones."""
-
-    runs: list[HistoryRun]
-    more: bool
 
 
 class RecipeCard(TypedDict):

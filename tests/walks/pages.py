@@ -119,7 +119,15 @@ class Train(Tab):
 
     @property
     def races(self) -> Locator:
-        return self.find("#history .race")
+        return self.find("#history tbody tr")
+
+    def select_race(self, name: str) -> None:
+        """Select the races of this name only."""
+        self.find("#history tbody tr input").evaluate_all(
+            "(all) => all.forEach((one) => one.checked && one.click())"
+        )
+        for box in self.races.filter(has_text=name).locator("input").all():
+            box.check()
 
     def setting(self, name: str) -> Locator:
         field = self.find(f"#set-{name} input")

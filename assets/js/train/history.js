@@ -1,275 +1,377 @@
-// The list of past races: what each was and how it ended; open, overlay, rename, delete. Or all runs as a table.
+// The history: one table of races that are searched, filtered, sorted, drawn together, and changed by their owner.
 
 import {
-  scrollUpTo,
   find,
   h,
-  keyed,
-  segmented,
+  scrollUpTo,
   setChildren,
+  setOptions,
   setText,
   styleOf,
   swatch,
   textButton,
 } from "../shared/dom.js";
 import { heard, tell } from "../shared/events.js";
-import { drawn } from "../shared/part.js";
+import { metricText, when } from "../shared/format.js";
 import { AWAY, polling } from "../shared/polling.js";
 import { outcomeOf } from "../shared/request.js";
 import { linkTo } from "../shared/router.js";
-import { FINAL } from "../shared/constants.js";
 import { isShown } from "../shared/shown.js";
-import { count, metricText, when } from "../shared/format.js";
-import { historyTable, wordForm } from "./history_table.js";
+import { exports, table } from "../shared/table.js";
 
 /** @import { Part } from "../shared/part.js" */
-/** @import { Done, Race, Races, Servers, Styled, RaceRun } from "../payloads.js" */
+/** @import { Done, Race, RaceRun, Races, Servers, Styled } from "../payloads.js" */
 
 const EVERY = 10_000;
+const [FIRST, ALL] = [50, 500]; // races that are loaded: at first, and to search them
 const READING = "Reading the history …";
+
+/** @typedef {(race: Race) => string | number | null} Value */
+
+/** @param {Race} race */
+const bestScore = ({ runs }) => {
+  const scores = runs.filter(({ state }) => state === "finished").map(({ metric }) => metric ?? -Infinity);
+  return scores.length ? Math.max(...scores) : null;
+};
+
+/** @type {[title: string, value: Value][]} columns by which rows are sorted */
+const COLUMNS = [
+  ["Race", (race) => race.name],
+  ["Score", bestScore],
+  ["Data", (race) => race.data],
+  ["State", (race) => Object.keys(race.states).join()],
+  ["Started", (race) => race.created],
+];
+
+/**
+ * Races in order; those without a value come last in both directions.
+ * @param {Race[]} races
+ * @param {Value} value
+ * @param {boolean} down
+ */
+export function sorted(races, value, down) {
+  const known = races.filter((race) => value(race) !== null);
+  known.sort((one, other) => {
+    const [left, right] = [value(one), value(other)];
+    const order =
+      typeof left === "number" && typeof right === "number"
+        ? left - right
+        : String(left).localeCompare(String(right), undefined, { numeric: true });
+    return down ? -order : order;
+  });
+  return [...known, ...races.filter((race) => value(race) === null)];
+}
+
+/**
+ * The races that contain every searched word and pass the filters; an empty filter passes all.
+ * @param {Race[]} races
+ * @param {string} search
+ * @param {string} data
+ * @param {string} state
+ */
+export function found(races, search, data, state) {
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+  return races.filter((race) => {
+    const labels = race.runs.flatMap((run) => [run.id, run.label]);
+    const text = [race.name, race.summary, race.data, ...Object.keys(race.states), ...labels].join(" ");
+    return (
+      words.every((word) => text.toLowerCase().includes(word)) &&
+      (!data || race.data === data) &&
+      (!state || state in race.states)
+    );
+  });
+}
 
 /** @param {Part<{token: string}, Styled, Servers["train/history"]>} part */
 export function mount({ element, props, server, trigger, life }) {
-  const list = h("ol", { class: "races" });
-  const listed = keyed(list);
-  const message = h("p", { class: "quiet", role: "status" }, READING);
-  const more = textButton(
-    "Show older races",
-    () => {
-      limit *= 4;
-      refresh();
-    },
-    { hidden: true },
-  );
-  let limit = 12;
   /** @type {Race[]} */
   let races = [];
-  /** @type {(() => void) | null} puts the buttons back where a name is typed or a deletion confirmed; until then the list waits */
-  let putBack = null;
-  const heading = h("h2", { tabindex: "-1" }, "History");
-  const cards = h("div", {}, message, list, more);
+  let limit = FIRST;
+  let [sortedBy, down] = [COLUMNS[4], true];
+  let asking = false; // a name is typed, or a deletion confirmed
+  let drawn = "";
+  /** @type {Set<string>} the groups of the selected races */
+  const selected = new Set();
+  /** @type {Map<string, {box: HTMLInputElement, link: HTMLElement}>} kept by group, so that the focus stays */
+  const controls = new Map();
 
-  // The view says what it shows: a visitor's last race stands in no address.
-  const selected = () => {
+  const heading = h("h2", { tabindex: "-1" }, "History");
+  const message = h("p", { class: "quiet", role: "status" }, READING);
+  const refused = h("p", { class: "problem", role: "status" });
+  const actions = h("div", {
+    class: "actions",
+    onkeydown: (event) => event.key === "Escape" && asking && idle(),
+  });
+  const list = table({ label: "Races", class: "numbers history-table" });
+  const search = h("input", {
+    type: "search",
+    placeholder: "Search",
+    "aria-label": "Search the history",
+    oninput: () => loadAll(),
+  });
+  const [dataFilter, stateFilter] = ["data", "state"].map((name) =>
+    h("select", { "aria-label": `Filter by ${name}`, onchange: () => loadAll() }),
+  );
+  const older = textButton("Show older races", () => loadAll(), { hidden: true });
+  const all = h("input", {
+    type: "checkbox",
+    "aria-label": "Select all races",
+    onchange: () => {
+      for (const { group } of matching()) all.checked ? selected.add(group) : selected.delete(group);
+      draw();
+    },
+  });
+  const heads = COLUMNS.map((column) =>
+    textButton(column[0], () => {
+      down = column === sortedBy ? !down : ["Score", "Started"].includes(column[0]);
+      sortedBy = column;
+      loadAll();
+    }),
+  );
+  const body = h(
+    "div",
+    {},
+    h("div", { class: "filters" }, search, dataFilter, stateFilter),
+    actions,
+    refused,
+    list.node,
+    older,
+    exports("Runs", () =>
+      (chosen().length ? chosen() : matching()).flatMap((race) =>
+        race.runs.map((run) => ({
+          run: run.id,
+          race: race.name,
+          method: run.label,
+          data: race.data,
+          state: run.state,
+          metric: run.metric_name,
+          score: run.metric,
+          parameters: run.trainable_parameters,
+          seconds: run.seconds,
+          started: new Date(1000 * race.created).toISOString(),
+        })),
+      ),
+    ),
+  );
+  find(element, ".mount").replaceChildren(heading, message, body);
+
+  const buttons = {
+    open: textButton("Open", () => show(ids()), { title: "Draw the selected races in one chart" }),
+    overlay: textButton("Overlay", () => show([...shown(), ...ids()]), {
+      title: "Add the selected races to the chart",
+    }),
+    link: textButton("Copy link", () => copyLink()),
+    rename: textButton("Rename", () => renaming()),
+    hide: textButton("", () => act(server.set_private({ ...request(), private: !allPrivate() }))),
+    remove: textButton("Delete", () => deleting()),
+    export: textButton("Export", () => trigger("export_runs", { runs: ids() }), {
+      title: "A ZIP file with settings, curves, and adapters",
+    }),
+  };
+  const reason = h("span", { class: "quiet" });
+
+  const matching = () =>
+    sorted(found(races, search.value, dataFilter.value, stateFilter.value), sortedBy[1], down);
+  const chosen = () => races.filter(({ group }) => selected.has(group));
+  const ids = (of = chosen()) => of.flatMap((race) => race.runs.map((run) => run.id));
+  const allPrivate = () => chosen().every((race) => race.private);
+  const request = () => ({ groups: [...selected], token: props.value.token });
+  // The run view knows what it shows: a visitor's last race is not in the address.
+  const shown = () => {
     const runs = document.querySelector("#run [data-runs]")?.getAttribute("data-runs");
     return runs?.split(",").filter(Boolean) ?? [];
   };
-  /** @param {string[]} runs */
-  const open = (runs) => tell("show-runs", runs);
-  /** @param {Pick<Race, "runs">} race */
-  const ids = (race) => race.runs.map((run) => run.id);
 
-  function quit() {
-    const back = focused();
-    putBack?.();
-    putBack = null;
-    back?.();
+  /** @param {string[]} runs */
+  function show(runs) {
+    tell("show-runs", runs);
+    scrollUpTo(find(document, "#run"));
+    draw();
+  }
+
+  function loadAll() {
+    limit = ALL;
+    draw();
     refresh();
   }
 
-  const runsTable = historyTable({
-    server,
-    token: () => props.value.token,
-    lines: props.lines,
-    life,
-    compare: (runs) => {
-      open(runs);
-      scrollUpTo(find(document, "#run"));
-    },
-    take: (runs) => trigger("export_runs", { runs }),
-    changed: refresh,
-  });
-  const views = segmented(
-    "How the history is shown",
-    "history-view",
-    [
-      ["cards", "Races"],
-      ["table", "Table of runs"],
-    ],
-    "cards",
-    (view) => {
-      cards.hidden = view !== "cards";
-      runsTable.node.hidden = view !== "table";
-      quit();
-    },
-  );
-  find(element, ".mount").replaceChildren(
-    h("div", { class: "history-head" }, heading, views),
-    cards,
-    runsTable.node,
-  );
+  /** @param {Race} race */
+  function row(race) {
+    const known = controls.get(race.group);
+    const box =
+      known?.box ??
+      h("input", {
+        type: "checkbox",
+        onchange: () => {
+          box.checked ? selected.add(race.group) : selected.delete(race.group);
+          draw();
+        },
+      });
+    box.setAttribute("aria-label", `Select ${race.name}, ${when(race.created)}`);
+    box.checked = selected.has(race.group);
+    const address = race.sweep
+      ? linkTo({ tab: "compare", page: "settings", sweep: race.group })
+      : linkTo({ tab: "train", run: ids([race]) });
+    const link = known?.link ?? h("a", { href: address });
+    setText(link, race.name);
+    controls.set(race.group, { box, link });
+    const now = shown();
+    const here = ids([race]).some((id) => now.includes(id));
+    link.toggleAttribute("aria-current", here);
+    const states = Object.entries(race.states).map(([state, runs]) =>
+      race.sweep ? `${runs} ${state}` : state,
+    );
+    return {
+      class: here ? "shown" : null,
+      cells: [
+        {
+          text: h(
+            "span",
+            { class: "select" },
+            box,
+            link,
+            race.private ? h("span", { class: "quiet" }, "private") : null,
+          ),
+          title: race.summary,
+        },
+        { text: race.runs.map((run, place) => result(run, race.runs.slice(0, place))) },
+        race.data,
+        states.join(", "),
+        when(race.created),
+      ],
+    };
+  }
+
+  /**
+   * @param {RaceRun} run
+   * @param {RaceRun[]} before it in its race
+   */
+  function result(run, before) {
+    const twin = before.filter(({ method }) => method === run.method).length;
+    const line = swatch(styleOf(props.lines, { method: run.method, twin }));
+    const score = metricText(run.metric_name, run.metric);
+    const text = run.state === "finished" ? `${score} ${run.metric_title ?? ""}` : run.state;
+    return h("span", { class: "result" }, line, `${run.label} `, h("b", {}, text));
+  }
+
+  function draw() {
+    const matched = matching();
+    const now = JSON.stringify([matched, [...selected], shown(), sortedBy[0], down]);
+    if (!asking) idle();
+    if (now === drawn) return;
+    drawn = now;
+    const was = /** @type {HTMLElement | null} */ (document.activeElement);
+    const here = was && list.element.contains(was);
+    all.checked = matched.length > 0 && matched.every(({ group }) => selected.has(group));
+    all.indeterminate = !all.checked && matched.some(({ group }) => selected.has(group));
+    list.fill(
+      COLUMNS.map((column, place) => ({
+        text: place ? heads[place] : h("span", { class: "select" }, all, heads[place]),
+        sort: column === sortedBy ? (down ? "descending" : "ascending") : "none",
+      })),
+      matched.map(row),
+    );
+    if (here) (was.isConnected ? was : heading).focus({ preventScroll: true });
+  }
+
+  /** Show what can be done with the selected races. */
+  function idle() {
+    asking = false;
+    const some = chosen();
+    const mine = some.length > 0 && some.every((race) => race.mine);
+    const none = !ids().length;
+    buttons.open.disabled = buttons.overlay.disabled = buttons.link.disabled = none;
+    buttons.rename.disabled = !mine;
+    buttons.export.disabled = !mine;
+    buttons.hide.disabled = !mine || (allPrivate() && some.some((race) => race.own_data));
+    buttons.remove.disabled = !mine || some.some((race) => race.training);
+    setText(buttons.hide, some.length && allPrivate() ? "Show to all" : "Make private");
+    setText(buttons.link, "Copy link");
+    const others = some.some((race) => !race.mine) ? "Only the owner can change a race." : "";
+    setText(reason, others || (some.some((race) => race.training) ? "Stop a race to delete it." : ""));
+    setChildren(actions, [...Object.values(buttons), reason]);
+  }
+
+  async function copyLink() {
+    const address = new URL(linkTo({ tab: "train", run: ids() }), location.href).href;
+    try {
+      await navigator.clipboard.writeText(address);
+      setText(buttons.link, "Copied");
+    } catch {
+      actions.append(
+        h("input", { readonly: true, value: address, "aria-label": "Link to the selected races" }),
+      );
+    }
+  }
 
   /** @param {Promise<Done>} call */
   async function act(call) {
     const { problem } = await outcomeOf(call);
-    setText(message, problem);
-    quit();
+    setText(refused, problem);
+    idle();
+    await poll.now();
+    return !problem;
   }
 
-  /**
-   * @param {Race} race
-   * @param {Element} place
-   */
-  function renaming(race, place) {
-    const { form, field } = wordForm(
-      { value: race.name, maxlength: 120, "aria-label": "New name" },
-      (name) =>
-        act(server.rename({ group: race.group, name, token: props.value.token })).then(() =>
-          tell("race-renamed", null),
-        ),
-      quit,
+  function renaming() {
+    asking = true;
+    const field = h("input", { value: chosen()[0].name, maxlength: 120, "aria-label": "New name" });
+    const onsubmit = async (/** @type {SubmitEvent} */ event) => {
+      event.preventDefault();
+      if (await act(server.rename({ ...request(), name: field.value }))) tell("race-renamed", null);
+      buttons.rename.focus();
+    };
+    actions.replaceChildren(
+      h(
+        "form",
+        { class: "rename", onsubmit },
+        field,
+        h("button", { type: "submit", class: "text-button" }, "Save"),
+        textButton("Cancel", idle),
+      ),
     );
-    place.replaceChildren(form);
     field.select();
   }
 
-  /**
-   * @param {Race} race
-   * @param {Element} place
-   */
-  function deleting(race, place) {
+  function deleting() {
+    asking = true;
+    const gone = ids();
     const remove = async () => {
-      const gone = ids(race);
-      await act(server.remove({ group: race.group, token: props.value.token }));
-      if (message.textContent || !selected().some((id) => gone.includes(id))) return;
-      const rest = selected().filter((id) => !gone.includes(id));
-      const other = races.find(({ group, sweep }) => group !== race.group && !sweep) ?? { runs: [] };
-      open(rest.length ? rest : ids(other)); // else the page would say that there is no race yet
+      const deleted = await act(server.remove(request()));
+      heading.focus({ preventScroll: true });
+      if (!deleted || !shown().some((id) => gone.includes(id))) return;
+      const rest = shown().filter((id) => !gone.includes(id));
+      const other = races.find((race) => !race.sweep);
+      tell("show-runs", rest.length || !other ? rest : ids([other]));
     };
-    const yes = textButton("Delete for good", remove, { class: "text-button danger" });
-    place.replaceChildren(
-      h("span", {}, `Delete this ${race.sweep ? "sweep" : "race"}, its curves and adapters? `),
-      yes,
-      textButton("Keep it", quit),
-    );
+    const yes = textButton("Delete permanently", remove, { class: "text-button danger" });
+    const what = selected.size === 1 ? "this race, its curves," : `${selected.size} races, their curves,`;
+    actions.replaceChildren(h("span", {}, `Delete ${what} and adapters? `), yes, textButton("Cancel", idle));
     yes.focus();
-  }
-
-  /**
-   * Whether the view shows a race, and nothing else.
-   * @param {Race} race
-   */
-  function place(race) {
-    const now = selected();
-    return {
-      showing: ids(race).some((id) => now.includes(id)),
-      alone: now.length <= race.runs.length,
-    };
-  }
-
-  /** @param {Race} race */
-  function item(race) {
-    const { showing, alone } = place(race);
-    const actions = h("div", {
-      class: "actions",
-      onkeydown: (event) => event.key === "Escape" && putBack && quit(),
-    });
-    /** @param {(race: Race, place: Element) => void} how */
-    const edit = (how) => () => {
-      putBack?.(); // another race's, which would have no way back
-      const buttons = [...actions.children];
-      putBack = () => setChildren(actions, buttons);
-      setText(message, "");
-      how(race, actions);
-    };
-    /**
-     * @param {string} label
-     * @param {string} hint
-     * @param {() => void} onclick
-     */
-    const button = (label, hint, onclick, disabled = false) =>
-      textButton(label, onclick, { title: hint, disabled, "aria-label": `${label} ${race.name}` });
-    const show = () =>
-      act(server.set_private({ group: race.group, private: !race.private, token: props.value.token }));
-    // Said in words, for a finger never hovers: buttons that cannot act and no reason look broken.
-    const held = !race.mine
-      ? "Only who started it can rename or delete it."
-      : race.training
-        ? "It trains: stop it first to delete it."
-        : "";
-    // A sweep's many runs are no race to watch; its own view stands on the Compare tab.
-    const sweep = () =>
-      h(
-        "a",
-        {
-          class: "text-button",
-          href: linkTo({ tab: "compare", page: "settings", sweep: race.group }),
-          "aria-label": `Open on the Compare tab: ${race.name}`,
-        },
-        "Open on the Compare tab",
-      );
-    actions.append(
-      ...(race.sweep
-        ? [sweep()]
-        : [
-            button("Open", "Show this race alone", () => {
-              open(ids(race));
-              scrollUpTo(find(document, "#run"));
-              refresh();
-            }),
-            showing && !alone
-              ? button("Take out", "Take this race out of the chart", () => {
-                  open(selected().filter((id) => !ids(race).includes(id)));
-                  refresh();
-                })
-              : showing
-                ? null
-                : button("Overlay", "Draw this race over the one that is shown", () => {
-                    open([...selected(), ...ids(race)]);
-                    refresh();
-                  }),
-          ].filter((action) => action !== null)),
-      race.mine && !(race.private && race.own_data)
-        ? button(
-            race.private ? "Show to all" : "Make private",
-            race.private ? "Let every visitor see it again" : "Let nobody but this browser see it",
-            show,
-          )
-        : "",
-      button("Rename", race.mine ? "Give it another name" : held, edit(renaming), !race.mine),
-      button("Delete", held || "Remove it, its curves and adapters", edit(deleting), held !== ""),
-      h("span", { class: "quiet" }, held),
-    );
-    return h(
-      "li",
-      {
-        class: showing ? "race shown" : "race",
-        "data-group": race.group,
-        "aria-current": showing ? "true" : null,
-      },
-      ...pastRace(race, props.lines),
-      actions,
-    );
-  }
-
-  /** Where the focus is within the list: what leads it back once the list is drawn anew. */
-  function focused() {
-    const was = document.activeElement;
-    if (!was?.parentElement || !list.contains(was)) return null;
-    const group = was.closest(".race")?.getAttribute("data-group") ?? "";
-    const place = [...was.parentElement.children].indexOf(was);
-    return () => {
-      if (was.isConnected) return;
-      const own = `[data-group="${CSS.escape(group)}"] .actions > .text-button:not(:disabled)`;
-      const buttons = [.../** @type {NodeListOf<HTMLElement>} */ (list.querySelectorAll(own))];
-      const same =
-        buttons.find((button) => button.textContent === was.textContent) ??
-        buttons[place] ??
-        buttons[0] ??
-        heading;
-      same.focus({ preventScroll: true });
-    };
   }
 
   const poll = polling({
     life,
     place: element,
     ask: () => server.races({ limit, token: props.value.token }),
-    take: (answer) => {
-      show(answer);
-      if (!runsTable.node.hidden) drawn(runsTable.node, runsTable.refresh);
-      // Of a race that trains and is not shown nobody else tells when it ends.
-      return answer.races.some((race) => race.training) ? EVERY : null;
+    take: (/** @type {Races} */ answer) => {
+      races = answer.races;
+      older.hidden = !answer.more || limit === ALL;
+      const groups = new Set(races.map(({ group }) => group));
+      for (const group of controls.keys()) if (!groups.has(group)) controls.delete(group);
+      for (const group of selected) if (!groups.has(group)) selected.delete(group);
+      for (const [filter, title, values] of /** @type {const} */ ([
+        [dataFilter, "All data", races.map(({ data }) => data)],
+        [stateFilter, "All states", races.flatMap(({ states }) => Object.keys(states))],
+      ])) {
+        const options = [...new Set(values)].sort().map((value) => /** @type {const} */ ([value, value]));
+        setOptions(filter, [["", title], ...options], filter.value);
+      }
+      body.hidden = races.length === 0;
+      setText(message, races.length ? "" : "No races yet.");
+      draw();
+      // Only this poll tells when a race ends that trains and is not shown.
+      return races.some((race) => race.training) ? EVERY : null;
     },
     lost: (away) => {
       if (away) setText(message, AWAY);
@@ -277,75 +379,9 @@ export function mount({ element, props, server, trigger, life }) {
     },
     looked: () => isShown(element),
   });
-  function refresh() {
-    if (!putBack) void poll.now();
-  }
-
-  /** @param {Races} answer */
-  function show(answer) {
-    races = answer.races;
-    if (message.textContent === READING) message.textContent = "";
-    if (putBack) return;
-    const back = focused();
-    // A step is shown once its run has ended; until then it changes nothing.
-    listed(
-      answer.races.map((race) => [
-        JSON.stringify([race, place(race)], (name, value) => (name === "step" ? undefined : value)),
-        () => item(race),
-      ]),
-    );
-    back?.();
-    more.hidden = !answer.more;
-    element.classList.toggle("empty", answer.races.length === 0);
-    if (answer.races.length === 0)
-      message.textContent = "Every race is kept here: reopen it, lay it over another, rename or delete it.";
-    else if (message.textContent.startsWith("Every race")) message.textContent = "";
-  }
+  const refresh = () => void poll.now();
 
   heard("runs-changed", life, refresh);
   refresh();
   return { update: refresh };
-}
-
-/**
- * A finished run's score in bold; else its state first, and a score only where the run was sound.
- * @param {RaceRun} run
- */
-function outcome(run) {
-  const score = metricText(run.metric_name, run.metric);
-  if (run.state === "finished")
-    return [h("b", { title: `${count(run.trainable_parameters)} trained parameters` }, score || run.state)];
-  const ended = FINAL.includes(run.state);
-  const at = ended && run.step > 0 ? ` at step ${run.step}` : "";
-  return [
-    h("span", { class: "state" }, `${run.state}${at}`),
-    score && ended && run.state !== "failed" ? h("span", { class: "quiet" }, ` · ${score}`) : null,
-  ];
-}
-
-/**
- * @param {Race} race
- * @param {Styled["lines"]} lines
- */
-function pastRace(race, lines) {
-  const why = race.own_data ? "your own data" : "only this browser sees it";
-  return [
-    h(
-      "div",
-      { class: "race-head" },
-      h("span", { class: "race-name" }, race.name),
-      race.private ? h("span", { class: "quiet" }, `private: ${why}`) : null,
-      h("span", { class: "quiet" }, when(race.created)),
-    ),
-    h("p", { class: "quiet summary" }, race.summary),
-    h(
-      "ul",
-      { class: "race-results", role: "list" },
-      race.runs.map((run, place) => {
-        const twin = race.runs.slice(0, place).filter((earlier) => earlier.method === run.method).length;
-        const line = swatch(styleOf(lines, { method: run.method, twin }));
-        return h("li", {}, line, h("span", {}, `${run.label} `), outcome(run));
-      }),
-    ),
-  ];
 }
