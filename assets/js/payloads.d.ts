@@ -46,11 +46,10 @@ export interface HeaderView {
   token: string;
 }
 
-/** Fixed props of the header: whether the server is public, takes codes, and has an operator's key. */
+/** Fixed props of the header: whether the server is public and takes class codes. */
 export interface ServerMode {
   public: boolean;
   codes: boolean;
-  operator: boolean;
 }
 
 /** A visitor's remaining time, in short and in a sentence; `visitor`: under which name it is counted. */
@@ -60,54 +59,10 @@ export interface Standing {
   visitor: string;
 }
 
-/** The operator's key, and what is to be done, with which run where it is with one. */
-export interface OperatorRequest {
-  key: string;
-  act?: "stop" | "delete" | "hide" | "show" | "clear";
-  run?: string;
-}
-
 /** An error of a script of the page, and the line it is from. */
 export interface ScriptError {
   error: string;
   where?: string;
-}
-
-/** A visitor who used the server: time in all, of it training; runs that wait or train. */
-export interface ServerVisitor {
-  visitor: string;
-  spent: string;
-  training: string;
-  runs: number;
-}
-
-/** A run as the operator sees it, and what the operator can do with it. */
-export interface ServerRun {
-  id: string;
-  name: string;
-  method: string;
-  visitor: string;
-  state: string;
-  hidden: boolean;
-  private: boolean;
-  goes_on: boolean;
-  where: string;
-}
-
-/** A node of the cluster: what it has, how many runs train there, and why none may, if none may. */
-export interface ServerNode {
-  name: string;
-  has: string;
-  runs: number;
-  problem: string | null;
-}
-
-/** The operator's view; `error` is why the last action could not be done. */
-export interface ServerOverview {
-  error: string | null;
-  visitors: ServerVisitor[];
-  runs: ServerRun[];
-  nodes: ServerNode[];
 }
 
 /** A forecast number with its range; `how` is a sentence on where it comes from. */
@@ -1336,7 +1291,6 @@ export interface Servers {
   };
   "page/header": {
     failed: Ask<ScriptError, null>;
-    operate: Ask<OperatorRequest, ServerOverview>;
     standing: Ask<object, Standing | null>;
     viewer: Ask<HeaderView, string>;
     where: Ask<object, string>;

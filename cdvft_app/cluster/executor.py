@@ -19,7 +19,7 @@ from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import STOPPABLE
 from cdvft_app.training.checkpoints import RESUME
-from cdvft_app.training.executors import Executor, Node, NoNews, Pulled, RemoteExecution
+from cdvft_app.training.executors import Executor, NoNews, Pulled, RemoteExecution
 from cdvft_app.training.run import TRAINER
 
 MAX_LOSSES = 3  # of nodes, after which a run is left
@@ -69,16 +69,10 @@ class RayCluster(Executor):
     def runs_at_once(self) -> int:
         """Return how many runs there is room for; one at least, for which a cluster that grows makes room."""
         asked = self.resources()
-        return max(1, sum(fits(asked, node) for node in self._alive() if node.problem is None))
+        return max(1, sum(fits(asked, node) for node in self.nodes() if node.problem is None))
 
-    def nodes(self) -> list[Node]:
-        """Return all nodes that are alive; none where the cluster does not answer."""
-        return [Node(node.name, _in_words(node.resources), node.problem) for node in self._alive()]
-
-    def asks(self) -> str:
-        return _in_words(self.resources())
-
-    def _alive(self) -> list[ClusterNode]:
+    def nodes(self) -> list[ClusterNode]:
+        """Return the live nodes; an empty list if the cluster does not answer."""
         with suppress(NoNews):
             return self.connection.nodes()
         return []
@@ -86,7 +80,7 @@ class RayCluster(Executor):
     def resources(self) -> Mapping[str, float]:
         """Return the resources that a run requests from a node."""
         known = environment()
-        largest = max((node.resources.get("GPU", 0.0) for node in self._alive()), default=0.0)
+        largest = max((node.resources.get("GPU", 0.0) for node in self.nodes()), default=0.0)
         gpus = min(largest, 1.0) if known.run_gpus is None else known.run_gpus
         return {"CPU": known.run_cpus, **({"GPU": gpus} if gpus else {}), **dict(known.run_resources)}
 
@@ -107,16 +101,6 @@ class RayCluster(Executor):
     def close(self) -> None:
         """Close the connection; the runs go on."""
         self.connection.close()
-
-
-def _in_words(resources: Mapping[str, float]) -> str:
-    """8 CPUs, 1 GPU, and the cluster's own; without those by which Ray knows its nodes and its memory."""
-    told = [
-        f"{amount:g} {name}{'s' if amount > 1 and name in ('CPU', 'GPU') else ''}"
-        for name, amount in resources.items()
-        if ":" not in name and name not in ("memory", "object_store_memory")
-    ]
-    return ", ".join(told) or "nothing to train with"
 
 
 class ClusterRun:

@@ -1,8 +1,8 @@
-"""Payloads of what stands around the tabs: the header and the operator's page."""
+"""Payloads of the header."""
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired
+from typing import NotRequired
 
 from typing_extensions import TypedDict
 
@@ -14,11 +14,10 @@ class HeaderView(TypedDict):
 
 
 class ServerMode(TypedDict):
-    """Fixed props of the header: whether the server is public, takes codes, and has an operator's key."""
+    """Fixed props of the header: whether the server is public and takes class codes."""
 
     public: bool
     codes: bool
-    operator: bool
 
 
 class Standing(TypedDict):
@@ -29,57 +28,8 @@ class Standing(TypedDict):
     visitor: str
 
 
-class OperatorRequest(TypedDict):
-    """The operator's key, and what is to be done, with which run where it is with one."""
-
-    key: str
-    act: NotRequired[Literal["stop", "delete", "hide", "show", "clear"]]
-    run: NotRequired[str]
-
-
 class ScriptError(TypedDict):
     """An error of a script of the page, and the line it is from."""
 
     error: str
     where: NotRequired[str]
-
-
-class ServerVisitor(TypedDict):
-    """A visitor who used the server: time in all, of it training; runs that wait or train."""
-
-    visitor: str
-    spent: str
-    training: str
-    runs: int
-
-
-class ServerRun(TypedDict):
-    """A run as the operator sees it, and what the operator can do with it."""
-
-    id: str
-    name: str
-    method: str
-    visitor: str
-    state: str
-    hidden: bool
-    private: bool
-    goes_on: bool
-    where: str  # the node of a cluster, or what it waits for there
-
-
-class ServerNode(TypedDict):
-    """A node of the cluster: what it has, how many runs train there, and why none may, if none may."""
-
-    name: str
-    has: str
-    runs: int
-    problem: str | None
-
-
-class ServerOverview(TypedDict):
-    """The operator's view; `error` is why the last action could not be done."""
-
-    error: str | None
-    visitors: list[ServerVisitor]
-    runs: list[ServerRun]
-    nodes: list[ServerNode]

@@ -195,7 +195,7 @@ class Environment(BaseSettings):
     operator_key: Annotated[SecretStr, AfterValidator(_long_enough)] = Field(
         SecretStr(""),
         alias="CDVFT_OPERATOR_KEY",
-        description=f"opens the operator's panel, {MIN_KEY_LENGTH} characters or more",
+        description=f"bearer token for /metrics, {MIN_KEY_LENGTH} characters or more",
     )
     serve_key: Annotated[SecretStr, AfterValidator(_long_enough)] = Field(
         SecretStr(""),

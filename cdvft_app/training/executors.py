@@ -72,21 +72,6 @@ class Execution(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Node:
-    """A machine that trains for an executor, as its operator sees it.
-
-    Args:
-        name: of the machine; runs say it, too.
-        has: its resources: 8 CPUs, 1 GPU.
-        problem: why no run may train there, in a sentence; None: they may.
-    """
-
-    name: str
-    has: str
-    problem: str | None = None
-
-
 class Executor(ABC):
     """A place where runs train."""
 
@@ -110,14 +95,6 @@ class Executor(ABC):
     def runs_at_once(self) -> int:
         """Return how many runs train at the same time now, unless CDVFT_WORKERS says otherwise."""
         return 1
-
-    def nodes(self) -> list[Node]:
-        """Return the machines that it has now beside this one."""
-        return []
-
-    def asks(self) -> str:
-        """Return what each run asks of a node, in words: "1 GPU"."""
-        return ""
 
     def left(self, store: RunStore) -> list[RunRecord]:
         """Return runs that may have gone on there when the program ended that followed them: `start` follows

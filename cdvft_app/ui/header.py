@@ -1,6 +1,6 @@
-"""The line on top of every tab: where training runs, a visitor's time, the operator's panel.
+"""The header above the tabs: the device, and a visitor's remaining time.
 
-It also lets the browser keep the cookie by which its runs are found.
+It also sets the cookie by which the browser finds its runs.
 """
 
 from __future__ import annotations
@@ -16,27 +16,19 @@ from cdvft_app import ASSETS
 from cdvft_app.format import counted, exact_duration
 from cdvft_app.payloads.page import (
     HeaderView,
-    OperatorRequest,
     ServerMode,
-    ServerOverview,
-    ServerRun,
     Standing,
 )
 from cdvft_app.public.budget import Budget
 from cdvft_app.public.guessing import TooManyGuesses
-from cdvft_app.public.operator import Operator, is_operator
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.owners import viewer_key
-from cdvft_app.store.records import NODE, RunRecord, StoreError
-from cdvft_app.store.runs import RunStore
-from cdvft_app.store.states import ACTIVE, UNFINISHED
 from cdvft_app.training.device import device_name, kind_of_training
-from cdvft_app.training.executors import Executor
 from cdvft_app.ui import logs
 from cdvft_app.ui.shared.component import component, file_address
 from cdvft_app.ui.shared.listeners import QUIET
 from cdvft_app.ui.shared.state import AppState, visitor_token
-from cdvft_app.ui.shared.viewing import address, is_known_code, visitor
+from cdvft_app.ui.shared.viewing import is_known_code, visitor
 
 TITLE = "CDVFT Studio"
 TAGLINE = "Fine-tune models, compare methods"
@@ -61,7 +53,6 @@ def header(app: AppState) -> gr.HTML:
     fixed: ServerMode = {
         "public": known_mode.public,
         "codes": known_mode.public and bool(known_mode.codes),
-        "operator": bool(known_mode.operator_key.get_secret_value()),
     }
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -92,7 +83,6 @@ def header(app: AppState) -> gr.HTML:
             "where": where,
             "viewer": viewer_of,
             "standing": partial(standing, app.queue.budget),
-            "operate": partial(operate, app.store, executor=app.queue.executor),
             "failed": logs.script_error,
         },
         **fixed,
@@ -108,9 +98,7 @@ def viewer_of(request: HeaderView) -> str:
     return viewer_key(request["token"])
 
 
-WRONG_KEY = "This is not the operator's key: it is what CDVFT_OPERATOR_KEY held when the server was started."
 UNKNOWN_CODE = "The code that you gave is not one of this class; ask who runs this server. "
-OF_A_TERMINAL = "a terminal, or before this server was public"
 
 
 def standing(budget: Budget, _: object) -> Standing | None:
@@ -135,70 +123,3 @@ def _of_code() -> str:
         return "" if is_known_code() else UNKNOWN_CODE
     except TooManyGuesses as guessed:
         return f"{guessed} "
-
-
-def operate(store: RunStore, request: OperatorRequest, executor: Executor | None = None) -> ServerOverview:
-    """Do what the operator asks, if anything, and tell how things stand then.
-
-    The key is compared at every call. `executor` has the nodes.
-    """
-    try:
-        refused = None if is_operator(request["key"], address()) else WRONG_KEY
-    except TooManyGuesses as guessed:
-        refused = str(guessed)
-    if refused:
-        return {"error": refused, "visitors": [], "runs": [], "nodes": []}
-    operator, error = Operator.of(store), None
-    acts = {
-        "stop": operator.store.ask_to_stop,
-        "delete": operator.store.remove,
-        "hide": lambda run_id: operator.store.hide(run_id, True),
-        "show": lambda run_id: operator.store.hide(run_id, False),
-        "clear": lambda _: operator.clear(),
-    }
-    try:
-        if "act" in request:
-            acts[request["act"]](request.get("run", ""))
-    except StoreError as why:
-        error = str(why)
-    runs = operator.runs()
-    nodes = executor.nodes() if executor else []
-    asked = executor.asks() if executor and nodes else ""
-    return {
-        "error": error,
-        "visitors": [
-            {
-                "visitor": one.visitor,
-                "spent": exact_duration(one.seconds),
-                "training": exact_duration(one.training),
-                "runs": one.runs,
-            }
-            for one in operator.visitors()
-        ],
-        "runs": [_run(run, operator.store.label_of(run), asked) for run in runs],
-        "nodes": [
-            {
-                "name": node.name,
-                "has": node.has,
-                "runs": sum(run.state in ACTIVE and run.result.get(NODE) == node.name for run in runs),
-                "problem": node.problem,
-            }
-            for node in nodes
-        ],
-    }
-
-
-def _run(run: RunRecord, label: str, asked: str) -> ServerRun:
-    """`asked`: what each run asks of a node; empty where there are none."""
-    waits = run.state == "queued" or (run.state in ACTIVE and not run.result.get(NODE))
-    return {
-        "id": run.id,
-        "name": run.name,
-        "method": label,
-        "visitor": run.visitor or OF_A_TERMINAL,
-        "state": run.state,
-        "hidden": run.hidden,
-        "private": run.private,
-        "goes_on": run.state in UNFINISHED,
-        "where": f"waits for {asked}" if asked and waits else run.result.get(NODE, ""),
-    }

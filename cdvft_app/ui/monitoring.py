@@ -1,4 +1,4 @@
-"""Addresses for a proxy and an operator's tools: /healthz, /readyz, and /metrics in Prometheus's format.
+"""Endpoints for a proxy and for monitoring: /healthz, /readyz, and /metrics in Prometheus's format.
 
 Metrics count; no id, address, name or text of anybody is in them.
 """

@@ -1,4 +1,4 @@
-"""Keys, codes and passwords cannot be guessed at speed, and who knows one is not held up by who does not."""
+"""Codes and passwords cannot be guessed at speed, and who knows one is not held up by who does not."""
 
 from __future__ import annotations
 
@@ -12,22 +12,20 @@ from pathlib import Path
 import pytest
 from in_process_server import PublicServer, public_server
 
-from cdvft_app.public import operator, visitors
+from cdvft_app.public import visitors
 from cdvft_app.public.guessing import Guesses, TooManyGuesses
 
-KEY = "open, sesame seed"
 WAIT = re.compile(r"Wait (\d+) s")
 
 
 @pytest.fixture(autouse=True)
 def nobody_guessed_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operator, "_guesses", Guesses("keys"))
     monkeypatch.setattr(visitors, "_guesses", Guesses("codes"))
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PublicServer]:
-    with public_server(CDVFT_OPERATOR_KEY=KEY, CDVFT_CODES="blue-7, red-9") as made:
+    with public_server(CDVFT_CODES="blue-7, red-9") as made:
         yield made
 
 
@@ -37,26 +35,6 @@ def ask_header(server: PublicServer, function: str, data: object, **headers: str
     answer = server.ask(found, data, **headers)
     assert answer.status_code == 200
     return answer.json()
-
-
-def test_of_many_keys_tried_at_once_few_are_compared(server: PublicServer) -> None:
-    with ThreadPoolExecutor(16) as threads:
-        tries = [{"key": f"{KEY[:-2]}{number:02}"} for number in range(60)]
-        answers = [*threads.map(lambda one: ask_header(server, "operate", one), tries)]
-    told = [answer["error"] for answer in answers]
-    compared = [one for one in told if "not the operator's key" in one]
-    refused = [one for one in told if WAIT.search(one)]
-    assert len(compared) == 10 and len(refused) == 50
-    assert 0 < int(WAIT.search(refused[0])[1]) <= 60
-    right = ask_header(server, "operate", {"key": KEY})  # which was not known
-    assert WAIT.search(right["error"])
-
-
-def test_the_operator_who_was_there_before_is_not_held_up(server: PublicServer) -> None:
-    assert ask_header(server, "operate", {"key": KEY})["error"] is None
-    for number in range(20):
-        ask_header(server, "operate", {"key": f"guess {number}"})
-    assert ask_header(server, "operate", {"key": KEY})["error"] is None
 
 
 def test_codes_are_guessed_no_faster(server: PublicServer) -> None:

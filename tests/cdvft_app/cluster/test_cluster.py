@@ -104,7 +104,7 @@ def test_a_run_trains_on_a_node_as_it_does_here(store, queue, executor):
     assert (folder / run.result["adapter_folder"] / "adapter_model.safetensors").is_file()
     assert not (folder / "checkpoints").exists() and not (folder / "incoming").exists()
     assert "1 threads" in notes(store, run_id), "the page's own number, and not Ray's"
-    (node,) = (node for node in executor.nodes() if node.has.startswith("5 CPUs"))
+    (node,) = (node for node in executor.nodes() if node.resources.get("CPU") == 5)
     assert node.name == os.uname().nodename and node.problem is None
 
 
@@ -168,7 +168,7 @@ def test_a_run_whose_process_is_killed_on_its_node_fails_and_says_so(store, queu
 
 def test_runs_ask_for_gpus_where_there_are_any(store, queue, executor, add, held, *, monkeypatch):
     add(cpus=4, gpus=2)
-    wait_for(lambda: executor.asks() == "1 CPU, 1 GPU")
+    wait_for(lambda: executor.resources().get("GPU") == 1)
     both = [settings(7), settings(8)]
     for one in both:
         held.hold(one.seed)
@@ -182,7 +182,7 @@ def test_runs_ask_for_gpus_where_there_are_any(store, queue, executor, add, held
     assert {gpus(store, run_id) for run_id in ids} == {"0", "1"}
     assert gpus(store, third) in ("0", "1")
     monkeypatch.setenv("CDVFT_RUN_GPUS", "0.5")
-    assert executor.asks() == "1 CPU, 0.5 GPU"
+    assert executor.resources()["GPU"] == 0.5
     (half,) = queue.submit([settings(15)], "a")
     assert wait(store, half, *FINAL).state == "finished" and gpus(store, half) in ("0", "1")
 

@@ -11,7 +11,6 @@ from cdvft_app.format import plain
 from cdvft_app.results.finished_run import find
 from cdvft_app.settings import RaceRequest
 from cdvft_app.ui.compare import finished_races
-from cdvft_app.ui.header import operate
 from cdvft_app.ui.shared import form
 from cdvft_app.ui.shared.actions import buttons
 from cdvft_app.ui.use import races
@@ -60,14 +59,6 @@ def test_where_the_buttons_say_what_goes_on(app):
     made = ended(app, "stopped")
     said = buttons(app.store, [made[1].id], OWNER).reason
     assert "Resume goes on with CDVFT α = 5 from" in plain(said)
-
-
-def test_before_the_operator(app, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    monkeypatch.setenv("CDVFT_OPERATOR_KEY", "a key that is long enough")
-    ended(app)
-    told = operate(app.store, {"key": "a key that is long enough"})
-    assert sorted(plain(run["method"]) for run in told["runs"]) == NAMES
 
 
 @pytest.mark.parametrize(
