@@ -143,7 +143,7 @@ def test_memory_beside_the_step_is_the_program(store: RunStore) -> None:
 
 
 def test_a_resumed_run_says_nothing_about_loading(store: RunStore) -> None:
-    run = finish(store, 1e-9)
+    run = ended_after(finish(store, 1e-9), 30.0)
     (observed,) = observations_of(run)
     assert observed.overhead_seconds is not None
     (again,) = observations_of(dataclasses.replace(run, queued=run.created + 60))
