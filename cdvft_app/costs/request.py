@@ -131,46 +131,46 @@ class CostRequest(BaseModel):
         min_length=1,
         max_length=32,
         title="Layers",
-        description="Which linear layers get an adapter, with commas; the usual ones if left out.",
+        description="Linear layers with adapters, separated by commas. Default: the usual ones.",
     )
-    methods: Competitors = Field(title="Methods", description="With commas; all if left out.")
+    methods: Competitors = Field(title="Methods", description="Separated by commas. Default: all.")
     batch: int = Field(
-        16, ge=1, le=65_536, strict=True, title="Batch", description="Sequences or images a step."
+        16, ge=1, le=65_536, strict=True, title="Batch size", description="Sequences or images per step."
     )
     sequence: int | None = Field(
         None,
         ge=1,
         le=1_048_576,
         strict=True,
-        title="Length, tokens",
-        description="Tokens in each; the usual ones if left out.",
+        title="Length (tokens)",
+        description="Tokens per sequence. Default: the model's usual length.",
     )
     image_size: int | None = Field(
         None,
         ge=1,
         le=2048,
         strict=True,
-        title="Image size, pixels",
-        description="Side of an image in pixels; the model's if left out.",
+        title="Image size (pixels)",
+        description="Pixels per side. Default: the model's size.",
     )
     labels: int = Field(default=2, ge=1, le=100_000, strict=True, description="outputs of the head")
     match: MatchBy | None = Field(
-        default=None, title="Match by", description="Sets r, n and b as close to CDVFT as they come."
+        default=None, title="Match CDVFT on", description="Picks the r, n, and b closest to CDVFT."
     )
     convention: Convention = Field(
-        default="real_fft", title="Count", description="With real FFTs, or in the style of papers."
+        default="real_fft", title="FLOP convention", description="Real FFTs, or the convention of papers."
     )
-    device: DeviceKey = Field(default=HERE, title="Device", description="The one that should train it.")
+    device: DeviceKey = Field(default=HERE, title="Device", description="Device to train on.")
     precision: PrecisionKey = Field(
-        default="float32", title="Precision", description="Of the frozen weights and the arithmetic."
+        default="float32", title="Precision", description="Dtype of base weights and compute."
     )
     gradient_checkpointing: bool = Field(
         default=False,
         strict=True,
-        title="Checkpoint activations",
-        description="Computes them twice in place of keeping them.",
+        title="Gradient checkpointing",
+        description="Recomputes activations: less memory, longer steps.",
     )
-    aim: Aim = Field(default="quality", title="What matters most", description="The first answer follows it.")
+    aim: Aim = Field(default="quality", title="Optimize for", description="Decides the recommended method.")
 
     @model_validator(mode="before")
     @classmethod

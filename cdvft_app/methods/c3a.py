@@ -29,7 +29,7 @@ class C3A(Method):
     method: Literal["c3a"] = "c3a"
     block_size: int | None = setting(
         None, symbol="b", title="block size", size=True, empty="the greatest common divisor of all sizes",
-        hint="Side of its circulant blocks. Empty: the greatest common divisor.", ge=1, le=16_384,
+        hint="Side of a circulant block. Default: the greatest common divisor.", ge=1, le=16_384,
     )  # fmt: skip
 
     @classmethod

@@ -34,26 +34,25 @@ class Cdvft(Method):
     dash, marker, width = "solid", "circle", 2.5
     option_prefix = ""
     usual_learning_rate = 1e-2
-    rate_hint = "Empty: with m = 4 and more, 0.3 of what was found with m = 2."
+    rate_hint = "Default for m of 4 or more: 0.3 times the value for m = 2."
 
     method: Literal["cdvft"] = "cdvft"
     m: int = setting(
         2, symbol="m", title="diagonal vectors", size=True, in_label="changed", ge=2, le=16,
-        hint="2 is the paper's choice: diagonal, circulant, diagonal. "
-        "More reach more matrices and cost more.",
+        hint="More diagonals represent more matrices and cost more. The paper uses 2.",
     )  # fmt: skip
     block_size: int | None = setting(
         None, symbol="p", title="block size", size=True, in_label="changed", empty="each layer's default",
         ge=1, le=16_384,
-        hint="Side of each circulant block. Empty: one block a square layer. Smaller ones cost and say more.",
+        hint="Side of a circulant block. Smaller blocks have more parameters.",
     )  # fmt: skip
     alpha: float = setting(
         1.0, symbol="α", title="scale", gt=0, le=1000,
-        hint="The learned change is multiplied by this before it is added.",
+        hint="Factor of the weight update.",
     )  # fmt: skip
     init_weights: Literal["zero_output", "zero_circulant", "zero_input"] = setting(
-        "zero_output", symbol="zero at first", title="zero at first",
-        hint="Exactly one factor begins at zero: the model starts unchanged, and this factor learns first.",
+        "zero_output", symbol="initialization", title="initialization",
+        hint="Factor that is zero at the first step.",
         choices=(
             ("output diagonal", "zero_output"),
             ("circulant", "zero_circulant"),
@@ -61,9 +60,8 @@ class Cdvft(Method):
         ),
     )  # fmt: skip
     input_diagonal_lr_ratio: float = setting(
-        1.0, symbol="input rate", title="input rate", in_label="changed", gt=0, le=1000,
-        hint="Of the input diagonal, in learning rates: it begins at ones, and above 1 it learns faster "
-        "than the others.",
+        1.0, symbol="input LR ratio", title="input LR ratio", in_label="changed", gt=0, le=1000,
+        hint="Learning rate of the input diagonal relative to the other factors.",
     )  # fmt: skip
 
     def learning_rate_of(self, found: float) -> float:

@@ -24,7 +24,7 @@ class Dora(Lora):
     method: Literal["dora"] = "dora"  # type: ignore[assignment]
     r: int = setting(
         8, symbol="r", title="rank", size=True, in_label="always", ge=1, le=LARGEST_RANK,
-        hint="Rank of the low-rank change of direction; each output has a trained length besides.",
+        hint="Rank of the update. Each output also has a trained magnitude.",
     )  # fmt: skip
 
     def peft_config(self, **more: Any) -> LoraConfig:

@@ -35,11 +35,11 @@ class FourierFT(Method):
 
     method: Literal["fourierft"] = "fourierft"
     n: int = setting(
-        1000, symbol="n", title="entries a layer", hint="Spectral entries learned in each layer.", size=True,
+        1000, symbol="n", title="entries per layer", hint="Trained spectral entries per layer.", size=True,
         in_label="always", ge=1, le=1_000_000,
     )  # fmt: skip
     scaling: float = setting(
-        150.0, symbol="scaling", title="scaling", hint="Multiplies its learned change.", gt=0, le=10_000
+        150.0, symbol="scaling", title="scaling", hint="Factor of the weight update.", gt=0, le=10_000
     )
 
     def require_fitting(self, layers: Sequence[Layer]) -> None:

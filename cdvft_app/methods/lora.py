@@ -45,30 +45,28 @@ class Lora(Method):
 
     method: Literal["lora"] = "lora"
     r: int = setting(
-        8, symbol="r", title="rank", hint="Rank of the low-rank change.", size=True, in_label="always",
+        8, symbol="r", title="rank", hint="Rank of the weight update.", size=True, in_label="always",
         ge=1, le=LARGEST_RANK,
     )  # fmt: skip
 
     alpha: int | None = setting(
         None, symbol="α", title="alpha", in_label="changed", empty="r", ge=1, le=4096,
-        hint="The change is multiplied by alpha / r. Empty: alpha = r, so that the learning rate alone sets "
-        "the pace at every rank.",
+        hint="The weight update is scaled by alpha / r. Default: r.",
     )  # fmt: skip
     dropout: float = setting(
         0.0, symbol="dropout", title="dropout", in_label="changed", ge=0, lt=1,
-        hint="Share of the adapter's inputs that is left out of each training step.",
+        hint="Dropout probability of the adapter's inputs.",
     )  # fmt: skip
 
     rank_pattern: str | None = setting(
-        None, symbol="ranks", title="ranks of layers", in_label="changed", empty="r in every layer",
+        None, symbol="ranks", title="rank pattern", in_label="changed", empty="r in every layer",
         max_length=200,
-        hint="Ranks of some layers in place of r, as PEFT's rank_pattern: query=16 value=4. The factor "
-        "alpha / r is the same in all.",
+        hint="Ranks of single layers, such as query=16 value=4. alpha / r stays the same.",
     )  # fmt: skip
 
     loraplus_lr_ratio: float = setting(
-        1.0, symbol="LoRA+", title="rate of B", in_label="changed", ge=1, le=1000,
-        hint="B's learning rate as a multiple of A's. B begins at zero; 1 is the same rate for both.",
+        1.0, symbol="LoRA+", title="LR ratio of B", in_label="changed", ge=1, le=1000,
+        hint="Learning rate of B relative to A.",
     )  # fmt: skip
 
     @field_validator("rank_pattern", mode="before")

@@ -34,8 +34,8 @@ class Vera(Method):
     r: int = setting(
         256,
         symbol="r",
-        title="rows of the shared A",
-        hint="A and B are random, frozen and shared; a number for each row of A and each output is trained.",
+        title="rank",
+        hint="Rank of the shared, frozen matrices A and B.",
         size=True,
         in_label="always",
         ge=1,

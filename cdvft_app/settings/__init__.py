@@ -139,36 +139,32 @@ class _Choices(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    recipe: Name = Field("sentiment", description="Model, data and starting values that go together.")
-    model: Name | None = _setting(
-        None, "Model", "The pretrained network that stays frozen, of the catalogue or by its hub id.", "data"
-    )
-    dataset: Name | None = _setting(
-        None, "Data", "The labelled examples to learn from, of the catalogue or by their hub id.", "data"
-    )
+    recipe: Name = Field("sentiment", description="Model, data, and settings that go together.")
+    model: Name | None = _setting(None, "Model", "Base model, by name or Hub id.", "data")
+    dataset: Name | None = _setting(None, "Data", "Training data, by name or Hub id.", "data")
     dataset_config: Name | None = _setting(
-        None, "Configuration", "Of a dataset of the hub that has several.", "data"
+        None, "Configuration", "Name of a Hub dataset's configuration.", "data"
     )
     train_split: Name | None = _setting(
-        None, "Split to train on", "Of a dataset of the hub. Empty: train.", "data"
+        None, "Train split", "Split of a Hub dataset. Default: train.", "data"
     )
     evaluation_split: Name | None = _setting(
         None,
-        "Split to evaluate on",
-        "Of a dataset of the hub. Empty: validation or test, else a share is held out.",
+        "Evaluation split",
+        "Split of a Hub dataset. Default: validation, test, or a held-out part.",
         "data",
     )
     dataset_revision: Name | None = _setting(
         None,
         "Revision",
-        "Of a dataset of the hub: branch, tag or commit. The run keeps the commit it stood at.",
+        "Branch, tag, or commit of a Hub dataset. The commit is stored.",
         "data",
     )
-    data: UploadedDataset | None = Field(None, description="one's own, in place of a dataset")
+    data: UploadedDataset | None = Field(None, description="your data, instead of a dataset")
     target_modules: tuple[Name, ...] | None = _setting(
         None,
         "Layers",
-        "Which linear layers get an adapter, in every method.",
+        "Linear layers that get an adapter, for every method.",
         "data",
         min_length=1,
         max_length=32,
@@ -178,7 +174,7 @@ class _Choices(BaseModel):
     epochs: float | None = _setting(
         None,
         "Epochs",
-        "How often each example is seen.",
+        "Passes over the training examples.",
         "training",
         gt=0,
         le=100,
@@ -187,111 +183,112 @@ class _Choices(BaseModel):
     )
     max_steps: int | None = _setting(
         None,
-        "Steps at most",
-        "Ends sooner after so many batches. Empty: whole epochs.",
+        "Max steps",
+        "Stop after this many batches. Default: all epochs.",
         "training",
         ge=1,
         le=100_000,
         strict=True,
     )
     batch_size: int | None = _setting(
-        None, "Batch size", "Examples a step, over all processes. Smaller needs less memory.", "training",
+        None, "Batch size", "Examples per step. Smaller batches use less memory.", "training",
         ge=1, le=512, strict=True,
     )  # fmt: skip
     train_examples: int | None = _setting(
-        None, "Training examples", "How many are used.", ge=8, le=1_000_000, strict=True
+        None, "Training examples", "Number of examples to train on.", ge=8, le=1_000_000, strict=True
     )
     evaluation_examples: int | None = _setting(
-        None, "Evaluation examples", "Held out to measure with.", ge=1, le=100_000, strict=True
+        None, "Evaluation examples", "Number of held-out examples.", ge=1, le=100_000, strict=True
     )
     max_length: int | None = _setting(
         None,
-        "Longest text",
-        "In tokens; longer texts are cut.",
+        "Max length",
+        "Tokens per text. Longer texts are truncated.",
         kinds=("text", "generation"),
         ge=4,
         le=1024,
         strict=True,
     )
     image_size: int | None = _setting(
-        None, "Image size", "In pixels, each side.", kinds=("image",), ge=14, le=518, strict=True
+        None, "Image size", "Pixels per side.", kinds=("image",), ge=14, le=518, strict=True
     )
-    schedule: Schedule = _setting("linear", "Schedule", "How the learning rate falls after warm-up.")
+    schedule: Schedule = _setting("linear", "Schedule", "Learning-rate decay after warm-up.")
     warmup_ratio: float = _setting(
-        0.06, "Warm-up", "Share of the steps in which the rate rises, 0 to 0.5.", ge=0, le=0.5, strict=True
+        0.06, "Warm-up", "Fraction of steps with a rising learning rate, 0 to 0.5.", ge=0, le=0.5, strict=True
     )
     weight_decay: float = _setting(
-        0.0, "Weight decay", "Pulls trained numbers towards zero.", ge=0, le=1, strict=True
+        0.0, "Weight decay", "Shrinks trainable parameters at each step.", ge=0, le=1, strict=True
     )
     adam_beta1: float = _setting(
         0.9,
-        "Adam's beta1",
-        "The share of earlier gradients in a step, 0 to 0.999.",
+        "Adam beta1",
+        "Momentum of Adam, 0 to 0.999.",
         ge=0,
         le=0.999,
         strict=True,
     )
     seed: int = _setting(
-        0, "Seed", "Same seed, same data order and same start.", "training", ge=0, le=2**31 - 1, strict=True
+        0, "Seed", "Sets data order and initialization.", "training", ge=0, le=2**31 - 1, strict=True
     )
     precision: Precision = _setting(
         "auto",
         "Precision",
-        "Of the arithmetic, and of a language model's frozen weights. Automatic: bfloat16 for language "
-        "models, where the processor has it.",
+        "Compute and base-weight dtype. Auto: bfloat16 for language models if supported.",
     )
     bits: Literal[4, 8, 32] | None = _setting(
         None,
-        "Bits a frozen weight",
-        "4 or 8, where bitsandbytes is installed: a large model then fits. 32: as they are.",
+        "Quantization",
+        "Base-model bits. 4 and 8 need bitsandbytes; 32 is off.",
         kinds=("generation",),
     )
     gradient_checkpointing: bool = _setting(
         False,
-        "Checkpoint activations",
-        "Computes them twice in place of keeping them: less memory, longer steps.",
+        "Gradient checkpointing",
+        "Recomputes activations: less memory, longer steps.",
         kinds=("generation",),
         strict=True,
     )
     gradient_accumulation: int | None = _setting(
-        None, "Parts of a batch", "More need less memory, and learn the same.", ge=1, le=64, strict=True
+        None,
+        "Gradient accumulation",
+        "Micro-batches per step. More use less memory; results are unchanged.",
+        ge=1,
+        le=64,
+        strict=True,
     )
     evaluations: int = _setting(
         5,
         "Evaluations",
-        "How often a run is evaluated, the last time included. Each takes time, most where answers are "
-        "written.",
+        "Number of evaluations per run. Each takes time.",
         ge=1,
         le=100,
         strict=True,
     )
     keep: Keep = _setting(
         "best",
-        "Step to keep",
-        "best: that with the best score on validation rows, which are neither trained nor evaluated on. "
-        "last: the last one.",
+        "Checkpoint to keep",
+        "The best on the validation set, or the last.",
     )
     early_stopping_patience: int = _setting(
         2,
         "Patience",
-        "A run on its own ends after so many evaluations without a better score on validation rows, once it "
-        "has seen every example. 0: never. In a race all steps are run.",
+        "Stop after this many evaluations without improvement. Single runs only; 0 disables.",
         ge=0,
         le=100,
         strict=True,
     )
     checkpoint_every: int = _setting(
         50,
-        "Checkpoint every",
-        "Steps between points from which a stopped run can go on.",
+        "Checkpoint interval",
+        "Steps between the checkpoints of a run.",
         ge=1,
         le=10_000,
         strict=True,
     )
     own_prompt: str | None = _setting(
         None,
-        "A prompt of your own",
-        "Answered again and again while each method trains, beside four that were held out.",
+        "Custom prompt",
+        "Generated at every snapshot, next to four held-out prompts.",
         "data",
         ("generation",),
         max_length=MAX_PROMPT,
@@ -305,7 +302,7 @@ class RunSettings(_Choices):
     evaluate_on: Literal["evaluation", "validation"] = Field(
         "evaluation",
         title="Evaluate on",
-        description="evaluation, or validation: training rows held out to choose settings by.",
+        description="Evaluation set, or validation set for tuning.",
     )
 
     @model_validator(mode="before")
@@ -343,8 +340,8 @@ class RaceRequest(_Choices):
 
     methods: Competitors = Field(
         title="Race",
-        description="Each method trains on the same data, in the same order, from the same start. Two values "
-        "in one of its fields, such as 8, 16 for LoRA's rank, race it twice.",
+        description="Methods to train on the same data in the same order. "
+        "Two values in a field, such as 8, 16, add two runs.",
     )
 
     @model_validator(mode="before")

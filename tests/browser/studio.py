@@ -234,7 +234,7 @@ def open_fold(page: Page, name: str | re.Pattern[str]) -> None:
 
 def steps_at_most(page: Page) -> Locator:
     open_fold(page, re.compile(r"^\s*Training"))
-    return page.get_by_label("Steps at most")
+    return page.get_by_label("Max steps")
 
 
 def setting(page: Page, name: str) -> Locator:

@@ -45,7 +45,7 @@ def test_a_setting_knows_the_kind_of_its_values(kind, name, values):
         (C3A, "block_size", "c3a_block_size", "C3A block size (b)"),
         (Cdvft, "m", "m", "Diagonal vectors (m)"),
         (FourierFT, "scaling", "fourierft_scaling", "FourierFT scaling"),  # its symbol is its title
-        (Cdvft, "init_weights", "init_weights", "Zero at first"),
+        (Cdvft, "init_weights", "init_weights", "Initialization"),
     ],
 )
 def test_a_setting_beside_those_of_all_methods(kind, name, flat, label):
@@ -59,7 +59,7 @@ def test_a_setting_beside_those_of_all_methods(kind, name, flat, label):
         (FourierFT, "n", 20_000, "n = 20,000"),
         (Cdvft, "alpha", 0.5, "α = 0.5"),
         (Cdvft, "block_size", None, "p = each layer's default"),
-        (Cdvft, "init_weights", "zero_circulant", "zero at first = circulant"),
+        (Cdvft, "init_weights", "zero_circulant", "initialization = circulant"),
     ],
 )
 def test_a_value_in_words(kind, name, value, text):
@@ -146,7 +146,7 @@ def test_labels_of_a_race_name_each_setting_that_differs_within_a_method():
 def test_what_was_changed_from_the_start():
     assert Cdvft().changed() == [] and C3A().changed() == []
     changed = Cdvft(m=3, alpha=0.5, init_weights="zero_circulant", learning_rate=0.1).changed()
-    assert list(map(plain, changed)) == ["m = 3", "α = 0.5", "zero at first = circulant"]
+    assert list(map(plain, changed)) == ["m = 3", "α = 0.5", "initialization = circulant"]
 
 
 @pytest.mark.parametrize(

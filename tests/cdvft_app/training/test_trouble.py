@@ -67,7 +67,7 @@ def test_nan_loss_fails_the_run(method, alpha_is_named, text_plan, text_rows, tm
     ids=["cpu", "mps", "cuda", "python"],
 )
 def test_out_of_memory_fails_the_run(error, text_plan):
-    what = r"batches of 8 .* 48 tokens.* Try batches of 4, a smaller “Longest text”, or fewer “Layers”\."
+    what = r"batches of 8 .* 48 tokens.* Try batches of 4, a smaller “Max length”, or fewer “Layers”\."
     settings = text_plan().settings
     with pytest.raises(TrainingFailed, match=what), trainer.user_facing_errors(settings, lambda: Halt.NO):
         raise error

@@ -10,7 +10,7 @@ from form_values import refusal
 
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
-from cdvft_app.ui.compare.form import FIELDS, LABELS, START, WORDS, cost_request, fields_of, recorded_costs
+from cdvft_app.ui.compare.form import FIELDS, LABELS, START, cost_request, fields_of, recorded_costs
 
 
 def filled(model: str) -> dict[str, object]:
@@ -44,7 +44,6 @@ def test_ranks_of_layers_are_counted() -> None:
         for typed in ("", " query=16 value=4 ")
     )
     assert apart["trainable_parameters"] == (16 + 4) / (8 + 8) * alike["trainable_parameters"]
-    assert WORDS["lora_rank_pattern"][0] == "Ranks of layers"
 
 
 def test_a_model_that_nobody_knows_leaves_usual_values(tmp_path: Path) -> None:
@@ -56,7 +55,10 @@ def test_a_model_that_nobody_knows_leaves_usual_values(tmp_path: Path) -> None:
     ("typed", "sentence"),
     [
         ({"lora_r": "0"}, "Rank (r): got 0; it must be from 1 to 512."),
-        ({"block_size": "769", "batch": "x"}, "Batch: got 'x'; it must be a whole number from 1 to 65,536."),
+        (
+            {"block_size": "769", "batch": "x"},
+            "Batch size: got 'x'; it must be a whole number from 1 to 65,536.",
+        ),
         ({"block_size": "769"}, "Block size (p): got 769; encoder.layer.0.attention.self.query is 768 x 768"),
         ({"c3a_block_size": "5"}, "Block size (b): got 5; it must divide the sizes of all layers, and so"),
         ({"targets": ["nope"]}, "Layers: FacebookAI/roberta-base has no linear layer 'nope'."),

@@ -42,7 +42,7 @@ def test_a_race_is_what_was_typed(typed: dict[str, Any], asked: dict[str, Any]) 
         ({"methods": ["telepathy"]}, "Race: got 'telepathy'; it must be 'cdvft', "),
         ({"learning_rate.cdvft": "inf"}, "Learning rate of CDVFT: got inf; "),
         ({"schedule": "sometimes"}, "Schedule: got 'sometimes'; "),
-        ({"max_steps": "2.5"}, "Steps at most: got 2.5; it must be a whole number from 1 to 100,000."),
+        ({"max_steps": "2.5"}, "Max steps: got 2.5; it must be a whole number from 1 to 100,000."),
         (
             {"m": "1", "warmup_ratio": "3"},
             "Warm-up: got 3; it must be from 0 to 0.5. Diagonal vectors (m): got 1;",
