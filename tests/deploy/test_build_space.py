@@ -38,6 +38,7 @@ def test_it_holds_what_a_space_needs_and_no_more(space):
     assert not list(space.rglob("__pycache__")) and not list(space.rglob("test_*"))
 
 
+@pytest.mark.nightly
 def test_its_page_is_found_from_there(space):
     names = "import cdvft_app.catalog, cdvft_app.ui.learn.lab_table as table, cdvft_app.results.requirements"
     asked = "cdvft_app.ASSETS.is_dir(), len(table.recorded_table()) > 0, len(cdvft_app.catalog.RECIPES) > 10"

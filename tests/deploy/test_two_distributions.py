@@ -81,12 +81,14 @@ def test_the_studios_wheel_has_the_app_its_catalogue_assets_and_command_and_need
     assert (command.name, command.value) == ("cdvft", "cdvft_app.__main__:main")
 
 
+@pytest.mark.nightly
 def test_nothing_of_the_library_runs_where_it_is_not_imported(library_alone: Path) -> None:
     assert {file.name for file in site_packages(library_alone).glob("*.pth")} == {"linked.pth"}
     ended = run(library_alone, "-c", "import sys; print([name for name in sys.modules if 'cdvft' in name])")
     assert ended.stdout == "[]\n", ended.stderr
 
 
+@pytest.mark.nightly
 def test_a_saved_adapter_loads_after_the_import_and_peft_names_the_method_without(
     library_alone: Path, tmp_path: Path
 ) -> None:

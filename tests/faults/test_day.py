@@ -21,6 +21,7 @@ from cdvft_app.store.runs import RunStore
 DAY = Path(__file__).with_name("day.py")
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("cc") is None, reason="needs Linux and a C compiler"

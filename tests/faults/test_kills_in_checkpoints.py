@@ -34,6 +34,7 @@ def losses(folder: Path) -> dict[int, str]:
     return {int(step): loss for step, loss in told}
 
 
+@pytest.mark.nightly
 def test_whatever_is_half_written_the_run_goes_on_as_if_nothing_was(tmp_path: Path) -> None:
     tiny_trainer.save_model(tmp_path / tiny_trainer.MODEL)
     whole, broken = (tmp_path / "store" / "runs" / name for name in ("whole", "broken"))

@@ -59,6 +59,7 @@ def patched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tree
 
 
+@pytest.mark.nightly
 def test_an_adapter_of_the_library_gives_the_same_outputs_in_the_patched_peft(patched, tmp_path) -> None:
     names: dict = {}
     exec(NET, names)
@@ -103,6 +104,7 @@ def test_an_adapter_of_the_library_gives_the_same_outputs_in_the_patched_peft(pa
     torch.testing.assert_close(mixed, torch.stack([truth[0], bare[1], truth[2]]), **close)
 
 
+@pytest.mark.nightly
 def test_the_tuner_is_four_files_of_plain_torch(patched) -> None:
     files = {file.name: file.read_text() for file in (patched / "src/peft/tuners/cdvft").glob("*.py")}
     assert set(files) == {"__init__.py", "config.py", "layer.py", "model.py"}

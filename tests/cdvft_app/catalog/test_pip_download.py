@@ -85,6 +85,7 @@ def test_a_download_that_is_cut_off(index: type[Index], left_behind) -> None:
     assert left_behind() == []
 
 
+@pytest.mark.nightly
 def test_an_index_that_hangs_is_given_up_or_stopped(index, hanging, left_behind, monkeypatch) -> None:
     index.hangs = hanging
     with pytest.raises(DownloadStopped):

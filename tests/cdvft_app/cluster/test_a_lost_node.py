@@ -10,6 +10,7 @@ from held_runs import Held, ends_whole, executor_on, notes, queue_on, ray_cluste
 ASKED = settings(71)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_run_goes_on_to_the_same_losses_on_the_other_node(store, tmp_path):
     held = Held(tmp_path / "held")

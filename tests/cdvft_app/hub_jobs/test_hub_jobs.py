@@ -139,6 +139,7 @@ def test_the_code_of_a_job_is_whole_and_small(tmp_path):
     assert told.stdout.count(str(tmp_path / "studio")) == 2
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.mirror
 def test_a_job_trains_for_real_and_its_run_is_as_if_it_was_trained_here(store, follow, stub, tmp_path):

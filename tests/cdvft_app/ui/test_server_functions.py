@@ -219,6 +219,7 @@ def test_a_session_keeps_what_its_events_offered_to_choose_from_and_nobody_elses
         assert event(client, page, "take", "other", ["new"]).status_code != 200
 
 
+@pytest.mark.nightly
 def test_all_sessions_that_are_kept_stay_under_100_megabytes(served: Served) -> None:
     """Each of them has had every event of the page that waits in no queue, with what the page begins with."""
     handlers = [
