@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 
 SCRIPT_TOOLS := node_modules/.installed
 
-.PHONY: install lock run docs space chromium node redis test test-all check check-python check-scripts conformance bench gpu mutants upstream attack workflows audit faults cluster versions newest
+.PHONY: install lock run docs space chromium node test test-all check check-python check-scripts conformance bench gpu mutants upstream attack workflows audit faults cluster versions newest
 
 # Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
 # the build that suits the machine, and finds what it needs.
@@ -63,10 +63,6 @@ node:
 	@command -v npm >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nodejs npm; } \
 	  || { echo "The scripts' checks need Node.js 20 and npm: install 'nodejs' and 'npm' and try again."; exit 1; }
 
-redis:
-	@command -v redis-server >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server; } \
-	  || { echo "A test of Ray's fault tolerance needs Redis: install the package 'redis-server' and try again."; exit 1; }
-
 $(SCRIPT_TOOLS): package-lock.json | node
 	npm ci --no-audit --no-fund --loglevel=error
 	touch $@
@@ -74,11 +70,11 @@ $(SCRIPT_TOOLS): package-lock.json | node
 test: install chromium ## run the tests, the app in Chromium included; at most six minutes on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -m "not nightly and not cluster"
 
-test-all: install chromium redis ## run the nightly tests as well
+test-all: install chromium ## run the nightly tests as well
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -m "not cluster"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster
 
-cluster: install redis ## runs on a real Ray cluster of this machine: a head and two nodes, which are killed; some minutes
+cluster: install ## runs on a real Ray cluster of this machine: a head and two nodes, which are killed; some minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests/cdvft_app/cluster
 
 faults: install ## kills, disk errors, clock steps and flipped bits: is anything kept lost? 200 of each; about five minutes

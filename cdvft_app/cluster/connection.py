@@ -1,28 +1,25 @@
-"""The page's connection to a Ray cluster: a child process that follows runs there.
+"""The connection to a Ray cluster: a child process that imports Ray and answers the app's questions.
 
-Ray ends the process that uses it when the cluster's head is gone for a minute, and its calls may wait for as
-long. So a child imports Ray, one that is started anew when it ends or does not answer, and the page asks it
-only for what it has already heard. What is new of a run waits in it until the page has taken it.
-
-The child runs `serve`: a loop in which each run that is followed has a task.
+Ray ends a process when the cluster's head is gone for a minute, and its calls may block for as long.
+Therefore a child imports Ray. The app starts another child when it ends or does not answer.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.cluster.transfer import COMES_BACK, PACKED, PIECE, Order, Update, cause, pack, unpack
+from cdvft_app.cluster.node import COMES_BACK, NodeRun, Order, Update, packed, place_file
 from cdvft_app.training.children import Connection as Pipe
 from cdvft_app.training.children import WorkerProcess
 from cdvft_app.training.executors import NoNews
@@ -30,33 +27,29 @@ from cdvft_app.training.run import NOT_BEGUN
 
 NAMESPACE = "cdvft"
 CONNECT_SECONDS = 60.0  # to import Ray and to reach the head
-ANSWER_SECONDS = 15.0  # of the child, which never waits for the cluster
+ANSWER_SECONDS = 60.0
 AGAIN_SECONDS = 2.0  # between two starts of the child
-LOOK_SECONDS = 2.0  # between two looks at the nodes
-HEAD_SECONDS = 10.0  # for a word of the head, and to give it up
-UPDATE_SECONDS = 2.0  # that a node waits for something new
-SILENT_SECONDS = 60.0  # of a node's actor, which is then taken to hang
-PIECES = 16  # under way at a time
-MAX_FAILURES = 300  # in a row, one a second, before a run is given up there
-MAX_WAITING = 2_000  # rows that the page has not taken
-PACKAGES = ("torch", "transformers", "peft")
-NO_CONNECTION = (  # of which Ray's client says the same, whatever it is
+HEAD_SECONDS = 10.0  # until a head that does not answer is given up
+LOOK_SECONDS = 0.2  # that a pull waits for an actor
+SILENT_SECONDS = 60.0  # after which an actor counts as hung
+NO_CONNECTION = (  # Ray's client gives one message for every cause
     "check that its port is open to this machine, and that RAY_AUTH_TOKEN or ~/.ray/auth_token has its token"
 )
 NO_RAY = "CDVFT_CLUSTER needs Ray, which is not installed here: pip install 'cdvft-studio[app,cluster]'."
+UNKNOWN_RUN = "The cluster does not know this run any more."
 
 
 @dataclass(frozen=True)
 class Pull:
     """A question for the news of a run.
 
-    Args:
-        order: its attempt.
-        after: number of the last row that was kept.
-        checkpoint: the newest that is here, by its name.
-        into: takes files and folders by their names in the run's folder.
-        create: begin the attempt if the cluster does not know it; else it is lost then.
-        stop: it is to stop, as its owner would have it.
+    Attributes:
+        order: The attempt.
+        after: The number of events that the app has.
+        checkpoint: The app's newest checkpoint.
+        into: The folder that takes files, under their names in the run's folder.
+        create: Start the attempt if the cluster does not know it; otherwise it is lost.
+        stop: Stop the run.
     """
 
     order: Order
@@ -67,28 +60,18 @@ class Pull:
     stop: bool = False
 
 
-@dataclass(frozen=True)
-class ClusterNode:
-    """A node of the cluster: its resources, and in a sentence why no run may train there, if none may."""
-
-    id: str
-    name: str
-    resources: Mapping[str, float]
-    problem: str | None
-
-
 def require_ray() -> None:
-    """Raises ValueError where Ray is not installed, with what to do."""
+    """Raise ValueError if Ray is not installed."""
     if find_spec("ray") is None:
         raise ValueError(NO_RAY)
 
 
 class Connection:
-    """Asks the child; any thread may use it. `NoNews`: the cluster does not answer at the moment.
+    """Ask the child. Any thread may call. `NoNews`: the cluster does not answer now.
 
-    Args:
-        address: of the cluster, as for `ray.init`.
-        ships_code: whether nodes are given this program's code; None: where it is not installed here.
+    Attributes:
+        refused: Why the cluster rejected the last connection.
+        was_connected: Whether any connection has succeeded.
     """
 
     def __init__(self, address: str, ships_code: bool | None = None) -> None:
@@ -96,33 +79,26 @@ class Connection:
         self._lock = threading.Lock()
         self._child: WorkerProcess | None = None
         self._started = -AGAIN_SECONDS
-        self._is_connected = self._is_closed = False
+        self._is_connected = self._is_closed = self.was_connected = False
         self.refused = ""
-        """Why the cluster did not take this program at the last try, in a sentence."""
 
     def pull(self, pull: Pull) -> Update:
-        """Return what the run has reported since; its files are there. Raises NoNews."""
+        """Return what is new of a run; its files are in `pull.into`. Raises NoNews."""
         found: Update = self._ask("pull", pull)
         return found
 
-    def release(self, order: Order, seconds: float = 0.0) -> None:
-        """End the attempt, and remove what its node has of it: its place there is free again.
-
-        Waits up to so many seconds for that. Raises NoNews.
-        """
+    def release(self, order: Order) -> None:
+        """End the attempt and delete its files on the node. Raises NoNews."""
         self._ask("release", order.name)
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and self._ask("releases", order.name):
-            time.sleep(0.02)
 
-    def nodes(self) -> list[ClusterNode]:
-        """Return the nodes that are alive, as they were a few seconds ago. Raises NoNews."""
-        found: list[ClusterNode] = self._ask("nodes")
+    def resources(self) -> list[dict[str, float]]:
+        """Return the resources of each live node. Raises NoNews."""
+        found: list[dict[str, float]] = self._ask("resources")
         return found
 
     @property
     def process(self) -> int | None:
-        """The child's id; None before the first one."""
+        """The child's process id; None before the first one."""
         return self._child.process if self._child is not None else None
 
     def close(self) -> None:
@@ -141,16 +117,17 @@ class Connection:
                 raise NoNews from None
 
     def _connected(self) -> WorkerProcess:
-        """Return the child once it has reached the cluster; `NoNews` before."""
+        """Return the child once it has reached the cluster; raise NoNews before."""
         now = time.monotonic()
         if self._child is not None and not self._is_connected:
             with suppress(EOFError, OSError):
                 if self._child.has_message():
                     self.refused = self._child.receive(ANSWER_SECONDS)
                     self._is_connected = not self.refused
+                    self.was_connected |= self._is_connected
         if self._child is None or not self._child.alive():
             if now - self._started > AGAIN_SECONDS and not self._is_closed:
-                # The fork server, from which it comes, has the environment of its own beginning.
+                # The fork server, which starts the child, has an older environment.
                 rays = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
                 self._child, self._started = WorkerProcess(serve, *self._given, rays), now
                 self._is_connected = False
@@ -174,21 +151,27 @@ def _is_checkout() -> bool:
 
 
 def serve(pipe: Pipe, address: str, ships_code: bool, variables: Mapping[str, str]) -> None:
-    """Reach the cluster, say so, and answer questions until nobody is left who asks."""
+    """Connect, report it, and answer questions until the app is gone."""
     os.environ.update(variables)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no outside host is told anything
-    os.environ.setdefault("RAY_AUTH_MODE", "token")  # a cluster without is for who says so
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no request to an outside host
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_CLIENT_RECONNECT_GRACE_PERIOD", str(int(HEAD_SECONDS)))
     try:
         _connect(address, ships_code)
     except ConnectionError:
         pipe.send(NO_CONNECTION)
         return
-    except Exception as error:  # whatever Ray raises, of which the first line says what is wrong
+    except Exception as error:  # the first line of Ray's errors names the cause
         pipe.send(str(error).strip().partition("\n")[0][:300] or type(error).__name__)
         return
     pipe.send("")
-    asyncio.run(_Server(pipe).serve())
+    runs: dict[str, _Followed] = {}
+    while True:
+        try:
+            kind, *given = pipe.recv()
+            pipe.send(_answer(runs, kind, *given))
+        except (EOFError, OSError):
+            os._exit(0)  # the app is gone; a regular disconnection could wait for the head
 
 
 def _connect(address: str, ships_code: bool) -> None:
@@ -205,335 +188,154 @@ def _connect(address: str, ships_code: bool) -> None:
         ray.init(address, namespace=NAMESPACE, log_to_driver=False, runtime_env=environment)
 
 
-class _Server:
-    def __init__(self, pipe: Pipe) -> None:
-        self._pipe = pipe
-        self._followed: dict[str, _Followed] = {}
-        self._ending: dict[str, asyncio.Task[None]] = {}
-        self.nodes: dict[str, ClusterNode] = {}
-        self.looked = asyncio.Event()
+def _answer(runs: dict[str, _Followed], kind: str, *given: Any) -> Any:
+    import ray
 
-    async def serve(self) -> None:
-        answers: dict[str, Callable[..., Any]] = {
-            "pull": self._pull,
-            "release": self._release,
-            "releases": self._ending.__contains__,
-            "nodes": self._list,
-        }
-        looking = asyncio.create_task(self._look())
-        while True:
-            try:
-                question, *arguments = await asyncio.to_thread(self._pipe.recv)
-            except (EOFError, OSError):
-                os._exit(0)  # the page is gone; a disconnection in order could wait for the head
-            if looking.done():
-                os._exit(1)  # the head is gone: the page starts another child
-            self._pipe.send(answers[question](*arguments))
-
-    async def _look(self) -> None:
-        """See which nodes there are, and what is installed on new ones, as long as the head answers."""
-        import ray
-
-        while True:
-            found = await asyncio.wait_for(asyncio.to_thread(ray.nodes), HEAD_SECONDS)
-            alive = {one["NodeID"]: one for one in found if one["Alive"]}
-            checked = await asyncio.gather(
-                *(self._check(one) for id, one in alive.items() if id not in self.nodes)
-            )
-            self.nodes = {id: node for id, node in self.nodes.items() if id in alive}
-            self.nodes |= {node.id: node for node in checked}
-            self.looked.set()
-            await asyncio.sleep(LOOK_SECONDS)
-
-    async def _check(self, found: dict[str, Any]) -> ClusterNode:
-        import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        there = NodeAffinitySchedulingStrategy(found["NodeID"], soft=False)
-        remote: Any = ray.remote  # whose types know no strategy but two
-        asking = remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(_installed_versions())
-        name = found.get("NodeManagerHostname") or found["NodeManagerAddress"]
-        problem = None
-        if any(found["Resources"].get(kind) for kind in ("CPU", "GPU")):
-            try:
-                (installed,) = await _within(CONNECT_SECONDS, asking.remote(PACKAGES))
-                problem = mismatch(name, installed)
-            except Exception as error:  # whatever keeps a function from running there
-                problem = f"Node {name} cannot train: {cause(error)}"
-        return ClusterNode(found["NodeID"], name, found["Resources"], problem)
-
-    def _list(self) -> list[ClusterNode]:
-        return list(self.nodes.values())
-
-    def _pull(self, pull: Pull) -> Update:
-        followed = self._followed.get(pull.order.name)
-        if followed is None or followed.taken != pull.after:  # the page has not kept what it got
-            if followed is not None:
-                followed.task.cancel()
-            followed = self._followed[pull.order.name] = _Followed(self, pull)
-        if pull.stop:
-            followed.stop()
-        return followed.take()
-
-    def _release(self, name: str) -> None:
-        followed = self._followed.pop(name, None)
-        if followed is not None:
-            followed.task.cancel()
-        self._ending[name] = asyncio.create_task(_end(name, followed and followed.actor))
-        self._ending[name].add_done_callback(lambda _: self._ending.pop(name, None))
+    try:
+        if kind == "resources":
+            return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if kind == "release":
+            followed = runs.pop(given[0], None)
+            return (followed or _Followed(_existing(given[0]))).end()
+        pull: Pull = given[0]
+        if pull.order.name not in runs:
+            runs[pull.order.name] = _Followed(_existing(pull.order.name) or _created(pull))
+        return runs[pull.order.name].pull(pull)
+    except Exception:  # the head is gone, or Ray is in an unknown state: the app starts another child
+        traceback.print_exc()
+        os._exit(1)
 
 
-class _Unfit(Exception):
-    """No node may train the run; a sentence."""
+def _existing(name: str) -> Any:
+    import ray
+
+    with suppress(ValueError):
+        return ray.get_actor(name, namespace=NAMESPACE)
+    return None
+
+
+def _created(pull: Pull) -> Any:
+    import ray
+
+    if not pull.create:
+        return None
+    of = pull.order.resources
+    return (
+        ray.remote(NodeRun)
+        .options(
+            name=pull.order.name,
+            namespace=NAMESPACE,
+            lifetime="detached",
+            get_if_exists=True,
+            max_restarts=0,
+            max_task_retries=0,
+            max_concurrency=4,
+            num_cpus=of.get("CPU", 0),
+            num_gpus=of.get("GPU", 0),
+            resources={name: amount for name, amount in of.items() if name not in ("CPU", "GPU")},
+        )
+        .remote(pull.order)
+    )
 
 
 class _Followed:
-    """A run that is followed: a task asks its actor, and keeps what it reports until the page takes it."""
+    """An actor, and the one question to it that is open."""
 
-    def __init__(self, server: _Server, pull: Pull) -> None:
-        self._server, self._order, self._into, self._create = server, pull.order, pull.into, pull.create
-        self._update, self._taken_files = Update(last=pull.after, checkpoint=pull.checkpoint), list[str]()
-        self.taken = pull.after  # number of the last row that the page has
-        self.actor: Any = None
-        self._waits = self._has_begun = self._is_stopping = False
-        self.task = asyncio.create_task(self._follow())
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+        self._node = ""
+        self._asked: Any = None  # the open question, and the number of events that it is about
+        self._after = -1
+        self._since = time.monotonic()
+        self._is_stopping = False
 
-    def stop(self) -> None:
-        if self._waits:
-            self._waits = False
-            self.task.cancel()
-            _kill(self.actor)
-            self._update.state, self._update.reason = "stopped", NOT_BEGUN
-        elif not self._is_stopping and self._has_begun:
-            self._is_stopping = True
-            self.actor.stop.remote()
-
-    def take(self) -> Update:
-        """Return all that is new; files that the page has left where they were put are named again."""
-        update, self._update = self._update, replace(self._update, rows=[], files=[])
-        left = [name for name in self._taken_files if (self._into / name).exists()]
-        update.files = list(dict.fromkeys([*left, *update.files]))
-        self._taken_files, self.taken = update.files, update.last
-        return update
-
-    async def _follow(self) -> None:
+    def pull(self, pull: Pull) -> Update:
         from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
 
-        failures = 0
-        while self._update.state is None and self._update.lost is None:
-            where = f"Node {self._update.node}" if self._update.node else "The node"
-            try:
-                if not self._has_begun:
-                    await self._begin()
-                    self._has_begun = True
-                await self._receive()
-                failures = 0
-            except TimeoutError:  # two until Python 3.11
-                self._update.lost = f"{where} said nothing for {SILENT_SECONDS:.0f} seconds."
-                _kill(self.actor)
-            except LookupError:
-                self._update.lost = "The cluster does not know this run any more."
-            except _Unfit as why:
-                self._update.state, self._update.reason = "failed", str(why)
-            except ConnectionError:
-                os._exit(1)  # the page starts another child
-            except Exception as error:
-                failures += 1
-                is_raised_there = isinstance(error, RayTaskError)
-                if isinstance(error, RayActorError) and not isinstance(error, ActorUnavailableError):
-                    told = cause(error)
-                    self._update.lost = f"{where} was lost" + ("." if "node" in told else f": {told}")
-                elif is_raised_there or failures > MAX_FAILURES:
-                    self._update.lost = f"{where} could not go on: {cause(error)}"
-                    _kill(self.actor)
-                else:  # a moment's lack of the network, of Ray's memory, of room on the page's disk
-                    await asyncio.sleep(1)
-
-    async def _begin(self) -> None:
-        import ray
-
-        order = self._order
+        nothing = Update(last=pull.after, checkpoint=pull.checkpoint, node=self._node)
+        where = f"Node {self._node}" if self._node else "The node"
+        if self._actor is None:
+            return Update(lost=UNKNOWN_RUN)
         try:
-            self.actor = ray.get_actor(order.name, namespace=NAMESPACE)
-        except ValueError:
-            if not self._create:
-                raise LookupError from None
-            self.actor, self._waits = await self._created(), True
-        (status,) = await _within(None, self.actor.status.remote())  # it may wait for its place
-        self._waits = False
-        self._update.node = status["node"]
-        if not status["begun"]:
-            for name, source in order.files.items():
-                if (
-                    isinstance(source, str) or source.exists()
-                ):  # of data that was deleted the run itself tells
-                    await self._upload(name, source)
-            await _within(SILENT_SECONDS, self.actor.begin.remote(order.limit))
+            return self._new(pull) or nothing
+        except ActorUnavailableError:
+            self._asked = None
+            return nothing
+        except RayActorError as error:
+            told = _cause(error)
+            return Update(lost=f"{where} was lost" + ("." if "node" in told else f": {told}"))
+        except RayTaskError as error:
+            return Update(lost=f"{where} could not train: {_cause(error)}")
+        except TimeoutError:
+            self.end()
+            return Update(lost=f"{where} said nothing for {SILENT_SECONDS:.0f} seconds.")
+        except ConnectionError:
+            raise
+        except OSError:  # this machine's disk is full: the same question is asked again
+            self._asked = None
+            return nothing
 
-    async def _created(self) -> Any:
-        """Return the attempt's actor, where none of the nodes is chosen that may not train."""
+    def _new(self, pull: Pull) -> Update | None:
+        """Return what is new; None while the actor has not answered."""
+        if not self._node:
+            begun = self._received(self._actor.begun)
+            if begun is None:
+                self._since = time.monotonic()  # it may wait for a node as long as it takes
+                if pull.stop:
+                    self.end()
+                    return Update(state="stopped", reason=NOT_BEGUN)
+                return None
+            self._node, has_begun = begun
+            if not has_begun:
+                sources = pull.order.files.items()
+                self._get(self._actor.begin, {name: packed(path) for name, path in sources if path.exists()})
+        if pull.stop and not self._is_stopping:
+            self._is_stopping = True
+            self._actor.stop.remote()
+        if self._after != pull.after:  # the app did not get the last answer
+            self._asked, self._after = None, pull.after
+        update: Update | None = self._received(self._actor.update, pull.after, pull.checkpoint)
+        if update is not None:
+            update.files = [name for name in update.files if self._download(name, pull.into)]
+        return update
+
+    def _received(self, method: Any, *given: Any) -> Any:
+        """Return the actor's answer to the open question; None while there is none."""
         import ray
 
-        from cdvft_app.cluster.node import NodeRun
+        if self._asked is None:
+            self._asked = method.remote(*given)
+        if not ray.wait([self._asked], timeout=LOOK_SECONDS)[0]:
+            if time.monotonic() - self._since > SILENT_SECONDS:
+                raise TimeoutError
+            return None
+        asked, self._asked, self._since = self._asked, None, time.monotonic()
+        return ray.get(asked)
 
-        await self._server.looked.wait()
-        nodes, order = list(self._server.nodes.values()), self._order
-        large = [node for node in nodes if fits(order.resources, node)]
-        if large and all(node.problem for node in large):
-            raise _Unfit(large[0].problem)
-        refused = [node.id for node in nodes if node.problem]
-        of = order.resources
-        return (
-            ray.remote(NodeRun)
-            .options(
-                name=order.name,
-                namespace=NAMESPACE,
-                lifetime="detached",
-                get_if_exists=True,
-                max_restarts=0,
-                max_task_retries=0,
-                max_concurrency=PIECES,
-                label_selector={"ray.io/node-id": f"!in({', '.join(refused)})"} if refused else None,
-                num_cpus=of.get("CPU", 0),
-                num_gpus=of.get("GPU", 0),
-                resources={name: amount for name, amount in of.items() if name not in ("CPU", "GPU")},
-            )
-            .remote(replace(order, files={}))
-        )
+    def _get(self, method: Any, *given: Any) -> Any:
+        import ray
 
-    async def _receive(self) -> None:
-        while len(self._update.rows) > MAX_WAITING:
-            await asyncio.sleep(0.1)
-        asking = self.actor.update.remote(self._update.last, self._update.checkpoint, UPDATE_SECONDS)
-        (new,) = await _within(SILENT_SECONDS, asking)
-        files = []
-        for name in new.files:  # each is there before the row that names it
-            if COMES_BACK.fullmatch(name) and await self._download(name):
-                files.append(name)
-        before = self._update  # the page may have taken it meanwhile
-        self._update = replace(
-            new,
-            rows=before.rows + new.rows,
-            files=before.files + files,
-            checkpoint=new.checkpoint or before.checkpoint,
-        )
+        return ray.get(method.remote(*given), timeout=SILENT_SECONDS)
 
-    async def _upload(self, name: str, source: Path | str) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            if isinstance(source, str):
-                text, source = source, Path(folder, "text")
-                source.write_text(text, encoding="utf-8")
-            elif source.is_dir():
-                packed = Path(folder, "folder")
-                await asyncio.to_thread(pack, source, packed)
-                source = packed
-            with open(source, "rb") as file:
-                offset = 0
-                while pieces := [piece for _ in range(PIECES) if (piece := file.read(PIECE))]:
-                    writing = [
-                        self.actor.write.remote(name, offset + number * PIECE, piece)
-                        for number, piece in enumerate(pieces)
-                    ]
-                    await _within(SILENT_SECONDS, *writing)
-                    offset += sum(map(len, pieces))
+    def _download(self, name: str, into: Path) -> bool:
+        """Return whether the file or folder was still on the node, and is now here."""
+        content = self._get(self._actor.read, name) if COMES_BACK.fullmatch(name) else None
+        if content is not None:
+            place_file(into / name, content)
+        return content is not None
 
-    async def _download(self, name: str) -> bool:
-        """Put a file, or a folder, of the run's folder on the node into the page's folder, whole.
+    def end(self) -> None:
+        """Delete the run's files on the node, and end the actor."""
+        import ray
 
-        Whether it was still there.
-        """
-        place = self._into / name
-        is_folder = not place.suffix
-        unfinished = place.with_name(f"{place.name}{PACKED if is_folder else '.unfinished'}")
-        unfinished.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(unfinished, "wb") as file:
-            pieces = [b""]
-            while len(pieces[-1]) == PIECE or not file.tell():
-                offset = file.tell()
-                reading = [self.actor.read.remote(name, offset + PIECE * number) for number in range(PIECES)]
-                pieces = await _within(SILENT_SECONDS, *reading)
-                if None in pieces:
-                    return False
-                file.write(b"".join(pieces))
-                if not pieces[0]:
-                    break
-        if is_folder:
-            await asyncio.to_thread(unpack, unfinished)
-        else:
-            os.replace(unfinished, place)
-        return True
-
-
-async def _within(seconds: float | None, *asked: Any) -> list[Any]:
-    """Return the answers to what Ray was asked, in order."""
-    answers = asyncio.gather(*(asyncio.wrap_future(one.future()) for one in asked))
-    return await asyncio.wait_for(answers, seconds)
-
-
-async def _end(name: str, actor: Any) -> None:
-    import ray
-
-    with suppress(Exception):  # it is gone already
-        actor = actor or ray.get_actor(name, namespace=NAMESPACE)
-        await _within(HEAD_SECONDS, actor.remove.remote())
-    _kill(actor)
-
-
-def _kill(actor: Any) -> None:
-    import ray
-
-    if actor is not None:
+        with suppress(Exception):  # the actor is gone, or its node does not answer
+            if self._node or self._asked is None:
+                ray.get(self._actor.remove.remote(), timeout=HEAD_SECONDS)
         with suppress(Exception):
-            ray.kill(actor)
+            ray.kill(self._actor)
 
 
-def _installed_versions() -> Any:
-    """Return a function that Ray sends by its code, as the node may not have this package."""
-
-    def versions(packages: tuple[str, ...]) -> dict[str, str]:
-        import platform
-        from importlib.metadata import PackageNotFoundError, version
-
-        found = {"Python": platform.python_version()}
-        try:
-            from cdvft import __version__
-
-            found["cdvft"] = __version__
-        except ImportError:
-            found["cdvft"] = ""
-        for name in packages:
-            try:
-                found[name] = version(name)
-            except PackageNotFoundError:
-                found[name] = ""
-        return found
-
-    return versions
-
-
-def mismatch(node: str, there: Mapping[str, str]) -> str | None:
-    """Return why a node with these versions cannot train for this program, in a sentence; None if it can.
-
-    Builds of torch for other devices are the same version.
-    """
-    here: dict[str, str] = _installed_versions()(PACKAGES)
-    differing = [
-        f"{name} {there.get(name) or 'not at all'} in place of {wanted}"
-        for name, wanted in here.items()
-        if _without_build(there.get(name, "")) != _without_build(wanted)
-    ]
-    if not differing:
-        return None
-    return f"Node {node} cannot train: it has {', '.join(differing)}. Install the same versions there."
-
-
-def _without_build(version: str) -> str:
-    return version.partition("+")[0]
-
-
-def fits(resources: Mapping[str, float], node: ClusterNode) -> int:
-    """Return how many runs that ask for these resources the node can train at the same time."""
-    return min(
-        (int(node.resources.get(name, 0) / amount + 1e-9) for name, amount in resources.items() if amount),
-        default=0,
-    )
+def _cause(error: Exception) -> str:
+    """Return the last line of Ray's message, which names the cause."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:300]

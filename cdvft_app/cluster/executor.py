@@ -1,38 +1,42 @@
-"""Runs on a Ray cluster: placed there, followed into the store, and placed anew when their node is lost."""
+"""Runs on a Ray cluster: placed there, followed into the store, and placed again when their node is lost."""
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from cdvft_app.cluster.connection import HEAD_SECONDS, ClusterNode, Connection, Pull, fits, require_ray
-from cdvft_app.cluster.transfer import Order, needed, newest_step
+from cdvft_app.catalog.uploaded import ROWS
+from cdvft_app.cluster.connection import NO_CONNECTION, Connection, Pull, require_ray
+from cdvft_app.cluster.node import Order
 from cdvft_app.events import Done, Event, Note, Placed, decode
 from cdvft_app.public.budget import Budget
-from cdvft_app.settings.environment import environment
+from cdvft_app.settings.environment import data_folder, environment
 from cdvft_app.store import snapshots
 from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import STOPPABLE
-from cdvft_app.training.checkpoints import RESUME
+from cdvft_app.training import checkpoints
+from cdvft_app.training.checkpoints import CHECKPOINTS, RESUME
 from cdvft_app.training.executors import Executor, NoNews, Pulled, RemoteExecution
-from cdvft_app.training.run import TRAINER
+from cdvft_app.training.run import NOT_BEGUN, TRAINER
 
-MAX_LOSSES = 3  # of nodes, after which a run is left
+MAX_LOSSES = 3  # of nodes, after which a run is interrupted
 PULL_SECONDS = 0.3
-CHARGED_SECONDS = 15.0  # of a visitor's time at once
+CHARGED_SECONDS = 15.0  # charged to a visitor at once
 TOO_MANY = f"It had gone on elsewhere {MAX_LOSSES} times before."
-ENDS: dict[str, Literal["completed", "cancelled", "failed"]] = {
+ENDS: dict[str, Literal["completed", "cancelled", "failed", "interrupted"]] = {
     "finished": "completed",
     "stopped": "completed",
     "failed": "failed",
+    "interrupted": "interrupted",
 }
 WAITS = "The run waits for a place on the cluster"
-UNREACHED = "The cluster does not answer{}"
+UNREACHED = "The cluster does not answer: {}"
 
 
 class RayCluster(Executor):
@@ -44,6 +48,7 @@ class RayCluster(Executor):
         address: of the cluster, as for `ray.init`: ray://host:10001, host:port or auto.
         ships_code: whether nodes are given this program's code; None: where it is not installed here.
         trainer: a `Train` by its name.
+        patience: Seconds after which a run fails if the cluster never answered.
 
     Raises:
         ValueError: Ray is not installed.
@@ -51,8 +56,15 @@ class RayCluster(Executor):
 
     is_remote = True
 
-    def __init__(self, address: str, ships_code: bool | None = None, trainer: str = TRAINER) -> None:
+    def __init__(
+        self,
+        address: str,
+        ships_code: bool | None = None,
+        trainer: str = TRAINER,
+        patience: float = math.inf,
+    ) -> None:
         require_ray()
+        self.patience = patience
         self.connection, self._trainer = Connection(address, ships_code), trainer
 
     def start(self, store: RunStore, run: RunRecord, limit: float | None = None) -> RemoteExecution:
@@ -67,34 +79,40 @@ class RayCluster(Executor):
         return [run for run in store.interrupted() if run.is_left_on_cluster]
 
     def runs_at_once(self) -> int:
-        """Return how many runs there is room for; one at least, for which a cluster that grows makes room."""
-        asked = self.resources()
-        return max(1, sum(fits(asked, node) for node in self.nodes() if node.problem is None))
+        """Return how many runs the cluster has room for; at least one, so that it can grow."""
+        nodes = self._node_resources()
+        asked = self.resources(nodes)
+        return max(1, sum(fits(asked, node) for node in nodes))
 
-    def nodes(self) -> list[ClusterNode]:
-        """Return the live nodes; an empty list if the cluster does not answer."""
-        with suppress(NoNews):
-            return self.connection.nodes()
-        return []
-
-    def resources(self) -> Mapping[str, float]:
+    def resources(self, nodes: Sequence[Mapping[str, float]] | None = None) -> Mapping[str, float]:
         """Return the resources that a run requests from a node."""
         known = environment()
-        largest = max((node.resources.get("GPU", 0.0) for node in self.nodes()), default=0.0)
+        offered = self._node_resources() if nodes is None else nodes
+        largest = max((node.get("GPU", 0.0) for node in offered), default=0.0)
         gpus = min(largest, 1.0) if known.run_gpus is None else known.run_gpus
         return {"CPU": known.run_cpus, **({"GPU": gpus} if gpus else {}), **dict(known.run_resources)}
 
-    def order(self, store: RunStore, run: RunRecord, attempt: int, limit: float | None) -> Order:
-        """Return all that a node needs to go on with the run."""
-        store.save(run.id)
+    def _node_resources(self) -> list[dict[str, float]]:
+        with suppress(NoNews):
+            return self.connection.resources()
+        return []
+
+    def order(self, run: RunRecord, folder: Path, attempt: int, limit: float | None) -> Order:
+        """Return all that a node needs to train the run, from the newest checkpoint in its folder."""
+        checkpoint = checkpoints.newest(folder / CHECKPOINTS)[0]
+        files = {f"data/{sha256}/{ROWS}": data_folder() / sha256 / ROWS
+                 for sha256 in (run.settings.data.files if run.settings.data else ())}  # fmt: skip
+        if checkpoint is not None:
+            files[f"runs/{run.id}/{CHECKPOINTS}/{checkpoint.name}"] = checkpoint
         return Order(
             run_id=run.id,
             attempt=attempt,
-            files=dict(needed(store, run)),
+            settings=run.settings.model_dump_json(exclude_none=True),
+            files=files,
+            is_resumed=checkpoint is not None,
             limit=limit,
             resources=self.resources(),
             threads=os.environ.get("OMP_NUM_THREADS", ""),
-            storage=environment().storage,
             trainer=self._trainer,
         )
 
@@ -127,12 +145,13 @@ class ClusterRun:
         self._budget = Budget(store)
         self._charged: float | None = None  # time.monotonic(); what the visitor has paid for; None: it waits
         self._losses, self._is_asked_to_stop = 0, False
-        self._is_doubtful = is_known
+        self._is_doubtful, self._since = is_known, time.monotonic()
         self._begin(attempt, create=not is_known)
 
     def _begin(self, attempt: int, create: bool) -> None:
-        self._order = self._cluster.order(self._store, self._run, attempt, self._limit)
-        self._checkpoint = f"checkpoint-{newest_step(self._store.folder(self._run.id))}"
+        folder = self._store.folder(self._run.id)
+        self._order = self._cluster.order(self._run, folder, attempt, self._limit)
+        self._checkpoint = f"checkpoint-{newest_step(folder)}"
         self._create, self._node, self._is_done = create, "", False
 
     def pull(self, after: int, into: Path) -> Pulled:
@@ -142,8 +161,7 @@ class ClusterRun:
         try:
             update = self._cluster.connection.pull(asked)
         except NoNews:
-            why = self._cluster.connection.refused.rstrip(".")
-            return Pulled((), after, UNREACHED.format(f": {why}" if why else ""))
+            return self._unreached(after)
         if update.lost is not None:
             return self._again(update.lost, into.parent)
         if update.state == "interrupted":
@@ -162,6 +180,17 @@ class ClusterRun:
         if ended == "completed" and not self._is_done:
             ended = "cancelled"  # before its first step
         return Pulled(events, update.last, WAITS, update.files, ended, update.reason)
+
+    def _unreached(self, after: int) -> Pulled:
+        """Wait for the cluster, unless it never answered or the run is asked to stop before it began."""
+        connection = self._cluster.connection
+        why = UNREACHED.format(connection.refused.rstrip(".") or NO_CONNECTION)
+        if not self._is_doubtful and not connection.was_connected:
+            if self._is_asked_to_stop:
+                return Pulled((), after, "", ended="cancelled", why=NOT_BEGUN)
+            if time.monotonic() - self._since > self._cluster.patience:
+                return Pulled((), after, "", ended="failed", why=f"{why}.")
+        return Pulled((), after, why)
 
     def _again(self, why: str, folder: Path) -> Pulled:
         """Begin the next attempt from the newest checkpoint that is here, unless there were too many."""
@@ -204,4 +233,17 @@ class ClusterRun:
     def release(self) -> None:
         self._charge()
         with suppress(NoNews):  # the actor ends by itself, later
-            self._cluster.connection.release(self._order, HEAD_SECONDS)
+            self._cluster.connection.release(self._order)
+
+
+def fits(asked: Mapping[str, float], offered: Mapping[str, float]) -> int:
+    """Return how many runs that ask for these resources a node can train at the same time."""
+    return min(
+        (int(offered.get(name, 0) / amount + 1e-9) for name, amount in asked.items() if amount), default=0
+    )
+
+
+def newest_step(folder: Path) -> int:
+    """Return the step of the newest checkpoint in the run's folder; 0 if there is none."""
+    checkpoint = checkpoints.newest(folder / CHECKPOINTS)[0]
+    return checkpoints.step(checkpoint) if checkpoint else 0

@@ -7,6 +7,7 @@ Under a launcher several processes share a run's batches, on GPUs or, where ther
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -99,6 +100,8 @@ def race_base(given: Mapping[str, Any], shared: Sequence[str]) -> dict[str, Any]
     return base
 
 
+FIRST_ANSWER_SECONDS = 15.0  # for a cluster that never answered
+LEFT_THERE = "Interrupted. A run that has started continues on the cluster; `resume --cluster` follows it."
 INTERRUPTED = "Interrupted; `resume` goes on from the last checkpoint."
 DATA_OPTIONS = "--text, --label, --prompt, --answer, --eval, --held-out, --split-seed, --clean"
 EXIT_CODES = {"finished": FINISHED, "stopped": STOPPED}
@@ -227,9 +230,11 @@ def on_cluster(address: str) -> RayCluster:
 
     os.environ["CDVFT_CLUSTER"] = address
     try:
-        return RayCluster(environment().cluster)
+        executor = RayCluster(environment().cluster, patience=FIRST_ANSWER_SECONDS)
     except ValueError as error:
         raise InvalidChoice(str(error)) from None
+    atexit.register(executor.close)
+    return executor
 
 
 ClaimRun = Callable[[RunStore], RunRecord]
@@ -266,7 +271,7 @@ def _run(claim: ClaimRun, as_json: bool, cluster: str | None) -> None:
         with ProgressBar() as bar:
             run = trainer(store, cluster)(claim, bar.listen)
     except KeyboardInterrupt:
-        went_on = "It goes on on the cluster; `resume --cluster` follows it." if cluster else INTERRUPTED
+        went_on = LEFT_THERE if cluster else INTERRUPTED
         typer.echo(went_on, err=True)
         raise typer.Exit(STOPPED) from None
     if run.reason:

@@ -134,11 +134,6 @@ class Environment(BaseSettings):
         alias="CDVFT_RUN_RESOURCES",
         description="the cluster's own resources that a run asks for: a100=1, lab=0.5",
     )
-    storage: str = Field(
-        "",
-        alias="CDVFT_STORAGE",
-        description="a folder of all nodes, or an address for fsspec (s3://...): takes large checkpoints",
-    )
     max_run_seconds: Count | None = Field(
         None, alias="CDVFT_MAX_RUN_SECONDS", description="how long one run may take; not set: no limit"
     )

