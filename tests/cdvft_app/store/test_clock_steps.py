@@ -10,9 +10,8 @@ from clocks import set_clock
 from stored_runs import CDVFT, STARTED, done
 
 from cdvft_app.public import budget
-from cdvft_app.public.budget import Budget
 from cdvft_app.store import leases, processes, queue, runs
-from cdvft_app.store.processes import alive, moment, seconds_between, this_process
+from cdvft_app.store.processes import moment, this_process
 
 pytestmark = pytest.mark.skipif(moment() is None, reason="needs a system that says when it was started")
 
@@ -27,14 +26,6 @@ def step_clock(request, monkeypatch):
         monkeypatch.setattr(psutil.Process, "create_time", lambda self: created(self) + request.param)
 
     return step
-
-
-def test_a_process_is_known_whatever_the_clock_says(step_clock):
-    name = this_process()
-    step_clock()
-    assert alive(name) is True and this_process() == name
-    pid, rest = name.split(":", 1)
-    assert alive(f"{pid}:{rest.replace('/', '/1', 1)}") is False, "a later process with the same pid"
 
 
 def test_a_lease_holds_across_a_step(store, run_id, step_clock):
@@ -60,19 +51,3 @@ def test_nobody_pays_for_a_step(store, monkeypatch, step_clock, renews):
     store.append(run.id, done(), run.epoch)
     assert store.spending.visitors(0)[0].seconds == pytest.approx(10, abs=1)
     assert store.get(run.id).whole_seconds == pytest.approx(10, abs=1)
-
-
-def test_what_is_measured_beside_runs_costs_its_own_time(store, monkeypatch, step_clock):
-    monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    with Budget(store).spending("ada", "measurement"):
-        step_clock()
-    assert sum(one.seconds for one in store.spending.visitors(0)) < 1
-
-
-@pytest.mark.parametrize(
-    ("begin", "end", "seconds"),
-    [("a/1.5", "a/4", 2.5), ("a/1", "b/4", None), (None, "a/4", None), ("a/1", None, None),
-     ("a/x", "a/4", None), (b"a/1", "a/4", None), ("/1", "/4", None)],
-)  # fmt: skip
-def test_moments_of_one_start_of_a_machine_have_a_distance(begin, end, seconds):
-    assert seconds_between(begin, end) == seconds

@@ -33,12 +33,6 @@ def test_open_rejects_a_database_of_another_program(tmp_path):
     assert ask(tmp_path / HISTORY, "SELECT count(*) FROM theirs") == [(0,)]
 
 
-def test_open_creates_an_empty_store_without_notice(tmp_path):
-    (tmp_path / HISTORY).touch()
-    with closing(RunStore(tmp_path)) as store:
-        assert store.history() == [] and store.notice == ""
-
-
 LEAVES_LOGGING = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], timeout=0)

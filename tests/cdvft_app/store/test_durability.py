@@ -3,7 +3,6 @@
 import os
 import shutil
 import sqlite3
-from pathlib import Path
 
 import pytest
 from stored_runs import CDVFT, STARTED, done, full_disk, step
@@ -11,7 +10,6 @@ from stored_runs import CDVFT, STARTED, done, full_disk, step
 from cdvft_app.events import Checkpoint, Note
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
-from cdvft_app.store.runs import RunStore
 
 
 def limited(statement):
@@ -65,34 +63,12 @@ def test_a_run_that_could_not_be_kept_does_not_prevent_the_next(store, tmp_path,
     assert store.folder(run.id).is_dir()
 
 
-def test_create_needs_space_for_the_folder(store, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "mkdir", full_disk)
-        with pytest.raises(StoreError, match="disk is full"):
-            store.create([CDVFT], "secret")
-    assert store.history() == [] and [*store.folders.path.iterdir()] == []
-
-
 def test_checkpoint_on_a_full_disk_keeps_the_events(store, run_id, monkeypatch):
     store.leases.acquire(run_id, this_process())
     monkeypatch.setattr(os, "replace", full_disk)
     for event in (STARTED, step(1), Checkpoint(1), done(step=1)):
         store.append(run_id, event)
     assert store.state(run_id) == "finished" and len(store.rows(run_id)[0]) == 3
-
-
-def test_open_rejects_a_folder_below_a_file(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StoreError, match=r"file.*RUNS_DIR"):
-        RunStore(tmp_path / "file" / "runs")
-
-
-def test_the_default_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("RUNS_DIR", raising=False)
-    assert RunStore.default().root == tmp_path / "cache" / "cdvft" / "runs"
-    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "mine"))
-    assert RunStore.default().root == tmp_path / "mine"
 
 
 def test_what_a_visitor_is_told_of_the_disk_names_no_place(store, tmp_path):

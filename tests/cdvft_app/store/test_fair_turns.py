@@ -34,28 +34,7 @@ def test_who_had_a_turn_comes_after_who_had_none_even_when_it_asks_first(store):
     assert [take(store) for _ in range(3)] == ["bob", "ada", "ada"]
 
 
-def test_a_run_that_trains_counts_where_several_train_at_once(store):
-    queue(store, "ada", 3)
-    queue(store, "bob", 1)
-    assert [store.leases.next(this_process()).visitor for _ in range(2)] == ["ada", "bob"]
-
-
-def test_the_place_in_line_is_the_order_in_which_runs_are_taken(store):
-    ids = [*queue(store, "ada", 3), *queue(store, "bob", 2), *queue(store, "cy", 2, sweep=True)]
-    places = {store.queue_place(one): one for one in ids}
-    assert sorted(places) == [1, 2, 3, 4, 5, 6, 7]
-    for place in range(1, 8):
-        run = store.leases.next(this_process())
-        assert run.id == places[place]
-        store.set_state(run.id, "stopped")
-
-
 def test_races_of_all_go_before_sweeps_of_any(store):
     queue(store, "ada", 2, sweep=True)
     queue(store, "bob", 2)
     assert [take(store) for _ in range(4)] == ["bob", "bob", "ada", "ada"]
-
-
-def test_without_visitors_it_is_first_come(store):
-    ids = [store.create([RUN], owner)[0].id for owner in ("a", "a", "c", "a", "b")]
-    assert [store.leases.next(this_process()).id for _ in ids] == ids

@@ -38,11 +38,3 @@ def test_files_are_for_the_owner_alone(without_umask, tmp_path):
     modes = {str(path.relative_to(root)): stat.S_IMODE(path.stat().st_mode) for path in found}
     wanted = {str(path.relative_to(root)): 0o700 if path.is_dir() else 0o600 for path in found}
     assert modes == wanted
-
-
-def test_a_store_of_before_is_closed_to_others_when_it_is_opened(store, run_id, tmp_path):
-    for path in (tmp_path / "history.sqlite", tmp_path / "runs"):
-        path.chmod(0o755)
-    RunStore(tmp_path).close()
-    assert stat.S_IMODE((tmp_path / "history.sqlite").stat().st_mode) == 0o600
-    assert stat.S_IMODE((tmp_path / "runs").stat().st_mode) == 0o700

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
-
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import WrittenRow
 
@@ -26,12 +23,6 @@ def test_answers_come_back_in_the_order_of_their_rows(tmp_path):
     assert predictions.read_either(tmp_path) == found
 
 
-def test_of_a_classifier_its_predictions_are_found(tmp_path):
-    assert predictions.read_either(tmp_path) is None
-    predictions.write(tmp_path, np.arange(2), np.array([0, 1]), np.eye(2))
-    assert predictions.read_either(tmp_path).correct.tolist() == [True, True]
-
-
 def test_rows_are_left_out_and_texts_are_cut_where_there_would_be_too_much(tmp_path, monkeypatch):
     monkeypatch.setattr(predictions, "MAX_ROWS", 3)
     monkeypatch.setattr(predictions, "MAX_OF_TEXT", 8)
@@ -42,19 +33,3 @@ def test_rows_are_left_out_and_texts_are_cut_where_there_would_be_too_much(tmp_p
     line = len((tmp_path / predictions.ANSWERS_FILE).read_text().splitlines()[0])
     monkeypatch.setattr(predictions, "MAX_CHARACTERS", 2 * line)
     assert predictions.write_answers(tmp_path, rows) == 2
-
-
-@pytest.mark.parametrize("text", ["{", '{"row": 1}\n', "[]\n", "\n"])
-def test_a_damaged_file_is_as_none(tmp_path, text):
-    (tmp_path / predictions.ANSWERS_FILE).write_text(text)
-    assert predictions.read_answers(tmp_path) is None
-
-
-def test_a_large_set_keeps_its_first_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(predictions, "MAX_ROWS", 3)
-    order = np.array([4, 0, 2, 1, 3])
-    predictions.write(tmp_path, order, order, np.eye(5)[order])
-    kept = predictions.read(tmp_path)
-    assert kept is not None and kept.rows.tolist() == kept.labels.tolist() == [0, 1, 2]
-    (tmp_path / predictions.FILE).write_bytes(b"cut off")
-    assert predictions.read(tmp_path) is None

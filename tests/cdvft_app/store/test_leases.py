@@ -1,7 +1,6 @@
 """Who may write: the holder of the latest lease, as long as it lives."""
 
 import multiprocessing
-import os
 import signal
 import time
 
@@ -9,7 +8,6 @@ import pytest
 from clocks import set_clock
 from stored_runs import CDVFT, STARTED, step
 
-from cdvft_app.events import Placed
 from cdvft_app.store import leases
 from cdvft_app.store.processes import alive, machine, this_process
 from cdvft_app.store.records import LEFT_ON_CLUSTER, IllegalTransition, LeaseLost, StoreError, UnknownRun
@@ -25,14 +23,6 @@ def clock(monkeypatch):
     ahead = [0.0]
     set_clock(monkeypatch, [leases], time=lambda: time.time() + ahead[0])
     return lambda seconds: ahead.__setitem__(0, ahead[0] + seconds)
-
-
-def test_a_process_is_known_on_its_own_machine_alone():
-    assert alive(this_process()) is True
-    assert alive(ELSEWHERE) is alive(None) is alive("1:2") is None
-    of_a_later_process = f"{os.getpid()}:12.00"
-    for dead in ("", "1", "x:y", f"{10**40}:1", "-1:0", "1:2:3", of_a_later_process):
-        assert alive(f"{dead}@{machine()}") is False
 
 
 def tell_its_name(pipe):
@@ -137,22 +127,6 @@ def test_on_a_full_disk_readers_see_what_is_known(store, monkeypatch):
     assert again.get(run.id).state == "preparing"
 
 
-def test_readers_look_for_dead_holders_once_a_second(store, monkeypatch):
-    now, looked = [100.0], []
-    set_clock(monkeypatch, [leases], monotonic=lambda: now[0])
-    again = RunStore(store.root)
-    monkeypatch.setattr(again.leases, "expire", lambda: looked.append(now[0]))
-    for now[0] in (100.0, 100.9, 101.0, 101.5, 102.1):
-        again.history()
-    assert looked == [100.0, 101.0, 102.1]
-
-
-def test_a_run_that_a_dead_holder_left_can_be_deleted(store):
-    (run,) = store.create([CDVFT], "secret", process=GONE)
-    store.delete(run.id, "secret")
-    assert store.history() == []
-
-
 @pytest.mark.parametrize(
     ("result", "why"),
     [
@@ -165,27 +139,9 @@ def test_why_a_run_was_interrupted_is_told_by_where_it_trained(result, why):
     assert why in leases.interruption(result)
 
 
-def test_where_a_run_trained_is_forgotten_when_it_is_taken_again_and_told_when_its_holder_is_gone(store):
-    (run,) = store.create([CDVFT], None, process=GONE)
-    store.append(run.id, STARTED, run.epoch)
-    store.append(run.id, Placed(1, "lab-2"), run.epoch)
-    assert store.leases.expire() == [run.id]
-    left = store.get(run.id)
-    assert left.result["node"] == "lab-2" and left.reason == LEFT_ON_CLUSTER
-    again = store.leases.acquire(run.id, this_process())
-    assert "node" not in again.result
-    assert again.result["trainable_parameters"] == left.result["trainable_parameters"] == 13_824
-
-
 def test_one_of_each_owner_at_a_time_trains_where_that_is_asked(store):
     first, second = store.create([CDVFT] * 2, "a")
     (other,) = store.create([CDVFT], "b")
     taken = [store.leases.next(this_process(), one_each=True) for _ in range(3)]
     assert [run and run.id for run in taken] == [first.id, other.id, None]
     assert store.leases.next(this_process()).id == second.id
-
-
-def test_a_run_that_is_stopped_while_it_waits_has_ended(store, run_id):
-    before = time.time()
-    store.set_state(run_id, "stopped")
-    assert before <= store.get(run_id).ended <= time.time()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.measurements import Measurements
 from cdvft_app.store.processes import machine, this_process
@@ -21,24 +19,6 @@ def test_the_latest_is_found_after_a_restart(store, tmp_path):
     again: Measurements = RunStore(tmp_path).measurements
     assert again.any()
     assert again.latest(**ASKED) == {**RESULT, "seconds": 0.6, "time": 200.0}
-
-
-def test_all_are_given_latest_first(store):
-    elsewhere = {**RESULT, "device": "some GPU", "time": 300.0}
-    for result in (RESULT, elsewhere, {**RESULT, "batch": 8, "time": 200.0}):
-        store.measurements.keep(result)
-    assert [result["time"] for result in store.measurements.all()] == [300.0, 200.0, 100.0]
-    assert store.measurements.all(1) == [elsewhere]
-
-
-@pytest.mark.parametrize(
-    "other",
-    [{"model": "gpt2"}, {"method": "c3a", "setting": {"block_size": 8}}, {"setting": {"lora_r": 4}},
-     {"targets": ["query"]}, {"batch": 8}, {"sequence": 64}, {"device": "CPU, 1 thread"}],
-)  # fmt: skip
-def test_what_was_not_measured_is_not_found(store, other):
-    store.measurements.keep(RESULT)
-    assert store.measurements.latest(**{**ASKED, **other}) is None
 
 
 def test_a_run_that_trains_disturbs(store):

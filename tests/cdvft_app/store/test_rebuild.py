@@ -14,7 +14,7 @@ from cdvft_app.store.folders import LOST
 from cdvft_app.store.owners import Viewer
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
-from cdvft_app.store.runs import HISTORY, RunStore, rebuild
+from cdvft_app.store.runs import HISTORY, RunStore
 
 
 @pytest.fixture
@@ -196,14 +196,6 @@ def test_open_rebuilds_a_damaged_database(store, reopened, tmp_path, damage):
     assert len([*tmp_path.glob("history.damaged-*.sqlite")]) == (damage is not DATABASE_DAMAGES["gone"])
 
 
-def test_rebuild_command_needs_the_database_alone(store, tmp_path):
-    run_id = trained(store)
-    with pytest.raises(StoreError, match="in use"):
-        rebuild(tmp_path)
-    store.close()
-    assert "1 runs" in rebuild(tmp_path) and RunStore(tmp_path).state(run_id) == "finished"
-
-
 ROWS = {"data": "'{'", "step": "'x'", "kind": "CAST(x'ff' AS TEXT)", "run_id": "'nobody'"}
 
 
@@ -238,18 +230,3 @@ def test_damaged_row_is_never_trained(store, tmp_path):
         store.leases.acquire(waits, this_process())
     assert store.leases.next(this_process()).id == next_one
     assert store.state(waits) == "stopped" and store.leases.next(this_process()) is None
-
-
-def test_damaged_row_keeps_its_run_json(store, reopened, tmp_path):
-    run_id = trained(store)
-    ask(tmp_path / HISTORY, "UPDATE runs SET settings = '{' WHERE id = ?", run_id)
-    store.rename(run_id, "renamed", "secret")
-    again = reopened()
-    assert (again.get(run_id).settings, again.get(run_id).name) == (CDVFT, "renamed")
-
-
-def test_damaged_forecast_counts_nothing(store, tmp_path):
-    store.create([CDVFT], "t", forecasts=[{"whole_seconds": {"value": 5}}], visitor="ada")
-    (bad,) = store.create([CDVFT], "t", visitor="ada")
-    ask(tmp_path / HISTORY, "UPDATE runs SET forecast = '{' WHERE id = ?", bad.id)
-    assert store.spending.promised("ada") == 5 and store.get(bad.id).forecast is None

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from pathlib import Path
 
 import pytest
-from stored_runs import CDVFT
 
 from cdvft_app.events import Note
 from cdvft_app.store import predictions, recorded
-from cdvft_app.store.history_file import import_history
 from cdvft_app.store.records import NotOwner, StoreError
 from cdvft_app.store.runs import RunStore
 
@@ -49,13 +46,6 @@ def test_recorded_runs_are_sound(store: RunStore) -> None:
         assert len(events) == len(store.rows(run.id)[0])
 
 
-def test_no_list_of_the_history_has_it(store: RunStore) -> None:
-    (own,) = store.create([CDVFT], "mine")
-    assert [run.id for run in store.history()] == [own.id]
-    assert [[run.id for run in group] for group in store.groups(10)] == [[own.id]]
-    assert (store.finished(), store.counts(), store.queued()) == ([], {"queued": 1}, 1)
-
-
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -79,24 +69,3 @@ def test_nobody_changes_it(store: RunStore, change, why: str) -> None:
     assert store.get(RUN).state == "finished"
     assert sums(recorded.FOLDER) == before
     assert [*store.folders.path.iterdir()] == []
-
-
-def test_recorded_database_cannot_be_written(store: RunStore) -> None:
-    with pytest.raises(StoreError), recorded.database().writing() as connection:
-        connection.execute("DELETE FROM runs")
-    assert len(store.recorded()) == 3
-
-
-def test_a_program_that_came_without_it_has_none(store: RunStore, monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(recorded, "FOLDER", tmp_path / "nothing")
-    recorded._groups.cache_clear()
-    assert (store.recorded(), store.get(RUN), store.ids_beginning("rec")) == ([], None, [])
-    recorded._groups.cache_clear()
-
-
-def test_import_skips_recorded_runs(store: RunStore, tmp_path: Path) -> None:
-    file = tmp_path / "history.zip"
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.write(recorded.FOLDER / RUN / "run.json", f"{RUN}/run.json")
-    taken = import_history(store, file)
-    assert (taken.ids, taken.known, taken.rejected) == ([], 1, []) and store.history() == []

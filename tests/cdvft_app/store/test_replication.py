@@ -9,7 +9,6 @@ import pytest
 from stored_runs import events_of, trained
 
 from cdvft_app.store import replication
-from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
 
 
@@ -35,24 +34,6 @@ def test_what_was_kept_is_brought_back_and_is_its_owners(store, other, kept):
     assert replication.restore_replicas(other) == []
 
 
-def test_a_key_that_is_here_is_not_replaced(store, other, kept):
-    (store.root / replication.SECRET).write_text("old")
-    replication.replicate(store, trained(store))
-    (other.root / replication.SECRET).write_text("new")
-    replication.restore_replicas(other)
-    assert (other.root / replication.SECRET).read_text() == "new"
-
-
-def test_runs_that_learned_nothing_are_not_kept_and_deleted_ones_no_longer(store, other, kept):
-    replication.replicate(store, trained(store, state="running"))
-    assert not kept.exists()
-    run_id = trained(store)
-    replication.replicate(store, run_id)
-    assert [path.name for path in kept.iterdir() if path.is_dir()] == [store.folder(run_id).name]
-    store.delete(run_id, "secret")
-    assert replication.restore_replicas(other) == []
-
-
 def test_what_is_changed_of_an_ended_run_is_changed_in_its_copy(store, other, kept):
     run_id = trained(store)
     replication.replicate(store, run_id)
@@ -63,30 +44,6 @@ def test_what_is_changed_of_an_ended_run_is_changed_in_its_copy(store, other, ke
     back = other.get(run_id)
     assert (back.private, back.hidden, back.name) == (True, True, "renamed")
     assert back == replace(store.get(run_id), process=None, epoch=0)
-
-
-def test_a_copy_of_a_run_that_goes_on_stays_that_of_its_end(store, other, kept):
-    run_id = trained(store, "stopped")
-    replication.replicate(store, run_id)
-    store.leases.acquire(run_id, this_process())
-    store.rename(run_id, "renamed", "secret")
-    replication.restore_replicas(other)
-    assert (other.get(run_id).state, other.get(run_id).name) == ("stopped", "renamed")
-
-
-def test_what_is_changed_while_a_run_is_copied_is_in_its_copy(store, other, kept, monkeypatch):
-    run_id = trained(store)
-    copytree = shutil.copytree
-
-    def copied(*places, **how):
-        copytree(*places, **how)
-        store.hide(run_id, True)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copytree", copied)
-        replication.replicate(store, run_id)
-    replication.restore_replicas(other)
-    assert other.get(run_id).hidden
 
 
 def test_visibility_changes_with_its_copy_or_not(store, kept, monkeypatch):
@@ -116,19 +73,6 @@ def test_a_deleted_run_whose_copy_could_not_be_removed_does_not_come_back(store,
     assert copied.is_dir() and replication.restore_replicas(store) == []
     store.folders.sweep()
     assert not copied.exists() and not (store.folders.path / copied.name).exists()
-
-
-def test_without_a_place_nothing_is_kept(store, monkeypatch, tmp_path):
-    monkeypatch.delenv("CDVFT_KEPT", raising=False)
-    run_id, there = trained(store), {*tmp_path.rglob("*")}
-    replication.replicate(store, run_id)
-    assert replication.restore_replicas(store) == [] and {*tmp_path.rglob("*")} == there
-
-
-def test_a_place_that_refuses_is_a_sentence(store, kept):
-    kept.write_text("a file")
-    with pytest.raises(StoreError):
-        replication.replicate(store, trained(store))
 
 
 def test_a_copy_that_was_cut_off_is_made_anew(store, other, kept):

@@ -10,27 +10,6 @@ from cdvft_app.store.records import IllegalTransition, NotOwner, StoreError, Unk
 from cdvft_app.store.states import ACTIVE
 
 
-def test_a_race_is_one_group_in_the_order_asked_for(store):
-    made = store.create([CDVFT, LORA], "secret", "  my\n race ", forecasts=[{"steps": 7}])
-    assert [(run.method, run.position, run.state, run.name, run.forecast) for run in made] == [
-        ("cdvft", 0, "queued", "my race", {"steps": 7}),
-        ("lora", 1, "queued", "my race", None),
-    ]
-    assert made[0].settings == CDVFT and store.group(made[0].group_id) == made
-    assert store.get(made[1].id) == made[1]
-    assert all(store.folder(run.id).is_dir() and store.folder(run.id).name == run.id for run in made)
-
-
-def test_history_begins_with_the_latest_and_can_be_one_owners(store, monkeypatch):
-    first, second = (store.create([CDVFT], token)[0].id for token in ("a", "b"))
-    third = store.create([CDVFT], None)[0].id
-    assert [run.id for run in store.history()] == [third, second, first]
-    assert [run.id for run in store.history(limit=1)] == [third]
-    assert [run.id for run in store.history(token="a")] == [third, first]  # the terminal's, too
-    monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    assert [run.id for run in store.history(token="a")] == [first]
-
-
 def test_events_become_rows_and_bring_the_run_up_to_date(store, run_id):
     store.set_state(run_id, "preparing")
     folder = store.folder(run_id)
@@ -88,19 +67,6 @@ def test_steps_after_a_resume_take_the_place_of_the_lost_ones(store, run_id):
     assert {row["kind"] for row in rows} == {"step"}
     assert [(row["step"], row["loss"]) for row in rows] == [(1, 0.5), (2, 0.5), (3, 0.5), (4, 0.25)]
     assert store.get(run_id).step == 4 and store.get(run_id).ended is None
-
-
-def test_the_queue_is_first_come_first_served(store):
-    first, second, third = (run.id for run in store.create([CDVFT, LORA, CDVFT], "a"))
-    assert [store.queue_place(run) for run in (first, second, third)] == [1, 2, 3]
-    assert (store.queued(), store.queued("a"), store.queued("b")) == (3, 3, 0)
-    claimed = store.leases.next("1:1")
-    assert (claimed.id, claimed.state, claimed.process) == (first, "preparing", "1:1")
-    assert [store.queue_place(run) for run in (first, second, third)] == [None, 1, 2]
-    store.set_state(second, "stopped")
-    store.set_state(second, "queued")
-    assert [store.leases.next("1:1").id, store.leases.next("1:1").id] == [third, second]
-    assert store.leases.next("1:1") is None
 
 
 def test_no_run_is_claimed_twice(store):
@@ -179,26 +145,3 @@ def test_delete_takes_the_rows_and_the_folder(store, run_id):
     assert store.get(run_id) is None and not folder.exists() and store.rows(run_id) == ([], 0)
     assert store.folder(kept).is_dir() and len(store.rows(kept)[0]) == 1
     assert store.folder(store.create([CDVFT], None)[0].id) != folder
-
-
-def test_only_finished_runs_teach(store):
-    first, second, waiting = (run.id for run in store.create([LORA] * 3, "secret"))
-    for one in (first, second):
-        for state in ("preparing", "running", "finished"):
-            store.set_state(one, state)
-    assert [run.id for run in store.finished()] == [second, first]
-    assert waiting not in {run.id for run in store.finished()}
-    assert [run.id for run in store.finished(limit=1)] == [second]
-
-
-def test_groups_come_latest_first_and_can_be_told_apart(store):
-    (first,) = store.create([CDVFT], "a")
-    race = [first.id, *(run.id for run in store.create([CDVFT], "a", group_id=first.group_id))]
-    sweep = [run.id for run in store.create([CDVFT] * 3, "b", "Sweep", sweep=True)]
-    found = [[run.id for run in group] for group in store.groups(10)]
-    assert found == [sweep, race]
-    assert [len(group) for group in store.groups(1)] == [3]
-    assert [group[0].sweep for group in store.groups(10, sweeps=True)] == [True]
-    assert [group[0].sweep for group in store.groups(10, sweeps=False)] == [False]
-    assert [group[0].id for group in store.groups(10, "a")] == [race[0]]
-    assert store.groups(10, "a", sweeps=True) == []

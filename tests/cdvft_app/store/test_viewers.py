@@ -60,10 +60,3 @@ def test_on_data_of_ones_own_it_stays_private_though_its_owner_asks(store):
     with pytest.raises(StoreError, match=r"stays private: who sees it can read and take its rows\."):
         store.set_private(run.id, False, "mine")
     assert seen(store, "theirs").get(run.id) is None
-
-
-def test_names_are_for_owners(store, mine):
-    store.set_private(mine.id, False, "mine")
-    assert [run.name for run in seen(store, "mine").history()] == ["a race", "my name", "a race"]
-    assert [run.name for run in seen(store, None).history()] == ["a race"] * 3
-    assert [run.name for run in store.history()] == ["from a terminal", "my name", "their name"]

@@ -84,10 +84,6 @@ def keeps_the_last(heard: Listener) -> None:
     assert not any(one.validation for one in heard.of(Evaluation))
 
 
-def test_last_step_is_kept_without_validation_rows(whole):
-    keeps_the_last(whole[0])
-
-
 @pytest.mark.parametrize(
     ("better", "worse"),
     [
@@ -132,25 +128,6 @@ def test_resume_keeps_the_best_step(text_plan, rows, scores, tmp_path):
     assert done.step == 12  # patience counts the evaluations from before, too
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        ((0.5, 0.9), 7, (0.6, 0.4, 0.4), (TOTAL, 8)),  # taken home, and of no weight for a run that goes on
-        ((0.9, 0.5), 4, (0.5, 0.5), (12, 4)),  # patience does not count it either
-    ],
-)
-def test_evaluation_at_a_stop_does_not_choose(case, text_plan, rows, scores, tmp_path):
-    before, best_then, after, ends = case
-    plan = text_plan(checkpoint_every=5)
-    scores(*before)
-    _, stopped = run(plan, rows, tmp_path, stop_after=6)
-    assert (stopped.state, stopped.best_step) == ("stopped", best_then) and is_of_step(stopped, best_then)
-    scores(*after)
-    _, finished = run(plan, rows, tmp_path, resume=True)
-    assert (finished.state, finished.step, finished.best_step) == ("finished", *ends)
-    assert is_of_step(finished, finished.best_step)
-
-
 def resolved(train_rows: int) -> Plan:
     """A plan on so many rows of one's own."""
     data = UploadedDataset(
@@ -158,19 +135,3 @@ def resolved(train_rows: int) -> Plan:
         train_rows=train_rows, evaluation_rows=max(1, train_rows // 4),
     )  # fmt: skip
     return resolve(RunSettings(method="cdvft", data=data))
-
-
-@pytest.mark.parametrize(("train_rows", "spared"), [(239, 0), (240, 50), (1000, 100), (9000, 512)])
-def test_validation_rows_of_uploaded_datasets(train_rows, spared):
-    plan = resolved(train_rows)
-    assert plan.validation_examples == spared
-    assert plan.settings.keep == ("best" if spared else "last")
-    assert plan.settings.train_examples == min(2048, train_rows - spared)
-
-
-def test_validation_rows_of_recipes():
-    plan = resolve(RunSettings(method="cdvft"))
-    assert (plan.settings.train_examples, plan.settings.evaluation_examples) == (2048, 1024)
-    assert plan.validation_examples == 512
-    trial = resolve(RunSettings(method="cdvft", evaluate_on="validation"))
-    assert trial.validation_examples == 0

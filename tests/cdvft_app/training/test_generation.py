@@ -12,7 +12,6 @@ from cdvft_app.catalog.conversations import prompt_of
 from cdvft_app.catalog.dataset_readers import Rows, Split
 from cdvft_app.events import Answers, Evaluation, Note
 from cdvft_app.progress import never, silent
-from cdvft_app.tasks.base import InvalidInput
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.tasks.writing import Pieces
 
@@ -73,13 +72,6 @@ def test_examples_include_system_prompt_and_turns(task):
     assert len(losses) == 3
 
 
-def test_examples_reject_what_the_chat_template_refuses(answer_plan):
-    task = prepare(answer_plan(), silent, never, PAIRS).task
-    task.tokenizer.chat_template = "{{ raise_exception('No system role') }}"
-    with pytest.raises(InvalidInput, match="does not take this conversation"):
-        task.examples(["go"])
-
-
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
 def test_padded_batch_equals_single_rows(kind, answer_plan, tmp_path):
     plan = answer_plan(folder=tiny_models.causal(tmp_path, kind, template=kind != "gpt2"))
@@ -117,18 +109,6 @@ def test_generation_learns_fields_and_the_end(learned):
     assert any(note.text.startswith(said) for note in heard.of(Note))
 
 
-def test_watched_prompts_are_answered_at_each_evaluation(learned, answer_rows):
-    heard, _ = learned
-    watched = heard.of(Answers)
-    assert [one.step for one in watched] == [0, *(evaluation.step for evaluation in heard.of(Evaluation))]
-    assert {one.prompts for one in watched} == {tuple(answer_rows.evaluation.inputs[:4])}
-    right = tuple(answer_rows.evaluation.labels[:4])
-    assert watched[0].answers != right
-    assert watched[-1].answers == right
-    assert {one.right for one in watched} == {right}
-    assert any(watched[0].wrong) and not any(watched[-1].wrong)
-
-
 def test_answers_keep_token_probabilities(learned):
     heard, _ = learned
     first, last = heard.of(Answers)[0], heard.of(Answers)[-1]
@@ -139,17 +119,6 @@ def test_answers_keep_token_probabilities(learned):
             assert all(0 <= share <= 1 for _, share in pieces)
     sure = [np.mean([share for pieces in one.tokens for _, share in pieces]) for one in (first, last)]
     assert sure[1] > 0.7 > sure[0], "what was learned is said with confidence"
-
-
-def test_custom_prompt_is_answered_with_the_others(answer_plan, answer_rows, tmp_path):
-    plan = answer_plan("full", max_steps=2, own_prompt="  go go 2 ")
-    assert plan.settings.own_prompt == "go go 2"
-    heard, _ = run(plan, answer_rows, tmp_path)
-    watched = heard.of(Answers)
-    assert len(watched) == 3
-    for one in watched:
-        assert (one.prompts[-1], one.right[-1], one.wrong[-1], one.own) == ("go go 2", None, (), True)
-        assert len(one.answers) == len(one.tokens) == 5
 
 
 def test_pieces_join_tokens_of_one_character(task):

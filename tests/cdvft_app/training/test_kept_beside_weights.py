@@ -6,14 +6,12 @@ import dataclasses
 import json
 
 import pytest
-import timm
 import torch
 from listening import run
 from peft import AutoPeftModel, PeftModel
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from cdvft.mean_pooled import MeanPooledForSequenceClassification
-from cdvft_app.events import Step
 from cdvft_app.tasks import saved
 from cdvft_app.training import trainable
 
@@ -70,13 +68,3 @@ def test_full_model_loads_with_transformers(pooling, text_plan, text_rows, rober
     assert model.config.id2label == {0: "negative", 1: "positive"}
     assert model.config.label2id == {"negative": 0, "positive": 1}
     assert probabilities(model, AutoTokenizer.from_pretrained(folder)) == near(own(plan, folder))
-
-
-def test_image_run_describes_its_timm_model(image_plan, image_rows, tmp_path):
-    heard, done = run(image_plan("lora", max_steps=1), image_rows, tmp_path)
-    assert {step.throughput_unit for step in heard.of(Step)} == {"images/s"}
-    model = timm.create_model(f"local-dir:{done.adapter_folder}", pretrained=False)
-    assert model.num_classes == 3 and model.patch_embed.img_size == (32, 32)
-    data = timm.data.resolve_model_data_config(model)
-    assert [*data["input_size"], *data["mean"], *data["std"]] == [3, 32, 32, *[0.5] * 3, *[0.25] * 3]
-    assert model.pretrained_cfg["label_names"] == ["dark", "grey", "bright"]

@@ -13,11 +13,9 @@ import torch
 from listening import run
 from safetensors.torch import load_file
 
-from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.events import Started
 from cdvft_app.progress import never, silent
 from cdvft_app.tasks.prepare import prepare
-from cdvft_app.training.loop import bf16_on_cpu
 
 ROOT = Path(__file__).parents[3]
 
@@ -48,24 +46,6 @@ def test_memory_settings_keep_losses(chosen, tolerance, usual, losses):
     assert losses(**chosen) == pytest.approx(usual, abs=tolerance)
 
 
-@pytest.mark.parametrize(
-    ("told", "has_it"),
-    [
-        ({"avx512_bf16": True}, True),
-        ({"amx_bf16": True}, True),
-        ({"avx2": True}, False),
-        (None, False),  # torch before 2.11
-    ],
-)
-def test_bf16_on_cpu_follows_the_processor(told, has_it, answer_plan, text_plan, monkeypatch):
-    if told is None:
-        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    else:
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told, raising=False)
-    assert bf16_on_cpu(answer_plan()) == has_it
-    assert not bf16_on_cpu(text_plan()), "a classifier's records are in float32"
-
-
 def test_bfloat16_keeps_trained_weights_in_float32(answer_plan, answer_rows, tmp_path):
     plan = answer_plan(max_steps=2, precision="bfloat16")
     heard, done = run(plan, answer_rows, tmp_path)
@@ -74,12 +54,6 @@ def test_bfloat16_keeps_trained_weights_in_float32(answer_plan, answer_rows, tmp
     assert {one.dtype for one in task.model.parameters()} == {torch.bfloat16}
     kept = load_file(str(done.adapter_folder / "adapter_model.safetensors"))
     assert {one.dtype for one in kept.values()} == {torch.float32}
-
-
-def test_prepare_requires_bitsandbytes_for_4_bits(answer_plan, answer_rows, monkeypatch):
-    monkeypatch.setattr("cdvft_app.catalog.backbones.find_spec", lambda name: None)
-    with pytest.raises(DownloadFailed, match=r"4 bits need bitsandbytes: pip install .* or leave bits empty"):
-        prepare(answer_plan(bits=4), silent, never, answer_rows)
 
 
 @pytest.mark.mirror

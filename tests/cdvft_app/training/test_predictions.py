@@ -14,7 +14,7 @@ from listening import run
 from cdvft_app.catalog.dataset_readers import Rows, Split
 from cdvft_app.progress import never, silent
 from cdvft_app.store import predictions
-from cdvft_app.tasks.base import InvalidInput, LabelledTask
+from cdvft_app.tasks.base import LabelledTask
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import trainable
 
@@ -91,11 +91,6 @@ def text_task(text_plan, text_rows) -> LabelledTask:
     return prepare(text_plan(), silent, never, text_rows).task
 
 
-@pytest.fixture(scope="module")
-def image_task(image_plan, image_rows) -> LabelledTask:
-    return prepare(image_plan(), silent, never, image_rows).task
-
-
 def test_predict_is_independent_of_the_batch(text_task):
     texts = ["good", "the plot the film very awful a a a", "bad film"]
     together = text_task.predict(texts)
@@ -105,15 +100,3 @@ def test_predict_is_independent_of_the_batch(text_task):
         assert alone.probabilities == pytest.approx(answer.probabilities, abs=1e-5)
     assert text_task.predict([]) == []
     assert text_task.model.training  # left as it was
-
-
-@pytest.mark.parametrize("given", ["good film", [3], ["good", ("good", "bad")], [("good", "bad"), "good"]])
-def test_predict_rejects_other_than_text(given, text_task):
-    with pytest.raises(InvalidInput, match="text"):
-        text_task.predict(given)
-
-
-@pytest.mark.parametrize("given", ["a file", np.zeros((4, 4)), np.zeros((2, 2, 4), dtype=np.uint8)])
-def test_predict_rejects_other_than_images(given, image_task):
-    with pytest.raises(InvalidInput, match="uint8 array"):
-        image_task.predict([given])

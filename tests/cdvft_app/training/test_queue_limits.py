@@ -24,18 +24,6 @@ def test_limits_on_what_may_wait(store, queue, monkeypatch):
     assert store.queued() == 5
 
 
-def test_programs_leave_half_of_the_queue_to_people(store, queue, monkeypatch):
-    monkeypatch.setenv("CDVFT_MAX_QUEUED", "5")
-    working = queue(FakeTrainer(), start=False)
-    [first] = working.submit([RUN], "a new token", program=True)
-    working.submit([RUN], "another", program=True)
-    with pytest.raises(QueueFull, match="2 runs of programs are waiting and at most 2 may"):
-        working.submit([RUN], "a third", program=True)
-    working.submit([RUN], "somebody")
-    working.stop(first, "a new token")
-    working.submit([RUN], "a third", program=True)
-
-
 def test_a_sweep_has_a_limit_of_its_own_and_lets_races_go_first(store, queue, monkeypatch):
     monkeypatch.setenv("CDVFT_MAX_QUEUED_PER_OWNER", "2")
     monkeypatch.setenv("CDVFT_MAX_SWEEP_RUNS", "4")

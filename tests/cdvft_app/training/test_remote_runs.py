@@ -10,7 +10,7 @@ from cdvft_app.events import Evaluation, Note
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
 from cdvft_app.training import executors
-from cdvft_app.training.executors import Executor, NoNews, Pulled, RemoteExecution, RemoteRefused, supervise
+from cdvft_app.training.executors import Executor, Pulled, RemoteExecution, RemoteRefused, supervise
 
 STARTED = run_events.started(3)
 STEPS = [run_events.step(step, 1 / step) for step in (1, 2, 3)]
@@ -91,18 +91,6 @@ def test_remote_execution_places_the_adapter(store, machine, run):
     assert machine.released and not (store.folder(run.id) / "incoming").exists()
 
 
-def test_remote_execution_keeps_two_checkpoints(store, machine, run):
-    execution, kept = machine.start(store, run), store.folder(run.id) / "checkpoints"
-    machine.tells = [STARTED]
-    for step in (5, 10, 100):
-        machine.files = {f"checkpoints/checkpoint-{step}": b"%d" % step}
-        assert not execution.poll(0)
-    assert sorted(one.name for one in kept.iterdir()) == ["checkpoint-10", "checkpoint-100"]
-    machine.files, machine.ended = {}, "completed"
-    machine.tells += [*STEPS, done(store, run)]
-    assert execution.poll(0) and not kept.exists()
-
-
 def test_remote_execution_retries_after_a_full_disk(store, machine, run, monkeypatch):
     execution, append = machine.start(store, run), store.append
     machine.tells = [STARTED, STEPS[0]]
@@ -141,14 +129,6 @@ def test_remote_execution_leaves_without_its_lease(store, machine, run):
     assert old.poll(0)
     assert "note" not in kinds(store, run) and store.get(run.id).step == 1
     assert store.state(run.id) == "preparing" and not machine.cancelled
-
-
-def test_remote_execution_waits_without_news(store, machine, run):
-    execution = machine.start(store, run)
-    machine.refuses = NoNews()
-    assert not any(execution.poll(0) for _ in range(20))
-    machine.refuses, machine.tells = None, [STARTED]
-    assert not execution.poll(0) and store.state(run.id) == "running"
 
 
 def test_remote_execution_ends_after_refusals(store, machine, run):

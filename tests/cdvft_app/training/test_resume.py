@@ -36,16 +36,6 @@ def test_resume_matches_uninterrupted_run(whole, text_plan, text_rows, tmp_path)
     assert finished.train_loss == whole[0][-1].train_loss  # over steps of both halves
 
 
-def test_resume_removes_later_snapshots(text_plan, text_rows, tmp_path):
-    plan = text_plan(checkpoint_every=5)
-    run(plan, text_rows, tmp_path, stop_after=8)
-    (newest_checkpoint(tmp_path) / "trainer_state.json").unlink()  # what is left is of step 5
-    after, done = run(plan, text_rows, tmp_path, resume=True, stop_after=6)
-    assert min(after.losses()) == 6 and done.step < 8
-    assert snapshots.steps(tmp_path) == list(range(done.step + 1))
-    assert [note.text for note in after.of(Note)] == ["Went on from step 5."]
-
-
 @pytest.fixture(scope="module")
 def past_step_12(text_plan, text_rows, tmp_path_factory):
     """The folder of a run that was stopped then."""
@@ -92,11 +82,6 @@ def test_resume_after_the_last_step_only_evaluates(untold, whole, text_plan, tex
         trainer.train_plan(text_plan(), emit, lambda: False, tmp_path, rows=text_rows)
     heard, done = run(text_plan(), text_rows, tmp_path, resume=True)
     assert heard.of(Step) == [] and done.step == TOTAL and done.metric == whole[0][-1].metric
-
-
-def test_resume_without_checkpoint_starts_over(text_plan, text_rows, tmp_path):
-    heard, _ = run(text_plan(max_steps=2), text_rows, tmp_path, resume=True)
-    assert list(heard.losses()) == [1, 2]
 
 
 @pytest.mark.parametrize("method", ["full"])

@@ -71,21 +71,6 @@ def test_shared_prefix_equals_whole_rows_with_gradients(case, plan, answer_rows,
         torch.testing.assert_close(by_shared[name], gradient, rtol=0, atol=near * max(largest, 1e-3))
 
 
-def test_shared_prefix_length():
-    ids = torch.arange(1, 21).repeat(3, 1)
-    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    assert shared_prefix.common_prefix(inputs) == 19
-    assert shared_prefix.common_prefix(inputs, torch.tensor([2, 8, 3])) == 11, "a prompt of 12"
-    assert shared_prefix.common_prefix(inputs, torch.tensor([2, 12, 3])) == 0, "too few are left"
-    ids[1, 9] = 99
-    assert shared_prefix.common_prefix(inputs) == 9
-    padded = {"input_ids": ids, "attention_mask": ids.new_ones(ids.shape)}
-    padded["attention_mask"][0, :2] = 0  # row 0 begins two places later, with a 3
-    assert shared_prefix.common_prefix(padded) == 0
-    one = {name: value[:1] for name, value in inputs.items()}
-    assert shared_prefix.common_prefix(one) == 0
-
-
 @pytest.mark.parametrize(
     "case",
     [

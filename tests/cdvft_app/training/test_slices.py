@@ -4,14 +4,13 @@ import time
 
 import pytest
 from fake_trainers import slowly
-from queued_runs import LONG, RUN, begin, drive, drive_to_the_end, steps
+from queued_runs import RUN, begin, drive, drive_to_the_end, steps
 from tiny_trainer import MODEL, save_model
-from waiting import pace, wait, wait_for
+from waiting import wait, wait_for
 
 from cdvft_app.events import Note
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.states import FINAL
-from cdvft_app.training.queue import QueueFull
 
 
 def says_something(settings, emit, *others, **named):
@@ -83,22 +82,6 @@ def test_slices_charge_only_hardware_seconds(store, start_slices, monkeypatch):
     assert [row["kind"] for row in store.rows(run_id)[0]][-2:] == ["lent", "done"]
 
 
-def test_closed_slice_leaves_a_checkpoint(store, start_slices):
-    slices, queue = start_slices("slowly", seconds=60)
-    (run_id,) = queue.submit([LONG], "a")
-    wait_for(lambda: slices.due([run_id]))
-    slice_ = slices.drive(run_id)
-    next(slice_)
-    assert slices.due([run_id]) is None and drive(slices, run_id) is None  # one drives it already
-    wait_for(lambda: store.get(run_id).step > 3)
-    begun = time.monotonic()
-    slice_.close()
-    assert time.monotonic() - begun < 5 * pace()
-    at = store.get(run_id).step
-    assert int((store.folder(run_id) / "checkpoint").read_text()) == at
-    assert store.state(run_id) == "running" and slices.due([run_id]) == run_id
-
-
 def test_slices_stop_a_run(store, start_slices):
     slices, queue, run_id, _ = begin(start_slices)
     before = store.get(run_id).step
@@ -106,16 +89,6 @@ def test_slices_stop_a_run(store, start_slices):
     assert drive(slices, run_id)[-1]["ended"]
     run = wait(store, run_id, *FINAL)
     assert (run.state, run.step) == ("stopped", before + 1)
-
-
-def test_slices_end_with_the_program(store, start_slices):
-    slices, queue, run_id, _ = begin(start_slices)
-    began = time.monotonic()
-    queue.close()
-    assert time.monotonic() - began < 5 * pace()
-    run = store.get(run_id)
-    assert run.state in ("interrupted", "stopped") and "program" in run.reason
-    assert drive(slices, run_id) is None
 
 
 def test_slices_pause_runs_without_a_page(store, start_slices):
@@ -135,12 +108,6 @@ def test_slices_report_errors(store, start_slices):
     drive_to_the_end(slices, store, run_id)
     run = wait(store, run_id, *FINAL)
     assert run.state == "failed" and "none_of_that_name" in run.reason
-
-
-def test_slices_reject_sweeps(start_slices):
-    _, queue = start_slices("slowly")
-    with pytest.raises(QueueFull, match="GPU is lent by the second"):
-        queue.submit([RUN], "a", sweep=True)
 
 
 def test_slices_respect_the_budget(store, start_slices, monkeypatch):

@@ -30,13 +30,6 @@ def test_mean_pooling_feeds_a_linear_head(text_plan, text_rows):
             torch.testing.assert_close(together[row : row + 1], model.classifier(mean), rtol=0, atol=1e-5)
 
 
-def test_evaluation_is_sorted_by_length(text_plan, text_rows):
-    evaluation = prepare(text_plan(), silent, never, text_rows).evaluation
-    lengths = [len(row["input_ids"]) for row in evaluation]
-    assert lengths == sorted(lengths)
-    assert sum(row["labels"] for row in evaluation) == text_rows.evaluation.labels.sum()
-
-
 def test_text_pairs_become_two_segments(text_plan):
     pairs = Split([("good film", "bad plot"), ("a", "the")], np.array([0, 1]))
     prepared = prepare(text_plan(), silent, never, Rows(pairs, pairs, ("no", "yes"), None))
@@ -82,23 +75,3 @@ def test_roberta_gets_its_own_head(text_plan, text_rows, roberta_folder):
     batch = prepared.task.collate([prepared.train[0], prepared.train[1]])
     batch.pop("labels")
     assert prepared.task.model(**batch).logits.shape == (2, 2)
-
-
-def test_images_are_normalized(image_plan, image_rows):
-    white = Split(np.full((1, 12, 12), 255, dtype=np.uint8), np.array([2]))
-    prepared = prepare(image_plan(), silent, never, dataclasses.replace(image_rows, train=white))
-    batch = prepared.task.collate([prepared.train[0]])
-    assert batch["x"].shape == (1, 3, 32, 32)
-    torch.testing.assert_close(batch["x"], torch.full((1, 3, 32, 32), (1 - 0.5) / 0.25))
-    assert batch["labels"].tolist() == [2]
-    assert prepared.task.model(batch["x"]).shape == (1, 3)
-
-
-def test_images_are_converted_to_rgb(image_plan, image_rows):
-    from PIL import Image
-
-    pictures = [Image.new(mode, (20, 10)) for mode in ("RGB", "RGBA", "P", "L", "1")]
-    split = Split(pictures, np.zeros(len(pictures), dtype=np.int64))
-    prepared = prepare(image_plan(), silent, never, dataclasses.replace(image_rows, train=split))
-    batch = prepared.task.collate([prepared.train[place] for place in range(len(pictures))])
-    assert batch["x"].shape == (5, 3, 32, 32)

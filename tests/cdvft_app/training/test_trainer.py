@@ -12,7 +12,6 @@ from transformers import AutoTokenizer
 from cdvft_app.events import Done, Evaluation, Preparing, Snapshot, Started, Step
 from cdvft_app.methods import METHODS
 from cdvft_app.store import snapshots
-from cdvft_app.training import trainer
 from cdvft_app.training.loop import RaceTrainer, SeededLengthGroupedSampler, SeededRandomSampler
 
 
@@ -29,24 +28,6 @@ def test_events_come_in_order(whole):
     assert {step.throughput_unit for step in heard.of(Step)} == {"tokens/s"}
 
 
-def test_started_describes_the_run(whole):
-    started = whole[0].of(Started)[0]
-    assert (started.total_steps, started.train_examples, started.evaluation_examples) == (TOTAL, 60, 24)
-    assert (started.trainable_parameters, started.head_parameters) == (4 * 96, 66)
-    assert started.metric_name == "accuracy"
-    if not torch.cuda.is_available():
-        assert started.device.startswith(("CPU, ", "Apple")) and started.precision == "float32"
-
-
-def test_evaluations_end_with_the_final_one(whole):
-    heard, _ = whole
-    evaluations = heard.of(Evaluation)
-    assert [one.step for one in evaluations] == [4, 8, 12, 16]
-    assert [one.final for one in evaluations] == [False, False, False, True]
-    assert heard[-1].metric == evaluations[-1].metric
-    assert {round(24 * one.metric, 6) % 1 for one in evaluations} == {0.0}  # all 24 rows, each once
-
-
 def test_snapshots_span_the_run(whole):
     heard, folder = whole
     assert snapshots.steps(folder) == list(range(TOTAL + 1))
@@ -57,24 +38,6 @@ def test_snapshots_span_the_run(whole):
     start, end = snapshots.read(folder, 0), snapshots.read(folder, TOTAL)
     name = "encoder.layer.0.attention.self.query/diagonal.1"
     assert not start[name].any() and end[name].any()
-
-
-def test_stopped_run_ends_with_a_snapshot(text_plan, text_rows, tmp_path):
-    _, done = run(text_plan(epochs=18.0), text_rows, tmp_path, stop_after=3)
-    assert done.step == 4
-    assert snapshots.steps(tmp_path) == [0, 3, 4]  # of 144 steps, every 2.88th, and the last
-
-
-def test_done_describes_the_adapter(whole):
-    heard, folder = whole
-    done = heard[-1]
-    assert done.state == "finished" and done.step == TOTAL
-    weights = done.adapter_folder / "adapter_model.safetensors"
-    assert done.adapter_bytes == weights.stat().st_size
-    assert done.peak_memory_bytes > 2**20
-    assert done.examples_per_second == pytest.approx(120 / done.seconds)
-    assert done.train_loss == pytest.approx(np.mean(list(heard.losses().values())))
-    assert not (folder / trainer.CHECKPOINTS).exists()
 
 
 def test_schedule_warms_up_and_decays(text_plan, text_rows, tmp_path):
@@ -144,10 +107,3 @@ def test_sampler_follows_seed_and_epoch(sampler):
     first = order(sampler, LENGTHS)
     assert sorted(first) == list(range(50)) and order(sampler, LENGTHS, noise=2) == first
     assert order(sampler, LENGTHS, epoch=1) != first != order(sampler, LENGTHS, seed=1)
-
-
-def test_samplers_group_by_length_or_shuffle():
-    assert spread(LENGTHS, order(SeededLengthGroupedSampler, LENGTHS), 4) < 8  # of 19; at random about 12
-    lengths = list(range(200))  # as places: an order by length would show
-    found = order(SeededRandomSampler, lengths)
-    assert spread(lengths, found) > 80 and abs(np.corrcoef(found, lengths)[0, 1]) < 0.3

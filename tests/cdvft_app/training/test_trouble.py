@@ -9,11 +9,10 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
-from listening import Listener, run
+from listening import run
 
 from cdvft_app.catalog.dataset_readers import Rows, Split
-from cdvft_app.events import Halt, Step, TrainingFailed, TrainingStopped
-from cdvft_app.settings import RunSettings
+from cdvft_app.events import Halt, TrainingFailed
 from cdvft_app.training import trainer
 from cdvft_app.training.callbacks import LossWatch
 
@@ -71,23 +70,3 @@ def test_out_of_memory_fails_the_run(error, text_plan):
     settings = text_plan().settings
     with pytest.raises(TrainingFailed, match=what), trainer.user_facing_errors(settings, lambda: Halt.NO):
         raise error
-
-
-def test_other_errors_pass_through(text_plan):
-    with (
-        pytest.raises(RuntimeError, match="a fault of ours"),
-        trainer.user_facing_errors(text_plan().settings, lambda: Halt.NO),
-    ):
-        raise RuntimeError("a fault of ours")
-
-
-def test_stop_before_the_first_step_keeps_nothing(text_plan, text_rows, tmp_path):
-    heard = Listener()
-    with pytest.raises(TrainingStopped):
-        trainer.train_plan(text_plan(), heard.append, lambda: True, tmp_path, rows=text_rows)
-    assert heard.of(Step) == [] and not (tmp_path / trainer.ADAPTER).exists()
-
-
-def test_invalid_settings_fail_the_run(tmp_path):
-    with pytest.raises(TrainingFailed, match=r"There is no recipe 'nothing'\. Choose one of sentiment"):
-        trainer.train(RunSettings(recipe="nothing", method="lora"), print, lambda: False, tmp_path)
