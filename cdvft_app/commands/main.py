@@ -31,7 +31,6 @@ COMMANDS = {
     "send": "cdvft_app.commands.send:send",
     "script": "cdvft_app.commands.send:script",
     "resume": "cdvft_app.commands.train:resume",
-    "more-rows": "cdvft_app.commands.train:more_rows",
     "runs": "cdvft_app.commands.history:runs",
     "predict": "cdvft_app.commands.results:predict",
     "apply": "cdvft_app.commands.apply:apply",

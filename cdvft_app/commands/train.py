@@ -186,44 +186,6 @@ def _known(store: RunStore, run_id: str) -> RunRecord:
     return run
 
 
-def more_rows(run_id: RunId, as_json: Json = False) -> None:
-    """Say whether more rows would help: train a run twice more, on a third and on two thirds of its rows."""
-    from cdvft_app.judging.more_rows import is_there, on_fewer_rows, sentences, whole_and_fewer
-    from cdvft_app.judging.outcomes import judged_race
-
-    store = RunStore.default()
-    run = _known(store, run_id)
-    _, fewer = whole_and_fewer(store.group(run.group_id))
-    for settings in on_fewer_rows(run):
-        if is_there(settings, fewer):
-            continue
-        chosen = catalog.resolve(settings).settings
-
-        def claim(store: RunStore, chosen: RunSettings = chosen) -> RunRecord:
-            return store.add_to_group(run_id, chosen, this_process())
-
-        try:
-            with ProgressBar() as bar:
-                trained = run_here(store, claim, bar.listen)
-        except KeyboardInterrupt:
-            raise typer.Exit(STOPPED) from None
-        typer.echo(f"{chosen.train_examples:,} rows: {trained.state}", err=True)
-        if trained.state != "finished":
-            typer.echo(trained.reason or "", err=True)
-            raise typer.Exit(EXIT_CODES.get(trained.state, FAILED))
-    group = store.group(run.group_id)
-    judged = judged_race(group, store)
-    said = sentences(group, [*judged.comparison_set.between.values()] if judged else [], store)
-    _, fewer = whole_and_fewer(group)
-    scores = {one.settings.train_examples: one.metric for one in (*fewer, run)}
-    if as_json:
-        print(json.dumps({"scores": scores, "sentences": said}))
-        return
-    for rows, score in scores.items():
-        print(f"{rows:,} rows: {run.metric_name} {score:.4f}")
-    print("\n".join(said))
-
-
 def on_cluster(address: str) -> RayCluster:
     """Raises InvalidChoice where Ray is not installed, or this is no address."""
     from cdvft_app.cluster.executor import RayCluster

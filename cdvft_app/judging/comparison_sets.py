@@ -126,9 +126,7 @@ def _along(runs: Sequence[ComparedRun]) -> dict[tuple[str, str, str], Pair]:
                 if side.runs:  # else no seed and no other value is common to all of the dimension's
                     sides.setdefault(value, []).append(side)
             for low, high in pairwise(sides) if dimension == RATES else combinations(sides, 2):
-                found[method, dimension, f"{low} {high}"] = Pair(
-                    tuple(sides[low]), tuple(sides[high]), "seed"
-                )
+                found[method, dimension, f"{low} {high}"] = Pair(tuple(sides[low]), tuple(sides[high]))
     return found
 
 

@@ -18,7 +18,6 @@ are. `over_seeds` speaks of the methods: other seeds would have given other runs
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
@@ -30,14 +29,12 @@ from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.metrics import get_metric
 from cdvft_app.metrics.base import Numbers, Statistic
 
-Chosen = Literal["other seeds and rows", "other seeds", "other rows", "all"]
+Chosen = Literal["all"]
 Word = Literal["ahead", "behind", "as good", "not shown"]
 MARGIN = 0.01
 """As good within 1 point: of a share 1 of 100 rows, of a correlation 0.01."""
 SIGNIFICANCE_LEVEL = 0.05
 """Of a whole family of pairs: how often at most a difference may be called one where there is none at all."""
-POWER = 0.8
-"""How often as many more rows or seeds as are advised settle it, if the difference is as it was seen."""
 METHODS_FROM = 5
 """Seeds of each side from which the judge speaks of methods; below it speaks of these runs."""
 _OPPOSITE: dict[Word, Word] = {"ahead": "behind", "behind": "ahead"}
@@ -50,10 +47,8 @@ class Verdict:
     `size` is the first's score minus the second's, `low` to `high` its interval at `confidence`, None where
     nothing is known of its error. `about`: these very runs, or methods, with `seeds` of each side. `paired`:
     row by row over `rows`. `family`: how many pairs were judged together, for which `p` and the interval are
-    corrected (Holm). `chosen`: a side is the best of several, chosen on other rows and other seeds than it is
-    judged on, or without such among "all" pairs, for which `p` and the interval are corrected as well.
-    `alone`: rows that one run alone has right. `more_rows`, `more_seeds`: about how many of each would settle
-    it, where that is known.
+    corrected (Holm). `chosen`: a side is the best of several, so `p` and the interval count "all" pairs.
+    `alone`: rows that one run alone has right.
     """
 
     first: str
@@ -72,8 +67,6 @@ class Verdict:
     family: int
     chosen: Chosen | None = None
     alone: tuple[int, int] | None = None
-    more_rows: int | None = None
-    more_seeds: int | None = None
 
     @property
     def turned(self) -> Verdict:
@@ -92,7 +85,6 @@ class Verdict:
 
 
 Values = NDArray[np.float64]
-MAX_SEEDS = 100  # that anybody would be told to train
 _MIN_VARIANCE = 1e-12  # of races in which no row differs
 
 
@@ -151,28 +143,6 @@ class Mean:
     def interval(self, confidence: float) -> tuple[float, float]:
         half_width = self.half_width(confidence)
         return self.size - half_width, self.size + half_width
-
-    def with_seeds(self, seeds: int) -> Mean:
-        """Return the mean expected with so many seeds of the same size and spread, on the same rows."""
-        part = self.seeds / seeds
-        return replace(
-            self,
-            var_seeds=part * self.var_seeds,
-            var_rows=self.var_rows + (part - 1) * self.var_residual,
-            var_residual=part * self.var_residual,
-            seeds=seeds,
-            df_seeds=self.df_seeds * (seeds - 1) / (self.seeds - 1),
-        )
-
-    def seeds_for(self, half_width: float, confidence: float, least: int) -> int | None:
-        """Return the least number of seeds, `least` or more, that makes the interval that narrow; else
-        None."""
-        from scipy.special import stdtrit
-
-        tried = [self.with_seeds(seeds) for seeds in range(least, MAX_SEEDS + 1)]
-        quantiles = stdtrit([one.df for one in tried], (1 + confidence) / 2)  # one call
-        narrow = quantiles * np.sqrt([one.variance for one in tried]) <= half_width
-        return least + int(narrow.argmax()) if narrow.any() else None
 
 
 def of_mean(values: Values) -> Mean:
@@ -444,9 +414,6 @@ def unpaired(
     return alone, replace(over, var_rows=var_rows, df_rows=df)
 
 
-MAX_MORE_ROWS = 50  # times the rows there are; more than that is no advice
-
-
 @dataclass(frozen=True)
 class Run:
     """One run's score over `rows` evaluation rows.
@@ -478,13 +445,11 @@ class Contestant:
 class Pair:
     """The best of `first` against the best of `second`; often one of each.
 
-    By "seed", each seed stands for a side by the contestant that is best on the other seeds, so that a side
-    is judged at its own best without having been chosen by what it is judged on.
+    The best is the one with the highest mean. `p` and the interval count all pairs of contestants.
     """
 
     first: tuple[Contestant, ...]
     second: tuple[Contestant, ...]
-    chosen_by: Literal["all seeds", "seed"] = "all seeds"
 
     @property
     def choices(self) -> int:
@@ -501,7 +466,6 @@ class _Judged:
     second: Contestant
     about: Literal["runs", "methods"]
     evidence: Evidence | Mean | None
-    spread: Mean | None
     rows: int | None
     paired: bool
     chosen: Chosen | None
@@ -534,9 +498,9 @@ def judge_pooled(races: Sequence[Sequence[Pair]], metric_name: str) -> list[Verd
         means = [one.evidence for one in looked if isinstance(one.evidence, Mean) and one.about == "methods"]
         rows = sum(one.rows or 0 for one in looked if one.about == "methods")
         evidence = pooled(means) if means else None
-        judged.append(replace(looked[0], evidence=evidence, spread=None, rows=rows or None))
+        judged.append(replace(looked[0], evidence=evidence, rows=rows or None))
     found = _corrected(judged, metric_name, 0)
-    return [replace(one, more_rows=None) for one in found]  # another race tells more than further rows
+    return found
 
 
 def _corrected(judged: Sequence[_Judged], metric_name: str, family: int) -> list[Verdict]:
@@ -577,99 +541,47 @@ def holm(p_values: Sequence[float], family: int) -> list[tuple[float, int]]:
     return [found[place] for place in range(len(p_values))]
 
 
-def half_of(rows: np.ndarray) -> np.ndarray:
-    """Return a mask (N) of the rows on which the best setting is chosen; it is judged on the other rows.
-
-    By the highest bit of 64 of row × ⌊2⁶⁴ / φ⌋, the same for every run: half of any stretch of rows.
-    Source: D. E. Knuth, The Art of Computer Programming 3, 6.4.
-    """
-    return (rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(63) == 0
-
-
 def _compare(pair: Pair, metric_name: str) -> _Judged:
     first, second, chosen = _choose(pair)
     runs = (*first.runs, *second.runs)
     scores = [_by_seed(one.runs, lambda run: run.metric) for one in (first, second)]
-    least = min(map(len, scores))
-    about: Literal["runs", "methods"] = "methods" if least >= METHODS_FROM else "runs"
+    about: Literal["runs", "methods"] = "methods" if min(map(len, scores)) >= METHODS_FROM else "runs"
     answers = _common([first, second])
     evidence: Evidence | Mean | None
     if answers is not None:
         one, other = (_by_seed(side.runs, answers.__getitem__) for side in (first, second))
-        evidence, spread = _evidence(one, other, metric_name)
+        evidence = _evidence(one, other, metric_name)
         rows: int | None = len(next(iter(answers.values())).rows)
     else:
         rows = min(run.rows or 0 for run in runs) or None
-        alone, spread = unpaired(metric_name, rows, *scores) or (None, None)
-        evidence = spread if about == "methods" else alone
-    choices = pair.choices if chosen == "all" else 1
-    return _Judged(first, second, about, evidence, spread, rows, answers is not None, chosen, choices)
+        alone, over_all = unpaired(metric_name, rows, *scores) or (None, None)
+        evidence = over_all if about == "methods" else alone
+    return _Judged(first, second, about, evidence, rows, answers is not None, chosen, pair.choices)
 
 
-def _evidence(
-    first: Seeds[RowScores], second: Seeds[RowScores], metric_name: str
-) -> tuple[Evidence | Mean | None, Mean | None]:
-    """Return the evidence on two sides with answers to the same rows, and their spread over seeds.
+def _evidence(first: Seeds[RowScores], second: Seeds[RowScores], metric_name: str) -> Evidence | Mean | None:
+    """Return the evidence on two sides with answers to the same rows.
 
     None where it is not known: of one row, and of a correlation where all rows differ by the same.
     """
     sides = [_flat(first), _flat(second)]
     (one, *more), (other, *others) = sides
     if len(one.rows) < 2:
-        return None, None
+        return None
     exact = one.right_or_wrong and other.right_or_wrong and not (more or others)
     by_row = np.mean([run.terms for run in sides[0]], 0) - np.mean([run.terms for run in sides[1]], 0)
     if not exact and not np.ptp(by_row, axis=0).any():
         bounded = one.is_mean and get_metric(metric_name).range == (0, 1)
-        return (unvarying(len(by_row), float(by_row[0, 0])) if bounded else None), None
-    least = min(len(first), len(second))
-    spread = over_seeds(first, second) if least > 1 else None
-    return (spread if least >= METHODS_FROM else over_rows(*sides)), spread
+        return unvarying(len(by_row), float(by_row[0, 0])) if bounded else None
+    if min(len(first), len(second)) >= METHODS_FROM:
+        return over_seeds(first, second)
+    return over_rows(*sides)
 
 
 def _choose(pair: Pair) -> tuple[Contestant, Contestant, Chosen | None]:
-    """Return the contestants that are judged, with the rows on which they are; and how they were chosen."""
-    if pair.choices == 1:
-        return pair.first[0], pair.second[0], None
-    answers = _common((*pair.first, *pair.second))
-    on_half = None if answers is None else half_of(next(iter(answers.values())).rows)
-    if on_half is not None and min(on_half.sum(), (~on_half).sum()) < 2:
-        on_half = None
-
-    def chosen_on(one: Contestant) -> Contestant:
-        return one if on_half is None else _at(one, on_half)
-
-    def judged_on(one: Contestant) -> Contestant:
-        return one if on_half is None else _at(one, ~on_half)
-
-    seeds = {run.seed for one in (*pair.first, *pair.second) for run in one.runs}
-    if pair.chosen_by == "all seeds" or len(seeds) == 1:
-        scores = {one: chosen_on(one).mean for one in (*pair.first, *pair.second)}
-        first, second = (max(side, key=scores.__getitem__) for side in (pair.first, pair.second))
-        return judged_on(first), judged_on(second), "all" if on_half is None else "other rows"
-    runs: tuple[list[Run], list[Run]] = ([], [])
-    for seed in sorted(seeds):
-        scores = {one: _score_without(chosen_on(one), seed) for one in (*pair.first, *pair.second)}
-        for own, side in zip(runs, (pair.first, pair.second), strict=True):
-            best = max(side, key=scores.__getitem__)
-            own += [run for run in judged_on(best).runs if run.seed == seed]
-    first, second = (
-        Contestant(side[0].label, tuple(own))
-        for side, own in zip((pair.first, pair.second), runs, strict=True)
-    )
-    return first, second, "other seeds" if on_half is None else "other seeds and rows"
-
-
-def _score_without(one: Contestant, seed: int) -> float:
-    """Return the mean over its other seeds; minus infinity where it has no other seed, or not this one."""
-    others = tuple(run for run in one.runs if run.seed != seed)
-    return replace(one, runs=others).mean if 0 < len(others) < len(one.runs) else -math.inf
-
-
-def _at(one: Contestant, chosen: np.ndarray) -> Contestant:
-    parts = [(run, run.answers.at(chosen)) for run in one.runs if run.answers is not None]
-    runs = [replace(run, metric=part.score, rows=len(part.rows), answers=part) for run, part in parts]
-    return replace(one, runs=tuple(runs))
+    """Return the best contestant of each side, and that all pairs of them count."""
+    first, second = (max(side, key=lambda one: one.mean) for side in (pair.first, pair.second))
+    return first, second, "all" if pair.choices > 1 else None
 
 
 def _common(contestants: Sequence[Contestant]) -> dict[Run, RowScores] | None:
@@ -715,7 +627,6 @@ def _verdict(one: _Judged, metric_name: str, p: float, divisor: int, family: int
         return verdict
     low, high = one.evidence.interval(confidence)
     word = _word(low, high, p)
-    more_rows, more_seeds = _more(one, low, high, confidence) if word == "not shown" else (None, None)
     return replace(
         verdict,
         word=word,
@@ -724,8 +635,6 @@ def _verdict(one: _Judged, metric_name: str, p: float, divisor: int, family: int
         high=high,
         p=p,
         alone=one.evidence.alone if isinstance(one.evidence, Evidence) else None,
-        more_rows=more_rows,
-        more_seeds=more_seeds,
     )
 
 
@@ -737,66 +646,6 @@ def _word(low: float, high: float, p: float) -> Word:
     if shown and high < 0:
         return "behind"
     return "as good" if low > -MARGIN and high < MARGIN else "not shown"
-
-
-def _more(one: _Judged, low: float, high: float, confidence: float) -> tuple[int | None, int | None]:
-    """About how many more rows, and more seeds of each side, would settle the pair with a power of 80 %.
-
-    If the difference is as it was seen, the interval must come to leave out 0, or to lie within the margin,
-    whichever is nearer, although the next result errs as well: by z_β standard errors, beside the z of the
-    interval. It narrows with the root of the rows, but where an exact McNemar test is to leave out 0, see
-    `_power_of_mcnemar`; of seeds see `Mean.seeds_for`, which needs a spread over seeds to begin with.
-    """
-    from scipy.special import ndtri
-
-    assert one.evidence is not None
-    size, z = one.evidence.size, ndtri((1 + confidence) / 2)
-    below, above = size - low, high - size
-    apart = abs(size) * z / (z + ndtri(POWER))
-    level = (MARGIN - abs(size)) * z / (z + ndtri((1 + POWER) / 2))  # either end may leave the margin
-    room = float(max(apart, level))
-    half_width = max(below, above) if level > apart else below if size > 0 else above
-    seeds = min(_seeds(one.first), _seeds(one.second))
-    more_rows = more_seeds = None
-    if one.spread is not None:
-        enough = one.spread.seeds_for(room, confidence, max(seeds + 1, METHODS_FROM))
-        more_seeds = None if enough is None else enough - seeds
-    reached = low > 0 or high < 0  # by the interval; what the test lacks says no number of rows
-    if one.rows and not reached and (one.about == "runs" or more_seeds is None):
-        if isinstance(one.evidence, Evidence) and one.evidence.alone and level <= apart:
-            alone = sum(one.evidence.alone)
-            differ, share = alone / one.rows, max(one.evidence.alone) / alone
-            most = range(one.rows, MAX_MORE_ROWS * one.rows)
-            needed = bisect_left(most, POWER, key=lambda n: _power_of_mcnemar(n, differ, share, confidence))
-            more_rows = _rounded(needed) if needed < len(most) else None
-        else:
-            factor = (half_width / room) ** 2
-            more_rows = _rounded(one.rows * (factor - 1)) if factor < MAX_MORE_ROWS else None
-    return more_rows, more_seeds
-
-
-def _power_of_mcnemar(rows: int, differ: float, share: float, confidence: float) -> float:
-    """Return how often the exact McNemar test tells two runs apart on so many rows.
-
-    Of the rows n ~ Binomial(rows, differ) are such that one run alone is right, and of these
-    k ~ Binomial(n, share) the better one's, share > ½. The test's p is below 1 − confidence if at most as
-    many are the other's as chance has with a probability of (1 − confidence) / 2.
-    """
-    from scipy.special import bdtr, bdtrik
-
-    spread = 6 * math.sqrt(rows * differ * (1 - differ)) + 1
-    n = np.arange(max(0, int(rows * differ - spread)), min(rows, int(rows * differ + spread)) + 1)
-    chance = (1 - confidence) / 2
-    enough = n > -math.log2(chance)  # of fewer not even all against none would tell
-    weights = np.diff(bdtr(n, rows, differ), prepend=bdtr(n[0] - 1, rows, differ) if n[0] else 0.0)[enough]
-    n = n[enough]
-    return float(weights @ bdtr(np.floor(bdtrik(chance, n, 0.5)), n, 1 - share))
-
-
-def _rounded(count: float) -> int:
-    """Return the count, rounded up to two significant digits: no more is known of it."""
-    digits = 10 ** max(len(str(math.ceil(count))) - 2, 0)
-    return math.ceil(count / digits) * digits
 
 
 def _seeds(one: Contestant) -> int:

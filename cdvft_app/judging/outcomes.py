@@ -28,7 +28,6 @@ from cdvft_app.judging.compared_runs import (
 )
 from cdvft_app.judging.comparison_sets import ComparisonSet, judge_runs
 from cdvft_app.judging.judge import Verdict, band
-from cdvft_app.judging.more_rows import whole_and_fewer
 from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.methods import ORDER, Method
 from cdvft_app.metrics import METRICS, get_metric
@@ -430,12 +429,8 @@ def _numbers(point: Point) -> float:
 
 
 def judged_race(records: Sequence[RunRecord], store: RunStore) -> JudgedRace | None:
-    """Return the verdicts on the runs of one group, without those on fewer rows.
-
-    None unless two of its settings have finished.
-    """
-    whole, _ = whole_and_fewer(records)
-    return judged_runs([compared_run(run, store) for run in whole if is_scored(run)])
+    """Return the verdicts on the runs of one group; None unless two of its settings have finished."""
+    return judged_runs([compared_run(run, store) for run in records if is_scored(run)])
 
 
 def judged_runs(runs: Sequence[ComparedRun]) -> JudgedRace | None:

@@ -30,14 +30,7 @@ SENTENCES = {
     "own rows": "No answers were kept row by row, so each score errs for itself, over {rows}",
     "interval": "{where}; the brackets hold the difference with {least}{confidence} confidence{family}.",
     "family": ", each for itself; {pairs} are corrected together",
-    "other seeds and rows": "Each stands at its own best of the other settings, chosen for each seed "
-    "by the other seeds on half of the rows, and judged on the other half.",
-    "other seeds": "Each stands at its own best of the other settings, chosen for each seed by the others.",
-    "other rows": "The best of several settings is chosen on half of the rows and judged on the others.",
     "all": "The best of several settings is judged on the rows it is chosen by, so all pairs of them count.",
-    "more rows": "If as seen, about {more_rows} would settle it at 80\u00a0% power.",
-    "more rows of runs": "If as seen, about {more_rows} would settle it for these runs at 80\u00a0% power.",
-    "more seeds": "If as seen, about {more_seeds} of each would settle it at 80\u00a0% power.",
     "front of one": "{who} has the highest {what} with {least}.",
     "front": "On the front of {what} against {noun}: {who}.",
     "long front": "On the front of {what} against {noun}: {settings}, from {first} to {last}.",
@@ -59,19 +52,6 @@ SENTENCES = {
     "fewest": "it trains the fewest numbers",
     "as few": "of those that train the fewest numbers none scores higher",
     "as few of the others": "that train the fewest numbers none scores higher",
-    "rows help": "More rows would probably help: {who} trained on all {rows} is ahead of itself on "
-    "{two_thirds} by {size} ({low} to {high}){than}; of one seed.",
-    "rows help most": "More rows would probably help most: {who} trained on all {rows} is ahead of itself on "
-    "{two_thirds} by {size} ({low} to {high}), and no method of another by as much; of one seed.",
-    "rows may help": "More rows may help: {who} trained on all {rows} is ahead of itself on {third} by "
-    "{size} ({low} to {high}), and not shown to be ahead of itself on {two_thirds}; of one seed.",
-    "rows hardly help": "More rows would probably help little: {who} trained on {third} of {rows} is as good "
-    "within {margin} ({low} to {high}); of one seed.",
-    "rows not shown": "It is not shown that more rows would help: {who} has {size} {more} trained on all "
-    "{rows} than on {third} ({low} to {high}); of one seed.",
-    "rows unknown": "Whether more rows would help cannot be told: how sure the scores are is not known.",
-    "more of both": "If as seen, about {more_rows} would settle it for these runs, "
-    "{more_seeds} of each for the methods, at 80\u00a0% power.",
 }
 
 BY_RUNS = "depending on the runs"
@@ -116,18 +96,6 @@ def _numbers(size: float, stated: Verdict) -> dict[str, str]:
         "low": metric.format_difference(stated.low or 0.0),
         "high": metric.format_difference(stated.high or 0.0),
     }
-
-
-def settled_by(verdict: Verdict) -> str:
-    """A sentence on how many more rows or seeds would settle it; empty where none is needed or known."""
-    rows, seeds = verdict.more_rows, verdict.more_seeds
-    if not rows and not seeds:
-        return ""
-    of_rows = "more rows of runs" if verdict.about == "runs" else "more rows"
-    key = "more of both" if rows and seeds else of_rows if rows else "more seeds"
-    return SENTENCES[key].format(
-        more_rows=counted(rows or 0, "more row"), more_seeds=counted(seeds or 0, "more seed")
-    )
 
 
 def basis(verdict: Verdict, least: float | None = None) -> list[str]:
@@ -179,42 +147,6 @@ def advice(
     )
 
 
-def more_rows(
-    who: str,
-    counts: Sequence[int],
-    of_third: Verdict,
-    of_two_thirds: Verdict,
-    is_most: bool | None,
-) -> str:
-    """Return a sentence on whether more rows would help.
-
-    Args:
-        who: the method.
-        counts: a third of the rows, two thirds, and all of them.
-        of_third: on all rows against a third of them.
-        of_two_thirds: on all rows against two thirds of them.
-        is_most: whether the last third brings more than any method is ahead of another; None without any.
-    """
-    if of_third.low is None or of_two_thirds.low is None:
-        return SENTENCES["rows unknown"]
-    said, than = of_third, ""
-    if of_two_thirds.word == "ahead":
-        said, key = of_two_thirds, "rows help most" if is_most else "rows help"
-        than = ", less than one method of another" if is_most is False else ""
-    else:
-        key = {"ahead": "rows may help", "as good": "rows hardly help"}.get(of_third.word, "rows not shown")
-    turned = said if said.size >= 0 or key != "rows not shown" else said.turned
-    third, two_thirds, rows = (f"{count:,}" for count in counts)
-    return SENTENCES[key].format(
-        who=who,
-        third=third,
-        two_thirds=two_thirds,
-        rows=rows,
-        than=than,
-        **_numbers(said.size, turned),
-    )
-
-
 def sentences(verdicts: Iterable[Verdict]) -> list[str]:
     """Return one sentence for each verdict, then in one text what they rest on.
 
@@ -232,7 +164,7 @@ def sentences(verdicts: Iterable[Verdict]) -> list[str]:
         own = " ".join(text for text in texts if text not in shared)
         pairs.setdefault(own, []).append(f"{verdict.first} against {verdict.second}")
     behind = [*shared, *(f"{_named(names)}: {own}" for own, names in pairs.items() if own)]
-    return [*(" ".join(filter(None, [result(one), settled_by(one)])) for one in known), " ".join(behind)]
+    return [*map(result, known), " ".join(behind)]
 
 
 def _named(pairs: Sequence[str]) -> str:
@@ -242,14 +174,13 @@ def _named(pairs: Sequence[str]) -> str:
 
 
 def as_dicts(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """Return the verdicts' fields as JSON can hold them, each with its three texts."""
+    """Return the verdicts' fields as JSON can hold them, each with its texts."""
     return [
         asdict(one)
         | {
             "seeds": list(one.seeds),
             "alone": None if one.alone is None else list(one.alone),
             "result": result(one),
-            "settled_by": settled_by(one),
             "basis": " ".join(basis(one)),
         }
         for one in verdicts

@@ -111,12 +111,11 @@ class RunQueue:
         program: bool = False,
         private: bool = False,
         visitor: str | None = None,
-        joined: RunRecord | None = None,
     ) -> list[str]:
         """Queue the runs of a race or a sweep; returns their ids in order.
 
         Nobody but the owner sees those that are `private`, as all on uploaded datasets are. They are a group
-        of their own, or join that of another run, its name with it.
+        of their own.
 
         Raises:
             QueueFull, OverBudget: with a sentence.
@@ -130,13 +129,11 @@ class RunQueue:
             made = self._store.create(
                 settings,
                 token,
-                joined.name if joined else name,
+                name,
                 forecasts=forecasts,
                 sweep=sweep,
-                private=private or bool(joined and joined.private),
+                private=private,
                 visitor=visitor,
-                group_id=joined.group_id if joined else None,
-                family=joined.family if joined else None,
             )
             ids = [run.id for run in made]
             self._of_programs.update(ids if program else ())

@@ -72,10 +72,6 @@ export function mount({ element, props, server, trigger, life }) {
     hidden: true,
     title: "Fill the settings on the left with those of this race",
   });
-  const rows = textButton("Would more rows help?", () => trigger("ask_for_rows", {}), {
-    hidden: true,
-    title: "Train what is advised twice more, on a third and on two thirds of its rows, and compare",
-  });
   const use = h(
     "a",
     {
@@ -113,7 +109,7 @@ export function mount({ element, props, server, trigger, life }) {
   const reproduce = new Reproduce();
   const notice = new Notice();
   find(element, ".mount").replaceChildren(
-    h("div", { class: "run-head" }, title, use, rows, reuse),
+    h("div", { class: "run-head" }, title, use, reuse),
     origin,
     h("div", { class: "status-line" }, status, notice.node, stop),
     refused,
@@ -207,8 +203,6 @@ export function mount({ element, props, server, trigger, life }) {
     status.title = recorded ? `Recorded ${recorded}` : "";
     reuse.hidden = !first || Boolean(recorded);
     use.hidden = !race.some(keepsWeights) || !race.every(isFinal);
-    const fewer = race.some((run) => run.settings.train_examples !== first.settings.train_examples);
-    rows.hidden = !first || Boolean(recorded) || fewer || !race.every(isFinal) || !race.some(hasFinished);
     use.href = linkTo({ tab: "use", run: race.map((run) => run.id) });
     status.className = `status ${race.find(isActive)?.state ?? ""}`;
     bar.set(

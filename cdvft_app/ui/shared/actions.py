@@ -14,11 +14,9 @@ from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.data.library import require_own
 from cdvft_app.errors import UserError
-from cdvft_app.judging.more_rows import is_there, on_fewer_rows, whole_and_fewer
-from cdvft_app.judging.outcomes import judged_race
 from cdvft_app.payloads.shared import Done, GroupRequest
 from cdvft_app.prediction import admit, admit_again
-from cdvft_app.settings import InvalidChoice, RaceRequest, RunSettings
+from cdvft_app.settings import RaceRequest, RunSettings
 from cdvft_app.shapes.hub_models import describe_chosen_model
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -108,32 +106,6 @@ def start(app: AppState, values: Mapping[str, Any], token: str) -> tuple[list[st
     """Return the new runs' ids, or none and why not."""
     try:
         return submit(app, race(values), token), None
-    except UserError as error:
-        return [], with_titles(str(error))
-
-
-def ask_for_rows(app: AppState, ids: Sequence[str], token: str) -> tuple[list[str], str | None]:
-    """Queue the runs that say whether more rows would help: of the method that the judge advises, else of
-    the first that finished. The ids of the whole race, or none and why not."""
-    first = next(iter(_known(app.store, ids)), None)
-    try:
-        if first is None:
-            raise InvalidChoice("There is no race to ask this of.")
-        app.store.require_owner(first.id, token)
-        whole, fewer = whole_and_fewer(app.store.group(first.group_id))
-        judged = judged_race(whole, app.store)
-        advised = judged and judged.advised and judged.advised.runs[0].id
-        finished = [run for run in whole if run.state == "finished"]
-        run = next((run for run in finished if run.id == advised), next(iter(finished), whole[0]))
-        wanted = [one for one in on_fewer_rows(run) if not is_there(one, fewer)]
-        if wanted:
-            plans = [catalog.resolve(one) for one in wanted]
-            require_available(app, plans[0], token)
-            app.queue.submit(
-                [plan.settings for plan in plans], token, forecasts=forecasts_of(app, plans),
-                visitor=visitor(), joined=first,
-            )  # fmt: skip
-        return [one.id for one in app.store.group(first.group_id)], None
     except UserError as error:
         return [], with_titles(str(error))
 

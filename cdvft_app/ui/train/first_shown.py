@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cdvft_app.catalog.entries import HUB_DATASET_FIELDS
-from cdvft_app.judging.more_rows import whole_and_fewer
 from cdvft_app.payloads.train import RunView
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
@@ -48,14 +47,10 @@ def _best(races: Sequence[Sequence[RunRecord]]) -> Sequence[RunRecord]:
     Scores of other data, or of another metric, are not compared with its own. Empty where none finished.
     """
     whole = [race for race in races if race and all(run.state == "finished" for run in race)]
-    latest = max(whole, key=_methods, default=())
-    alike = [race for race in whole if _methods(race) == _methods(latest)]
+    latest = max(whole, key=len, default=())
+    alike = [race for race in whole if len(race) == len(latest)]
     alike = [race for race in alike if _scored_on(race) == _scored_on(latest)]
     return max(alike, key=lambda race: max(run.metric or 0.0 for run in race), default=())
-
-
-def _methods(race: Sequence[RunRecord]) -> int:
-    return len(whole_and_fewer(race)[0])
 
 
 def _scored_on(race: Sequence[RunRecord]) -> tuple[object, ...]:

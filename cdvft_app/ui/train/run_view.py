@@ -20,7 +20,6 @@ from cdvft_app.catalog.hub import endpoint
 from cdvft_app.data.library import SHORT_SHA256
 from cdvft_app.figures import palette
 from cdvft_app.format import joined
-from cdvft_app.judging import more_rows
 from cdvft_app.judging.outcomes import judged_race
 from cdvft_app.methods import flat
 from cdvft_app.metrics import get_metric, metric_title
@@ -229,9 +228,8 @@ def verdict(store: RunStore, request: VerdictRequest) -> RaceVerdict:
     runs = store.group(first.group_id) if first and not first.sweep else []
     judged = judged_race(runs, store)
     between = list(judged.comparison_set.between.values()) if judged else []
-    rows = more_rows.sentences(runs, between, store)
     if judged is None:
-        return {"sentences": rows, "leaders": []}
+        return {"sentences": [], "leaders": []}
     beaten = {
         one.second if one.word == "ahead" else one.first for one in between if one.word in ("ahead", "behind")
     }
@@ -239,7 +237,7 @@ def verdict(store: RunStore, request: VerdictRequest) -> RaceVerdict:
         one.first if one.word == "ahead" else one.second for one in between if one.word in ("ahead", "behind")
     }
     leaders = [run for run, point in judged.points.items() if point.label in ahead - beaten]
-    sentences = [*judged.sentences, *filter(None, [judged.advice]), *rows]
+    sentences = [*judged.sentences, *filter(None, [judged.advice])]
     return {"sentences": sentences, "leaders": leaders}
 
 
@@ -302,14 +300,13 @@ def run_view(
 
     Sends `run_state` whenever a run changes its state, so that the buttons elsewhere can follow, `run_ended`
     when one of them ended while it was watched, `stop_runs` from where the Stop button has scrolled away,
-    `use_settings` when somebody wants the shown race's settings back in the form, `ask_for_rows` when
-    somebody wants to know whether more rows would help, and `next_slice` when one of them waits for this page
-    to drive it.
+    `use_settings` when somebody wants the shown race's settings back in the form, and `next_slice` when one
+    of them waits for this page to drive it.
     """
     return component(
         "train/run_view.js",
         first or shown([], "last", ""),
-        events=("run_state", "run_ended", "stop_runs", "use_settings", "ask_for_rows", "next_slice"),
+        events=("run_state", "run_ended", "stop_runs", "use_settings", "next_slice"),
         server_functions={"poll": partial(poll, store, Feed(store), slices=slices)},
         slow_functions={"verdict": partial(verdict, store)},
         lines=palette.lines(),

@@ -270,14 +270,6 @@ def build(app: AppState) -> OnVisit:
         handler(actions.stop, in_view=True), [view, token], [view, stop, resume, reason], **clicked
     )
 
-    def asked_for_rows(shown_value: Any, mine: str) -> Any:
-        mine = token_of(mine)
-        before = run_ids_of(shown_value)
-        ids, refused = actions.ask_for_rows(app, before, mine)
-        return {**shown(ids or before, "chosen", mine, time.time_ns()), "refused": refused}
-
-    view.ask_for_rows(asked_for_rows, [view, token], view, **clicked)
-
     # Settings out of what the browser kept, or out of a race that is shown; and the model they are for. A
     # recipe that was asked for and is none stands on the cards alone, where `recount` refuses it.
     def fill(values: dict[str, Any], asked_recipe: object = None) -> list[Any]:

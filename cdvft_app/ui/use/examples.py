@@ -48,11 +48,8 @@ $b + c$ fair coins, so the exact McNemar test takes
 
 $$p = \min\Big(1,\; 2 \sum_{k=0}^{\min(b, c)} \binom{b + c}{k} \, 2^{-(b + c)}\Big).$$
 
-All pairs of a race are judged together, by Holm: a difference is called one where $p$, times the pairs that
-are still open, is below 0.05. So at most one race of equal methods in twenty has any. From five seeds of each
-method on, seeds and rows are judged together: of 2,000 simulated pairs of equal methods, 3 % of those scored
-by accuracy were called different. Where one was better by 2 points of 1,000 rows, five seeds saw it in 52 %
-of cases, eight in 82 %, twelve in 95 % (`python -m benchmarks.judge`)."""
+All pairs of a race are corrected together by Holm's method. Two methods differ significantly if the corrected
+$p$ is below 0.05. From five seeds of each method on, the test includes the variation between seeds."""
 
 
 def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict[str, Any]) -> None:

@@ -47,8 +47,7 @@ def judged(runs: Sequence[tuple[str, str, Any]], verdict: Verdict | None) -> lis
     else:
         parts.append(quiet("These two did not answer the same rows."))
     if verdict:
-        settled = line(verdict_text.settled_by(verdict))
-        parts.append({"said": [line(verdict_text.result(verdict), strong=True), settled]})
+        parts.append({"said": [line(verdict_text.result(verdict), strong=True)]})
         parts.append(quiet(" ".join(verdict_text.basis(verdict))))
     return parts
 

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from cdvft_app.catalog.sources import to_fetch
 from cdvft_app.errors import UserError
-from cdvft_app.judging.more_rows import whole_and_fewer
 from cdvft_app.results.answering import MAX_RUNS
 from cdvft_app.results.finished_run import FinishedRun, ResultsError, find
 from cdvft_app.store.records import RunRecord
@@ -32,12 +31,9 @@ def require(store: RunStore, group_id: object) -> list[FinishedRun]:
 
 
 def usable(store: RunStore, records: list[RunRecord]) -> list[FinishedRun]:
-    """Return a race's runs that kept an adapter, at most as many as are asked at once.
-
-    Without those that were trained on fewer rows, to see whether more would help.
-    """
+    """Return a race's runs that kept an adapter, at most as many as are asked at once."""
     found = []
-    for record in whole_and_fewer(records)[0]:
+    for record in records:
         try:
             found.append(find(store, record.id))
         except UserError:

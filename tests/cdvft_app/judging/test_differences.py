@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import sqrt
 
 import numpy as np
@@ -11,7 +10,6 @@ from scipy import stats
 
 from cdvft_app.judging import judge
 from cdvft_app.judging.judge import (
-    MAX_SEEDS,
     Contestant,
     Mean,
     Run,
@@ -21,7 +19,6 @@ from cdvft_app.judging.judge import (
     of_mean,
     of_score,
     over_rows,
-    over_seeds,
     unpaired,
 )
 from cdvft_app.judging.row_scores import of_predictions, of_scores, of_wrong
@@ -89,13 +86,6 @@ def test_correlations_of_two_runs_each_are_drawn_again_row_by_row(few):
     assert found.interval(0.9) == pytest.approx((drawn.low, drawn.high))
 
 
-def test_of_scores_several_runs_are_one_run_of_their_means(few):
-    """However many: sides of one run and of three are still drawn again."""
-    one, *three = (rouge(seed) for seed in range(4))
-    found = over_rows([of_scores(one)], [of_scores(run) for run in three])
-    assert told(found) == pytest.approx(told(over_rows([of_scores(one)], [of_scores(np.mean(three, 0))])))
-
-
 def test_a_difference_that_is_the_same_in_every_row_has_no_width():
     scores = np.arange(40) / 64
     assert over_rows([of_scores(scores + 0.25)], [of_scores(scores)]).interval(0.95) == (0.25, 0.25)
@@ -104,22 +94,6 @@ def test_a_difference_that_is_the_same_in_every_row_has_no_width():
     assert told(same) == (0, 1, 0, 0)
     always, never = classified(np.zeros(6, int), np.zeros(6)), classified(np.ones(6, int), np.zeros(6))
     assert over_rows([always], [never]).interval(0.95) == (0, 0), "no correlation, whatever rows are drawn"
-
-
-@pytest.mark.parametrize("most", [1, 3])
-def test_no_more_is_looked_up_at_once_than_fits(monkeypatch, most):
-    """The two sides' numbers in as many resamples at a time as are allowed, and one at least."""
-    at_once = []
-
-    def spied(sums, count):
-        at_once.append(len(sums) if sums.ndim > 2 else 1)
-        return sums[..., 0] / count
-
-    monkeypatch.setattr(judge, "RESAMPLES", 19)
-    monkeypatch.setattr(judge, "_BATCH", 2 * 40 * most + 1 if most > 1 else 0)
-    sides = (replace(of_scores(rouge(seed)), statistic=spied) for seed in (1, 2))
-    over_rows(*[[side] for side in sides]).interval(0.95)
-    assert max(at_once) == most
 
 
 def test_of_many_rows_the_jackknife_is_the_paired_t_test(few, monkeypatch):
@@ -133,15 +107,6 @@ def test_of_many_rows_the_jackknife_is_the_paired_t_test(few, monkeypatch):
     low, high = found.interval(0.9)
     assert (low, high) == pytest.approx(tuple(known.confidence_interval(0.9)))
     assert found.alone is None
-
-
-def test_correlations_of_one_run_against_two_are_by_the_jackknife():
-    labels = np.arange(30) % 2
-    runs = [classified(np.where(np.arange(30) % k == 0, 1 - labels, labels), labels) for k in (3, 5, 7)]
-    found, over = over_rows(runs[:1], runs[1:]), over_seeds({0: runs[:1]}, {0: runs[1:]})
-    assert told(found) == told(over)
-    scores = [run.score for run in runs]
-    assert found.size == pytest.approx(scores[0] - (scores[1] + scores[2]) / 2), "not the jackknife's"
 
 
 def test_mcnemars_interval_where_the_runs_never_differ_or_only_to_one_side():
@@ -195,31 +160,7 @@ def test_welch_over_rows_and_seeds_at_once():
     assert (found.var_rows, found.df_rows) == (pytest.approx(stats.sem(by_row) ** 2), 6)
 
 
-def test_what_neither_seed_nor_row_explains():
-    """Of 1, 0 / 0, 0 all means are 1/2 or 0, the mean 1/4, and what is left ± 1/4: 4 / 16 / 1 / 4."""
-    found = of_difference(np.array([[1.0, 0.0], [0.0, 0.0]]), np.zeros((2, 2)), paired=True)
-    assert (found.var_seeds, found.var_rows, found.var_residual) == (1 / 16, 1 / 16, 1 / 16)
-    assert found.variance == 1 / 16, "seeds and rows have it twice"
-    alone = of_difference(np.array([[1.0, 0.0, 0.5]]), np.zeros((1, 3)), paired=True)
-    assert (alone.var_seeds, alone.var_residual) == (0, 0)
-    assert alone.var_rows == pytest.approx(1 / 12)
-
-
 MEAN = Mean(0.3, var_rows=2.0, df_rows=99, var_seeds=6.0, var_residual=1.0, seeds=5, df_seeds=4)
-
-
-def test_twice_the_seeds_halve_what_is_theirs():
-    """var_rows holds the whole residual variance, of which half goes; df grow as n − 1 does."""
-    more = MEAN.with_seeds(10)
-    assert more == replace(MEAN, var_rows=1.5, var_seeds=3.0, var_residual=0.5, seeds=10, df_seeds=9)
-    assert more.variance == 4.0
-
-
-def test_as_many_seeds_are_named_as_an_interval_needs():
-    for seeds in (7, MAX_SEEDS):
-        assert MEAN.seeds_for(MEAN.with_seeds(seeds).half_width(0.95), 0.95, 5) == seeds
-    assert MEAN.seeds_for(MEAN.with_seeds(MAX_SEEDS + 1).half_width(0.95), 0.95, 5) is None
-    assert MEAN.seeds_for(1e9, 0.95, 6) == 6
 
 
 def test_a_score_over_seeds_is_the_mean_of_their_runs():
@@ -256,35 +197,6 @@ def test_the_band_of_a_share_is_that_of_a_binomial():
     expected = stats.t(999).ppf(0.975) * sqrt(near * (1 - near) / 1004)
     low, high = band(contestant(0.8, rows=1000), "accuracy")
     assert (low, high) == pytest.approx((0.8 - expected, 0.8 + expected))
-
-
-def test_the_band_of_answers_is_that_of_their_rows_with_a_formula_or_without():
-    answers = of_scores([True] * 800 + [False] * 200)
-    low, high = band(contestant(0.8, rows=1000, answers=answers), "accuracy")
-    expected = stats.t(999).ppf(0.975) * sqrt(0.8 * 0.2 / 999)
-    assert (low, high) == pytest.approx((0.8 - expected, 0.8 + expected))
-    answers = of_scores([0.2, 0.5, 0.9, 0.4])
-    found = band(contestant(0.5, rows=4, answers=answers), "rouge")
-    assert found == pytest.approx(stats.t.interval(0.95, 3, 0.5, stats.sem(answers.terms[:, 0])))
-
-
-def test_the_band_of_a_correlation_lies_around_it():
-    """Not around the jackknife's, which is freed of bias."""
-    labels, given = np.array([0, 1, 1, 1, 1, 0, 1, 1]), np.array([0, 1, 1, 1, 0, 0, 1, 1])
-    answers = of_predictions(Predictions(np.arange(8), labels, np.eye(2)[given]), "matthews")
-    assert answers.pseudo_values.mean() > answers.score + 0.01
-    low, high = band(contestant(answers.score, rows=8, answers=answers), "matthews")
-    assert answers.score - low > 1 - answers.score and high == 1, "as far above, but none is above 1"
-
-
-def test_the_band_of_a_correlation_and_of_what_has_no_formula():
-    for metric in ("pearson", "matthews"):
-        low, high = band(contestant(0.9, rows=101), metric)
-        assert (high - low) / 2 == pytest.approx(stats.t(100).ppf(0.975) * (1 - 0.81) / 10)
-    assert band(contestant(0.9, rows=101), "rouge") is None
-    assert band(contestant(0.9, rows=None), "accuracy") is None
-    assert band(contestant(0.9, rows=1), "accuracy") is None
-    assert band(contestant(0.5, rows=2), "accuracy") == (0, 1), "two rows are enough for one, and all wide"
 
 
 def test_seeds_widen_the_band_from_five_on():

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import run_events
 
-from cdvft_app.catalog import resolve
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.format import plain
@@ -84,37 +83,6 @@ def test_runs_in_another_precision_or_with_other_costs_are_no_seeds_of_one_setti
     assert len(found) == (1 if same_as_unsaid else 2)
 
 
-def test_a_title_tells_which_precision_is_not_the_usual_one():
-    runs = [ran("lora", 0.8, 9, **own) for own in ({}, {"precision": "bfloat16"}, {"bits": 4})]
-    both = ran("lora", 0.8, 9, bits=8, precision="bfloat16")
-    start = "Rotten Tomatoes with MiniLM (6 layers) · 2,048 examples, 128 steps"
-    assert [one.title for one in comparisons([*runs, both])] == [
-        f"{start}{arithmetic} · 1 run" for arithmetic in ("", ", bfloat16", ", 4 bit", ", 8 bit, bfloat16")
-    ]
-
-
-def test_full_fine_tuning_stays_in_a_race_whose_recipe_rounds_the_weights_of_the_others():
-    own = [resolve(RunSettings(recipe="alpaca_llama_8b", method=one)).settings for one in ("lora", "full")]
-    assert [one.bits for one in own] == [4, None]
-    both = [replace(ran("lora", 0.8, 9), settings=one) for one in own]
-    assert len(comparisons(both)) == 1
-    whole = replace(both[0], settings=own[0].model_copy(update={"bits": 32}))
-    assert len(comparisons([*both, whole])) == 2
-
-
-def test_seeds_of_one_setting_are_one_point_with_a_range():
-    """A seed that was run twice counts once, as the judge takes it."""
-    scores = ((2, 0.80, 40), (0, 0.74, 38), (1, 0.79, 42), (0, 0.76, 39))
-    one, other = placed(
-        *(ran("cdvft", metric, 13_824, seconds, seed=seed) for seed, metric, seconds in scores),
-        ran("cdvft", 0.7, 23_040, m=3),
-    )
-    assert (plain(one.label), one.seeds) == ("CDVFT m = 2", (0, 1, 2))
-    assert (one.metric.mean, one.metric.low, one.metric.high) == (pytest.approx(0.78), 0.75, 0.80)
-    assert (one.amounts["seconds"].low, one.amounts["seconds"].high) == (38, 42)
-    assert (plain(other.label), other.seeds, other.amounts["memory"]) == ("CDVFT m = 3", (0,), None)
-
-
 def test_a_label_says_what_tells_settings_apart_and_a_size_what_they_share():
     slow, fast = placed(ran("lora", 0.7, 9, learning_rate=1e-3), ran("lora", 0.8, 9, learning_rate=3e-3))
     assert [plain(one.label) for one in (slow, fast)] == ["LoRA r = 8, rate 0.001", "LoRA r = 8, rate 0.003"]
@@ -123,38 +91,6 @@ def test_a_label_says_what_tells_settings_apart_and_a_size_what_they_share():
     assert len({one.size for one in (slow, wide, large)}) == 3
     # Another method's setting changes nothing of this one.
     assert len(placed(ran("lora", 0.7, 9, m=2), ran("lora", 0.8, 9, m=3))) == 1
-
-
-def test_a_setting_that_is_not_as_usual_is_told_though_no_other_run_differs_in_it():
-    plus, ranks = placed(
-        ran("lora", 0.7, 9, lora_loraplus_lr_ratio=4.0), ran("dora", 0.7, 99, dora_rank_pattern="query=16")
-    )
-    assert plain(plus.label) == "LoRA r = 8, LoRA+ = 4"
-    assert plain(ranks.label) == "DoRA r = 8, ranks = query=16"
-
-
-def test_each_kind_of_setting_is_told_in_a_label():
-    schedules = (
-        {"schedule": "linear"},
-        {"schedule": "linear", "alpha": 0.5},
-        {"schedule": "linear", "target_modules": ("key",)},
-        {"schedule": "constant", "warmup_ratio": 0.0},
-    )
-    drawn = placed(*(ran("cdvft", 0.7, cost, **chosen) for cost, chosen in enumerate(schedules)))
-    assert [plain(point.label) for point in drawn] == [
-        "CDVFT m = 2, α = 1, on query, value, linear, warm-up 0.06",
-        "CDVFT m = 2, α = 0.5, on query, value, linear, warm-up 0.06",
-        "CDVFT m = 2, α = 1, on key, linear, warm-up 0.06",
-        "CDVFT m = 2, α = 1, on query, value, constant, warm-up 0",
-    ]
-
-
-def test_points_come_by_method_then_by_parameters():
-    """Not by their labels, of which r = 16 is the first; parameters that are unknown count as none."""
-    unknown = replace(ran("lora", 0.7, 0, lora_r=2), parameters=None, seconds=3.0)
-    found = placed(ran("lora", 0.7, 160, lora_r=16), ran("lora", 0.7, 80), unknown, ran("cdvft", 0.7, 200))
-    assert [point.label.split("=")[-1].strip() for point in found] == ["2", "2", "8", "16"]
-    assert [point.method for point in found] == ["cdvft", "lora", "lora", "lora"]
 
 
 def test_a_point_knows_what_each_of_its_runs_answered():
@@ -173,42 +109,6 @@ def test_the_front_is_what_nothing_else_beats():
     assert front(placed(small), "memory") == []
 
 
-def test_one_setting_alone_is_not_called_a_winner():
-    (said,) = say(placed(ran("cdvft", 0.8, 13_824)), PARAMETERS)
-    assert "13,824 parameters) is the only setting drawn." in said
-
-
-@pytest.mark.parametrize(
-    ("ranks", "named"),
-    [
-        ((2, 4), "{0} and {1}."),
-        ((1, 2, 4), "{0}, {1} and {2}."),
-        ((1, 2, 4, 8), "4 settings, from {0} to {3}."),
-    ],
-)
-def test_a_front_names_up_to_three_settings_and_of_more_its_ends(ranks, named):
-    drawn = placed(*(ran("lora", 0.7 + rank / 1000, 100 * rank, lora_r=rank) for rank in ranks))
-    texts = [f"LoRA r = {rank} (70.{rank} %, {rank}00 parameters)" for rank in ranks]
-    front_of = "On the front of accuracy against parameters: "
-    assert say(drawn, PARAMETERS)[0] == front_of + named.format(*texts)
-
-
-def test_who_is_alone_on_the_front_and_in_what():
-    runs = ran("lora", 0.7, 9, 40), ran("c3a", 0.7, 9, 41)
-    drawn = placed(*(replace(one, metric_name="wer") for one in runs))
-    alone = "LoRA r = 8 (0.700, 40.0 s) has the highest score with the shortest training."
-    assert say(drawn, SECONDS)[0] == alone
-    assert say(drawn, FLOPS) == ["No extra FLOPs are known of these runs."]
-    assert say(drawn, MEMORY) == ["Nobody measured the memory of these runs."]
-
-
-def test_where_cdvft_took_no_part_the_highest_is_told_of():
-    low, high = ran("lora", 0.7, 9), ran("c3a", 0.9, 99)
-    assert say(placed(low, high), PARAMETERS)[1].startswith("C3A b = 384 is ahead of LoRA")
-    ranks = placed(*(ran("lora", 0.5 + rank / 100, rank, lora_r=rank) for rank in range(1, 7)))
-    assert len(say(ranks, PARAMETERS)) == 1, "more settings of one method than are compared in pairs"
-
-
 def test_only_one_race_alone_is_judged_as_the_family_that_it_was():
     """Beside another race's runs a sweep's dimensions are not judged, and its count of pairs is not taken."""
     small, large = (
@@ -220,20 +120,6 @@ def test_only_one_race_alone_is_judged_as_the_family_that_it_was():
     assert ([*mixed.along], next(iter(mixed.between.values())).family) == ([], 1)
     race = judge_points(placed(replace(small, sweep=False), replace(large, sweep=False)))
     assert ([*race.along], len(race.between)) == ([], 1)
-
-
-def test_the_best_of_many_is_corrected_for_where_no_rows_were_kept():
-    rivals = (ran("lora", 0.90 + r / 1000, 9_216 * r, 80, lora_r=r) for r in (2, 8, 32))
-    said_front, against, doubt = say(placed(ran("cdvft", 0.80, 13_824), *rivals), SECONDS)
-    assert "CDVFT m = 2 (80.0 %, 40.0 s)" in said_front
-    assert against.startswith("CDVFT m = 2 is behind LoRA r = 32 by 13.2 points (")
-    assert "each score errs for itself, over 1,024 rows" in doubt
-    assert doubt.endswith("judged on the rows it is chosen by, so all pairs of them count.")
-
-
-def test_a_method_without_extra_flops_is_said_to_have_none():
-    one, head = (replace(ran(*of, 0.7, 9), flops=flops) for *of, flops in (("cdvft", 7 * 10**9), ("head", 0)))
-    assert "(70.0 %, no extra FLOPs)" in say(placed(one, head), FLOPS)[0]
 
 
 def test_a_finished_run_of_the_store(tmp_path):

@@ -14,10 +14,9 @@ from cdvft_app import catalog
 from cdvft_app.decision import decide
 from cdvft_app.decision.decide import pooled_verdicts, race_verdicts, raced_recipes, written
 from cdvft_app.format import plain
-from cdvft_app.judging import verdict_text
 from cdvft_app.judging.compared_runs import ComparedRun
 from cdvft_app.judging.comparison_sets import answer, at_the_edge, judge_runs, sentences
-from cdvft_app.judging.judge import Contestant, Pair, Run, Verdict, judge
+from cdvft_app.judging.judge import Verdict
 from cdvft_app.judging.outcomes import judged_runs
 from cdvft_app.judging.row_scores import of_scores, of_wrong
 from cdvft_app.settings import RunSettings
@@ -50,16 +49,6 @@ def test_two_runs_of_a_race_are_compared_from_the_firsts_side(race):
     assert race.between("id of lora", "id of lora") is None
     assert race.between("id of lora", "no such run") is None
     assert race.between("no such run", "nor such") is None
-
-
-def test_a_run_is_told_of_from_its_own_side(race):
-    about = race.about("id of lora")
-    named = [(one.second.split("\u00a0")[0], one.word) for one in about]
-    assert named == [("CDVFT m", "behind"), ("FourierFT n", "ahead")]
-    assert race.about("no such run") == []
-    against = race.comparison_set.against("lora")
-    assert [(one.first, one.alone) for one in against] == [(one.first, one.alone) for one in about]
-    assert race.sentences == verdict_text.sentences(race.comparison_set.against("cdvft"))
 
 
 def test_a_race_without_cdvft_tells_of_all_pairs():
@@ -157,13 +146,6 @@ def test_nothing_is_advised_where_nothing_is_known_of_chance():
     assert race.advice == ""
 
 
-def test_what_cannot_be_compared_is_no_race():
-    one, other = (race_run(method) for method in ("cdvft", "lora"))
-    assert judged_runs([]) is None
-    assert judged_runs([one]) is None
-    assert judged_runs([one, replace(other, metric_name="matthews")]) is None
-
-
 def runs(**metrics):
     """One of each m, by its state and its metric."""
     settings = partial(RunSettings, **SETTINGS, recipe="mnist", method="cdvft")
@@ -196,13 +178,6 @@ def test_a_dimension_wants_two_ends_that_finished():
     assert ([*found.along], verdict.first) == ([("cdvft", "m", "2 4")], "CDVFT with m\u00a0=\u00a04")
     assert verdict.word == "ahead"
     assert [*found.between] == [("m2", "m4")]
-
-
-def test_the_ends_of_a_dimension_need_a_seed_in_common():
-    low, high = runs(m2=("finished", 0.7), m3=("finished", 0.9))
-    other = replace(high, settings=high.settings.model_copy(update={"seed": 1}))
-    assert [*judge_runs([low, high], "accuracy", labelled, sweep=True).along] == [("cdvft", "m", "2 3")]
-    assert judge_runs([low, other], "accuracy", labelled, sweep=True).along == {}
 
 
 def test_shipped_verdicts_are_read_as_they_were_written(tmp_path, monkeypatch):
@@ -258,7 +233,7 @@ def test_a_rate_at_which_a_value_diverges_says_nothing_of_the_value():
     """The mean over rates has m = 2 ahead by 18 points; each at its own best, m = 3 is."""
     compared = judged(sweep(diverging))
     verdict = compared.along["cdvft", "m", "2 3"]
-    assert (verdict.word, verdict.chosen) == ("ahead", "other seeds and rows")
+    assert (verdict.word, verdict.chosen) == ("ahead", "all")
     assert verdict.size == pytest.approx(0.08, abs=0.02)
     without = sweep(lambda m, rate, seed: diverging(m, min(rate, 1), seed))
     assert judged(without).along["cdvft", "m", "2 3"].size > 0.05
@@ -274,24 +249,6 @@ def test_learning_rates_are_compared_with_their_neighbours_each_at_its_own_best(
     assert "must be found: learning rate × 1 is ahead of learning rate × 3 by" in plain(answer(compared))
 
 
-def test_what_is_chosen_is_not_judged_by_what_chose_it():
-    """Of many settings that differ by luck alone the lucky one of a seed stands for nobody in that seed."""
-    drawn = np.random.default_rng(1)
-
-    def luck(label, count):
-        settings = [drawn.random((3, ROWS)) < 0.5 for _ in range(count)]
-        return tuple(
-            Contestant(label, tuple(Run(n, own.mean(), ROWS, of_scores(own)) for n, own in enumerate(rows)))
-            for rows in settings
-        )
-
-    many, few = luck("many", 60), luck("few", 2)
-    (verdict,) = judge([Pair(many, few, "seed")], "accuracy")
-    assert abs(verdict.size) < 0.04 and verdict.word != "ahead"
-    best_of_many = max(one.mean for one in many) - max(one.mean for one in few)
-    assert best_of_many > 0.01, "chosen by what judges it, the best of many is ahead"
-
-
 def test_where_the_best_rate_is_the_last_that_was_tried_it_is_said():
     runs = sweep(lambda m, rate, seed: 0.5 + 0.1 * (rate if m == 2 else -rate) / 3)
     edges = [plain(one) for one in at_the_edge(runs, "cdvft", "m")]
@@ -300,21 +257,3 @@ def test_where_the_best_rate_is_the_last_that_was_tried_it_is_said():
     assert "the best of m = 2 (learning rate × 3) and m = 3 (learning rate × 0.3):" in plain(said)
     inside = sweep(lambda m, rate, seed: 0.8 if rate == 1 else 0.5)
     assert at_the_edge(inside, "cdvft", "m") == []
-
-
-def test_of_two_rates_the_best_is_an_end_and_of_one_it_is_none():
-    rising = sweep(lambda m, rate, seed: 0.5 + 0.1 * rate, rates=(0.3, 1))
-    assert len(at_the_edge(rising, "cdvft", "m")) == 2
-    without_one = [run for run in rising if run.values["m"] == 2 or run.values["learning_rates"] == 1]
-    assert [*map(plain, at_the_edge(without_one, "cdvft", "m"))] == ["m = 2 (learning rate × 1)"]
-    assert at_the_edge(rising, "cdvft", "block_size") == [], "which was not varied"
-
-
-def test_where_the_rate_alone_matters_no_setting_is_named_before_it():
-    compared = judged(sweep(lambda m, rate, seed: (0.5 if rate == 3 else 0.8) + 0.001 * seed))
-    assert answer(compared).startswith("The rate must be found: ")
-
-
-def test_with_one_seed_the_choice_is_made_on_other_rows():
-    compared = judged(sweep(diverging, seeds=(0,)))
-    assert compared.along["cdvft", "m", "2 3"].chosen == "other rows"

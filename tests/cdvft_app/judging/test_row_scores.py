@@ -7,7 +7,6 @@ import os
 import numpy as np
 import pytest
 from scipy.stats import pearsonr
-from sklearn.metrics import matthews_corrcoef
 
 from cdvft_app.judging.judge import Contestant, Pair, Run, judge
 from cdvft_app.judging.row_scores import of_folder, of_predictions, of_scores, of_wrong
@@ -35,35 +34,6 @@ def test_a_correlation_of_some_rows_is_that_of_the_library():
     kept = np.delete(ROWS, 5)
     left_out = 40 * found.score - 39 * pearsonr(outputs[kept], labels[kept]).statistic
     assert found.pseudo_values[5] == pytest.approx(left_out)
-
-
-@pytest.mark.parametrize(("offset", "scale"), [(1e9, 1.0), (0.0, 1e-9), (0.0, 1e9)])
-def test_a_correlation_knows_neither_offset_nor_scale(offset, scale):
-    labels, outputs = drawn()
-    found = numbers(offset + scale * labels, offset + scale * outputs)
-    assert found.score == pytest.approx(pearsonr(outputs, labels).statistic, rel=1e-4)
-
-
-def test_rows_that_hardly_differ_have_a_correlation_and_rows_that_do_not_have_none():
-    labels = np.array([0.0, 1.0, 0.500, 0.501])
-    found = numbers(labels, 2 * labels)
-    assert found.at(np.array([False, False, True, True])).score == pytest.approx(1)
-    assert numbers(np.zeros(4), labels).score == numbers(labels, np.full(4, 0.1)).score == 0
-
-
-def test_classes_that_some_rows_lack_count_for_nothing():
-    labels, answers = np.array([0, 1, 2, 2, 1, 0, 4]), np.array([0, 1, 1, 2, 1, 3, 4])
-    found = of_predictions(Predictions(ROWS[:7], labels, np.eye(6)[answers]), "matthews")
-    some = np.array([True] * 5 + [False] * 2)
-    assert found.at(some).score == pytest.approx(matthews_corrcoef(labels[:5], answers[:5]))
-    one_class = of_predictions(Predictions(ROWS[:3], np.ones(3, int), np.eye(2)[[1, 1, 0]]), "matthews")
-    assert one_class.score == 0
-    labels = np.array([0, 1, 3, 3])
-    beyond = of_predictions(Predictions(ROWS[:4], labels, np.eye(2)[[0, 1, 1, 0]]), "matthews")
-    assert beyond.terms.shape == (4, 4 + 4 + 1), "a label that cannot be answered is a class, too"
-    assert beyond.score == pytest.approx(matthews_corrcoef(labels, [0, 1, 1, 0]))
-    none = of_predictions(Predictions(ROWS[:0], np.zeros(0, int), np.zeros((0, 2))), "matthews")
-    assert none.terms.shape == (0, 5)
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "of earlier versions", "matthews", "pearson"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from ending import end
 from form_values import RACE
 
 from cdvft_app import prediction
@@ -24,22 +23,6 @@ def test_start_queues_complete_settings_in_the_order_of_methods_and_keeps_what_w
     assert [run.method for run in runs] == ["cdvft", "lora"]
     assert all(run.settings.method.learning_rate and run.settings.epochs for run in runs)
     assert [run.forecast["trainable_parameters"]["value"] for run in runs] == [13_824, 73_728]
-
-
-def test_the_runs_that_say_whether_more_rows_would_help_join_the_race_once(app) -> None:
-    ids = started(app)
-    assert actions.ask_for_rows(app, [], "mine") == ([], "There is no race to ask this of.")
-    assert "has finished" in (actions.ask_for_rows(app, ids, "mine")[1] or "")
-    for run_id, score in zip(ids, (0.70, 0.90), strict=True):
-        end(app, run_id, metric=score)
-    assert actions.ask_for_rows(app, ids, "another")[0] == []
-    asked, refused = actions.ask_for_rows(app, ids, "mine")
-    assert refused is None and asked[:2] == ids and len(asked) == 4
-    first, *runs = (app.store.get(run_id) for run_id in (ids[0], *asked[2:]))
-    assert [run.settings.train_examples for run in runs] == [682, 1365]
-    assert {run.method for run in runs} == {"lora"}, "CDVFT is behind: LoRA is advised"
-    assert {(run.group_id, run.name, run.state) for run in runs} == {(first.group_id, first.name, "queued")}
-    assert actions.ask_for_rows(app, ids, "mine") == (asked, None), "they are asked for once"
 
 
 @pytest.mark.parametrize(
