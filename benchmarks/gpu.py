@@ -19,7 +19,6 @@ folder.
 from __future__ import annotations
 
 import argparse
-import datetime
 import re
 import time
 import warnings
@@ -40,7 +39,6 @@ from cdvft.kernels import allowed_engines
 from cdvft_app.catalog import RECIPES, fits
 
 RESULTS = Path(__file__).parent / "results"
-PAGE = Path(__file__).parents[1] / "assets" / "gpu.json"
 WIDTHS = ((768, 768), (1024, 1024), (2048, 2048), (4096, 4096), (3072, 768), (768, 3072))
 TOKENS = (256, 2048, 8192)
 RACES = ("sentiment", "addresses")
@@ -186,16 +184,6 @@ def _say(title: str, entry: dict[str, Any], reference: str) -> None:
     print(f"{title}: {1e6 * entry['seconds'][reference]:.0f} us {reference}; {over}", flush=True)
 
 
-def for_the_page(record: dict[str, Any]) -> dict[str, Any]:
-    """The record that `cdvft_app.costs.roofline` reads: the device, the day, and every layer's seconds."""
-    keys = ("d_in", "d_out", "tokens", "dtype", "seconds")
-    return {
-        "device": record["device"]["name"],
-        "recorded": datetime.date.today().isoformat(),
-        "layers": [{key: layer[key] for key in keys} for layer in record["layers"]],
-    }
-
-
 def slug(name: str) -> str:
     """'NVIDIA H100 80GB HBM3' -> 'nvidia_h100_80gb_hbm3': every kind of device keeps a record of its own."""
     return "_".join(re.findall(r"[a-z0-9]+", name.lower())) or "unknown"
@@ -235,9 +223,6 @@ def main() -> None:
     if device.type == "cuda" and arguments.tested:
         allowed_engines.record_verified(torch.cuda.get_device_name(device))
         print(f"Written: {allowed_engines.VERIFIED_DEVICES}. Such devices now use the fused kernels.")
-    if not dry and "layers" in record:
-        write_record(PAGE, for_the_page(record))
-        print(f"Written: {PAGE}.")
     if failed := record.get("failed"):
         raise SystemExit(f"Not measured, as it has failed: {', '.join(failed)}.")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 
-from benchmarks.equal_numbers import race_at_searched_rates
 from benchmarks.evidence import races
 from benchmarks.evidence.effects import same_learned
 from benchmarks.evidence.equal_numbers import equal_numbers
@@ -19,7 +18,7 @@ from benchmarks.evidence.generation import writing
 from benchmarks.evidence.settings import settings_that_matter
 from benchmarks.evidence.step_time import time_and_flops, where_it_loses
 from benchmarks.machine import write_whole
-from cdvft_app import ASSETS, catalog
+from cdvft_app import ASSETS
 from cdvft_app.decision import decide
 from cdvft_app.payloads.compare import EvidenceFigure
 
@@ -45,28 +44,18 @@ def text() -> str:
     return json.dumps(evidence(), separators=(",", ":"), ensure_ascii=False) + "\n"
 
 
-def verdicts() -> str:
-    """The contents of `RECORDED_VERDICTS`: of every recipe that was raced, and of those alike together.
-
-    Alike are races with models of one kind and with one metric. Beside a race are those of its pairs that
-    were trained anew at searched rates.
-    """
-    raced = [*races.record()["summary"]]
-    alike: dict[str, list[str]] = {}
-    for recipe in raced:
-        key = f"{catalog.RECIPES[recipe].kind} {races.metric_of_race(recipe)}"
-        alike.setdefault(key, []).append(recipe)
-    anew = {one: race_at_searched_rates(one, races.metric_of_race(one)) for one in raced}
-    judged = {
-        "races": {one: decide.written(races.compared_race(one).between) for one in raced},
-        "pooled": {key: decide.written(races.pooled(own)) for key, own in alike.items()},
-        "at_searched_rates": {one: decide.written(found) for one, found in anew.items() if found},
-    }
-    return json.dumps(judged, indent=1, ensure_ascii=False) + "\n"
+def recorded_races() -> str:
+    """The contents of `RECORDED_RACES`: scores with 95% intervals, and verdicts, by recipe."""
+    found = {}
+    for recipe in races.record()["summary"]:
+        scores = {method: [round(of, 9) for of in score] for method, score in races.scores(recipe).items()}
+        verdicts = decide.written(races.compared_race(recipe).between)
+        found[recipe] = {"scores": scores, "verdicts": verdicts}
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
 
 def main() -> None:
-    for file, contents in ((FILE, text()), (decide.RECORDED_VERDICTS, verdicts())):
+    for file, contents in ((FILE, text()), (decide.RECORDED_RACES, recorded_races())):
         write_whole(file, contents)
         print(f"Wrote {file.name}: {file.stat().st_size:,} bytes.")
 

@@ -454,29 +454,6 @@ export interface Circumstances {
   others: number;
 }
 
-/** One way to carry a layer out; `least` and `measured` in seconds, None where nothing tells. */
-export interface Engine {
-  texts: string[];
-  least: number | null;
-  measured: number | null;
-}
-
-/** A layer by engine: counted, at least by a device's published rates, and measured, or why it is not. */
-export interface Roofline {
-  title: string;
-  rates: string;
-  columns: string[];
-  engines: Engine[];
-  measured_on: string;
-  unmeasured: string;
-}
-
-/** The engines, or why there are none. */
-export interface RooflineView {
-  shown: Roofline | null;
-  problem: string | null;
-}
-
 /** A competitor's costs by quantity at each x; None where it does not fit. */
 export interface GrowthLine {
   method: string;
@@ -507,9 +484,7 @@ export interface Costs {
   answers: Answer[];
   memory: MemoryTerm[];
   measured: Circumstances | null;
-  sentences: Record<string, string[]>;
   columns: Quantity[];
-  bars: Record<string, Figure | null>;
   devices: Device[];
   assumptions: string[];
   rows: Record<string, unknown>[];
@@ -1246,9 +1221,6 @@ export interface LabView {
 
 /** What each part may ask the server. */
 export interface Servers {
-  "compare/decide": {
-    roofline: Ask<object, RooflineView>;
-  };
   "compare/evidence": {
     evidence: Ask<object, EvidenceFigure[]>;
   };

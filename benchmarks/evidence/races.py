@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.evidence.drawing import read
-from cdvft_app.judging.compared_runs import ComparedRun
-from cdvft_app.judging.comparison_sets import ComparisonSet, judge_runs, pairs_between
-from cdvft_app.judging.judge import Verdict, judge_pooled
+from cdvft_app.judging.compared_runs import ComparedRun, contestant
+from cdvft_app.judging.comparison_sets import ComparisonSet, judge_runs
+from cdvft_app.judging.judge import band
 from cdvft_app.judging.row_scores import of_wrong
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import RunSettings
@@ -59,13 +58,11 @@ def compared_race(recipe: str) -> ComparisonSet:
     return judge_runs(runs_of_race(recipe), metric_of_race(recipe), title)
 
 
-def pooled(recipes: Sequence[str]) -> dict[tuple[str, str], Verdict]:
-    """The verdicts over several races with one metric and the same methods."""
-    races = [pairs_between(runs_of_race(recipe), title) for recipe in recipes]
-    return dict(
-        zip(
-            races[0],
-            judge_pooled([[*pairs.values()] for pairs in races], metric_of_race(recipes[0])),
-            strict=True,
-        )
-    )
+def scores(recipe: str) -> dict[str, tuple[float, float, float]]:
+    """Each method's mean score, and the ends of its 95% interval."""
+    runs, found = runs_of_race(recipe), {}
+    for method in ADAPTERS:
+        own = contestant(method, [run for run in runs if run.method == method])
+        if own.runs and (interval := band(own, metric_of_race(recipe))):
+            found[method] = (own.mean, *interval)
+    return found

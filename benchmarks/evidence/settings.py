@@ -60,7 +60,7 @@ def settings_that_matter() -> EvidenceFigure:
     behind = [
         "Drawn are points of score between the best and the worst value of a setting, each at its own best "
         "of the other settings; of seeds between their means. The best are chosen by the scores that are "
-        "drawn, so chance makes these distances too large; the verdicts choose on other rows."
+        "drawn, so chance makes these distances too large; the verdicts correct for that choice."
     ]
     for recipe, title in recorded.recipes():
         sweep = recorded.sweeps()[recipe]

@@ -34,9 +34,10 @@ def cost(
     *,
     checkpointing: Annotated[bool, typer.Option(help="Compute activations twice to keep fewer.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one object, with all numbers.")] = False,
+    explain: Annotated[bool, typer.Option(help="Print the assumptions too.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all numbers, a line a method.")] = False,
 ) -> None:
-    """Say which method to take for a model, in a sentence and a table. Nothing is downloaded."""
+    """Recommend a method for a model, and list the cost of each. Nothing is downloaded."""
     from cdvft_app.decision.decide import decide
 
     made = decide(request.model_copy(update={"gradient_checkpointing": checkpointing}), _here(request))
@@ -45,7 +46,7 @@ def cost(
     elif as_csv:
         _write_csv(made.as_json()["rows"])
     else:
-        _show(made)
+        _show(made, explain)
 
 
 def _here(request: CostRequest) -> int | None:
@@ -77,7 +78,7 @@ def setting_text(setting: dict[str, int | None]) -> str:
     return " ".join(f"{name}={'auto' if value is None else value}" for name, value in setting.items())
 
 
-def _show(made: Decision) -> None:
+def _show(made: Decision, explain: bool) -> None:
     from cdvft_app.costs.sentences import label
 
     wide = console(TABLE_WIDTH)
@@ -90,10 +91,9 @@ def _show(made: Decision) -> None:
     for row in made.rows:
         if row["unavailable"]:
             wide.print(f"{row['method']}: {row['unavailable']}", highlight=False, markup=False)
-    for sentence in made.known.quality.sentences:
-        wide.print(sentence, highlight=False)
-    for sentence in dict.fromkeys(text for row in made.rows for text in row["assumptions"] or ()):
-        wide.print(sentence, style="dim", highlight=False)
+    if explain:
+        for sentence in dict.fromkeys(text for row in made.rows for text in row["assumptions"] or ()):
+            wide.print(sentence, style="dim", highlight=False)
 
 
 @with_cost_request(match="seconds_per_step: try sizes until a step takes as long as CDVFT's.")

@@ -10,14 +10,13 @@ from typing import Any
 
 from cdvft.cost import Cost, Shape
 from cdvft_app.costs.memory import checkpointed
-from cdvft_app.costs.quantities import MEASURED, QUANTITIES, Quantity, Row
+from cdvft_app.costs.quantities import QUANTITIES, Quantity, Row
 from cdvft_app.costs.request import GPUS, CostRequest, Device
-from cdvft_app.costs.sentences import label, sentences
+from cdvft_app.costs.sentences import label
 from cdvft_app.costs.table import cost_table
 from cdvft_app.decision.decide import decide
-from cdvft_app.figures import cost_bars
-from cdvft_app.format import amount, percent
-from cdvft_app.measuring.comparison_times import Lookup, circumstances, file_row, measurement_text, timed_rows
+from cdvft_app.format import amount
+from cdvft_app.measuring.comparison_times import Lookup, circumstances, file_row, timed_rows
 from cdvft_app.methods import METHODS, Method, flat
 from cdvft_app.payloads.compare import AskedMethod, Costs, Growth, GrowthCurves, GrowthLine, MemoryTerm
 from cdvft_app.payloads.compare import Device as ShownDevice
@@ -230,7 +229,7 @@ def compare(
         "request": request.model_dump(mode="json", exclude_none=True),
         "title": shapes.name,
         "subtitle": _subtitle(available, request, len(shapes.select(targets))),
-        "sentence": made.headline,
+        "sentence": made.sentence,
         "matched": made.matched,
         "methods": [
             _asked(row, None if row["unavailable"] or row["measured"] else too_large(measured))
@@ -239,13 +238,7 @@ def compare(
         "answers": made.answers,
         "memory": _terms(available),
         "measured": circumstances(rows),
-        "sentences": sentences(rows)
-        | {"quality": [*filter(None, [made.evidence]), *made.known.quality.sentences]},
         "columns": _described(QUANTITIES),
-        "bars": {
-            quantity.key: cost_bars.figure(_bars(quantity, available), quantity.title)
-            for quantity in QUANTITIES
-        },
         "devices": [_device(one) for one in GPUS],
         "assumptions": list(dict.fromkeys(text for row in available for text in row["assumptions"])),
         "rows": [file_row(row) for row in rows],
@@ -291,44 +284,6 @@ def _device(one: Device) -> ShownDevice:
         "bfloat16": "yes" if one.bfloat16 else "no, float16 alone",
         "source": one.source,
     }
-
-
-def _hint(quantity: Quantity, row: Row) -> str:
-    """Return a bar's tooltip: the share of the frozen model's amount, or how a time was measured."""
-    if quantity.key in MEASURED and not row["measured"]:
-        return "Not measured on this machine yet."
-    if quantity.key == "seconds":
-        return measurement_text(row["measured"])
-    value, baseline = quantity.value(row), quantity.baseline(row)
-    if not (value and baseline):
-        return ""
-    title = quantity.baseline_title
-    return f"{percent(value / baseline)} of {title[:1].lower()}{title[1:]}"
-
-
-def _bars(quantity: Quantity, rows: Sequence[Row]) -> list[cost_bars.Bar]:
-    """Return the methods in order, then the baseline; a method without a value is left out."""
-    bars = [
-        cost_bars.Bar(
-            row["method"],
-            label(row),
-            value,
-            amount(quantity.kind, value),
-            _hint(quantity, row),
-            **(
-                {"low": row["measured"]["low"], "high": row["measured"]["high"]}
-                if quantity.key == "seconds"
-                else {}
-            ),
-        )
-        for row in rows
-        if (value := quantity.value(row))
-    ]
-    baseline = next((value for row in rows if (value := quantity.baseline(row))), None)
-    if baseline:
-        text, title = amount(quantity.kind, baseline), quantity.baseline_title
-        bars.append(cost_bars.Bar(None, "Frozen model", baseline, text, title))
-    return bars
 
 
 def _subtitle(rows: Sequence[Row], request: CostRequest, layers: int) -> str:

@@ -1,13 +1,14 @@
-"""Which method to take for a model, a device and a wish: one sentence, one table, and what they rest on.
+"""Recommend a method for a model, a device and an aim: one sentence and one table.
 
-What they rest on: costs by formula or as measured here, and what recorded races say of the methods' quality
-on a question like theirs.
+One rule decides for quality: the highest mean of the nearest recorded race, unless a smaller adapter is
+equivalent to it within ±1 point. Methods without a score in that race are never recommended for quality.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -18,48 +19,53 @@ from cdvft_app.costs.quantities import QUANTITIES, Row
 from cdvft_app.costs.request import HERE, Aim, CostRequest, Device, device
 from cdvft_app.costs.sentences import label, least
 from cdvft_app.decision.fit import Fit, fit, precision_phrase, remedy, smaller_model
-from cdvft_app.format import amount, counted, duration, joined, times
+from cdvft_app.format import amount, duration, joined, times
 from cdvft_app.judging.judge import Verdict
-from cdvft_app.judging.verdict_text import BY_RUNS, at_searched_rates, depends_on_runs, result
 from cdvft_app.measuring.comparison_times import Lookup, file_row, timed_rows
-from cdvft_app.methods import ADAPTERS, METHODS, Method
+from cdvft_app.methods import ADAPTERS, Method
 from cdvft_app.methods.flat import method_of
 from cdvft_app.metrics import get_metric
 from cdvft_app.payloads.compare import Answer
 from cdvft_app.prediction.observations import Estimate
 from cdvft_app.shapes import ModelShapes, model_shapes
 
-RECORDED_VERDICTS = ASSETS / "race_verdicts.json"  # written by benchmarks/record_evidence.py
+RECORDED_RACES = ASSETS / "race_verdicts.json"  # written by benchmarks/record_evidence.py
+SERVED_ADAPTERS = 100  # adapters that are held at once
+MAX_STEP_SECONDS = 60.0  # longer estimates are not shown
+_FLOAT32 = 4
+NBSP = "\u00a0"
+_ALIKE = 1.05  # ratios below this are not worth a clause
 Verdicts = Mapping[tuple[str, str], Verdict]
-"""By both methods' keys, the first one's as the key of the verdict's first side."""
+"""By the keys of both methods, in the order of the verdict's sides."""
+Score = tuple[float, float, float]
+"""Mean over seeds, and the ends of its 95% interval."""
+StepSeconds = Callable[[Mapping[str, Any]], Estimate | None]
 
 
-def race_verdicts(recipe: str) -> Verdicts:
-    """Return the verdicts on the recipe's recorded race, judged together; empty where none is recorded."""
-    return read_verdicts("races").get(recipe, {})
+@dataclass(frozen=True)
+class Race:
+    """A recorded race: the scores of its methods, and the verdicts on their pairs."""
 
+    recipe: Recipe
+    scores: Mapping[str, Score]
+    verdicts: Verdicts
 
-def verdicts_by_rate(recipe: str, raced: Verdicts) -> Verdicts:
-    """Return those of the recipe's verdicts at searched rates that tell other things than its race."""
-    anew = read_verdicts("at_searched_rates").get(recipe, {})
-    return {pair: anew[pair] for pair, one in raced.items() if depends_on_runs(one, anew.get(pair))}
+    def verdict(self, first: str, second: str) -> Verdict:
+        """Return the verdict on two raced methods, from the first one's side."""
+        found = self.verdicts.get((first, second))
+        return found or self.verdicts[second, first].turned
 
-
-def pooled_verdicts(kind: str) -> list[Verdicts]:
-    """Return the verdicts over all recorded races with models of this kind, one mapping for each metric."""
-    return [verdicts for key, verdicts in read_verdicts("pooled").items() if key.partition(" ")[0] == kind]
-
-
-def raced_recipes() -> list[str]:
-    """Return the keys of the recipes that have a recorded race."""
-    return [*read_verdicts("races")]
+    def text(self, method: str) -> str | None:
+        """Return a method's score with its interval; None if it did not take part."""
+        if method not in self.scores:
+            return None
+        metric = get_metric(catalog.get_dataset(self.recipe.dataset).metric)
+        mean, low, high = map(metric.format, self.scores[method])
+        return f"{mean} ({low.partition(NBSP)[0]} to {high.partition(NBSP)[0]})"
 
 
 def written(verdicts: Verdicts) -> list[dict[str, Any]]:
-    """Return the verdicts as `RECORDED_VERDICTS` holds them; `read_verdicts` reads them again.
-
-    Numbers have nine places: in the last of a double machines differ.
-    """
+    """Return verdicts as `RECORDED_RACES` holds them. Numbers have nine places, in which machines agree."""
     return [
         {"methods": list(methods)}
         | {name: round(of, 9) if isinstance(of, float) else of for name, of in asdict(verdict).items()}
@@ -68,13 +74,17 @@ def written(verdicts: Verdicts) -> list[dict[str, Any]]:
 
 
 @cache
-def read_verdicts(part: str) -> dict[str, Verdicts]:
-    """Return the verdicts of `RECORDED_VERDICTS`.
-
-    Its "races" and "at_searched_rates" are by recipe, its "pooled" by kind and metric.
-    """
-    found = json.loads(RECORDED_VERDICTS.read_text(encoding="utf-8"))[part]
-    return {key: {tuple(one.pop("methods")): _read_verdict(one) for one in own} for key, own in found.items()}
+def recorded_races() -> list[Race]:
+    """Return the races that ship with the program."""
+    found = json.loads(RECORDED_RACES.read_text(encoding="utf-8"))
+    return [
+        Race(
+            catalog.RECIPES[key],
+            {method: (mean, low, high) for method, (mean, low, high) in one["scores"].items()},
+            {tuple(each.pop("methods")): _read_verdict(each) for each in one["verdicts"]},
+        )
+        for key, one in found.items()
+    ]
 
 
 def _read_verdict(one: dict[str, Any]) -> Verdict:
@@ -82,216 +92,20 @@ def _read_verdict(one: dict[str, Any]) -> Verdict:
     return Verdict(**one | {"seeds": tuple(one["seeds"]), "alone": alone and tuple(alone)})
 
 
-_OF_KIND = {"text": "text models", "image": "image models", "generation": "models that write"}
-_MUCH_LARGER = 3.0
-"""From so many times the raced model's weights on it is said that the question is about a larger one."""
+def nearest_race(shapes: ModelShapes) -> Race | None:
+    """Return the race of a model of the same kind whose number of weights is closest; None without any."""
 
+    def distance(race: Race) -> float:
+        parameters = catalog.MODELS[race.recipe.model].parameters or shapes.total_parameters
+        return abs(math.log(parameters / shapes.total_parameters))
 
-@dataclass(frozen=True)
-class LostComparison:
-    """A comparison in which a method is behind the `winner`.
-
-    `verdict` is from the loser's side; `where` names the race, or how many races are judged together, and
-    `by_rate` says whether searched rates tell other things than one of them.
-    """
-
-    winner: str
-    verdict: Verdict
-    where: str
-    by_rate: bool = False
-
-    @property
-    def scope(self) -> str:
-        """Where it lost, and on what that depends."""
-        return f"{self.where}{f', {BY_RUNS}' if self.by_rate else ''}"
-
-
-@dataclass(frozen=True)
-class Quality:
-    """What recorded races with models of one kind say of the methods that are asked about.
-
-    `races` is how many there are, `pooled` the verdicts over all of them, and `behind` the comparisons that a
-    method lost. `by_rate` are the verdicts at searched rates that tell other things than a race, by its
-    title. `races_behind` says of every method that was raced with a model of whatever kind in how many
-    races it was behind another one. `sentences` say all of it.
-    """
-
-    races: int
-    pooled: Verdicts
-    behind: dict[str, list[LostComparison]]
-    by_rate: dict[str, Verdicts]
-    races_behind: dict[str, int]
-    sentences: list[str]
-
-    @property
-    def raced(self) -> set[str]:
-        return {method for pair in self.pooled for method in pair}
-
-    @property
-    def where(self) -> str:
-        """The phrase for where something was shown: in 2 recorded races like it."""
-        return f"in {self.races} recorded races like it" if self.races > 1 else "in the recorded race like it"
-
-    def between(self, first: str, second: str) -> Verdict:
-        """Return the pooled verdict on two raced methods, from the first one's side."""
-        found = self.pooled.get((first, second))
-        return found or self.pooled[second, first].turned
-
-    def lost_comparison(self, method: str, winner: str | None = None) -> LostComparison | None:
-        """Return a comparison that the method lost, to the given winner where there is one; None without
-        any."""
-        found = self.behind.get(method, [])
-        return next((one for one in found if one.winner == winner), found[0] if found else None)
-
-    def possible_deficit(self, method: str, others: Iterable[str]) -> tuple[float, str | None]:
-        """Return by how much the method may be behind another one at most, by the intervals, and behind which
-        one.
-
-        (0, None) where no interval leaves room for that.
-        """
-        found = [(-(self.between(method, other).low or 0.0), other) for other in others if other != method]
-        most = max(found, default=(0.0, None))
-        return most if most[0] > 0 else (0.0, None)
-
-    def safest(self, rows: Sequence[Row]) -> Row:
-        """Return the row to take where the file does not matter.
-
-        Of raced methods the one that may lose least by the intervals. Where no such race is recorded, one
-        that was raced with other models and lost to none; else the one that trains the most numbers.
-        """
-        raced = [row for row in rows if row["method"] in self.raced]
-        if raced:
-            keys = [row["method"] for row in raced]
-            return min(raced, key=lambda row: self.possible_deficit(row["method"], keys)[0])
-        unbeaten = [row for row in rows if self.races_behind.get(row["method"]) == 0] or rows
-        return max(unbeaten, key=lambda row: row["trainable_parameters"])
-
-
-def quality(shapes: ModelShapes, methods: Sequence[str]) -> Quality:
-    """Return what the recorded races with models of this one's kind say of these adapters."""
-    races = [one for one in _raced() if one.kind == shapes.kind and len(_taking_part(one, methods)) > 1]
-    races_behind = _races_behind(_raced())
-    if not races:
-        text = (
-            f"No race of {_OF_KIND[shapes.kind]} between these methods is recorded: compare on your own task."
-        )
-        return Quality(0, {}, {}, {}, races_behind, [text])
-    pooled = {
-        pair: one for found in pooled_verdicts(shapes.kind) for pair, one in _between(found, methods).items()
-    }
-    own = [_between(race_verdicts(race.key), methods) for race in races]
-    by_rate = {race.title: verdicts_by_rate(race.key, one) for race, one in zip(races, own, strict=True)}
-    together = {f"over {len(races)} races": pooled} if len(races) > 1 else {}
-    pairs_by_rate = {f"on {title}": {*found} for title, found in by_rate.items()}
-    pairs_by_rate |= {where: set().union(*by_rate.values()) for where in together}
-    behind = _behind(
-        {**together, **{f"on {race.title}": one for race, one in zip(races, own, strict=True)}}, pairs_by_rate
-    )
-    sentences = [
-        f"{_sentence(race, verdicts, methods)} {at_searched_rates(by_rate[race.title].values())}".rstrip()
-        for race, verdicts in zip(races, own, strict=True)
-    ]
-    if len(races) > 1:
-        sentences.append(f"Over {_titles(races)} together: {' '.join(map(result, pooled.values()))}")
-    sentences += _limits(races, shapes, methods)
-    return Quality(len(races), pooled, behind, by_rate, races_behind, sentences)
-
-
-def _raced() -> list[Recipe]:
-    return [catalog.RECIPES[key] for key in raced_recipes()]
-
-
-def _taking_part(race: Recipe, methods: Sequence[str]) -> list[str]:
-    return [method for method in methods if method in race.expected.metric]
-
-
-def _between(verdicts: Verdicts, methods: Sequence[str]) -> Verdicts:
-    return {pair: one for pair, one in verdicts.items() if set(pair) <= set(methods)}
-
-
-def _shown(verdicts: Verdicts) -> list[tuple[str, str, Verdict]]:
-    """Return the loser, the winner and the verdict, from the loser's side, of each pair with a method
-    ahead."""
-    return [
-        (first, second, one) if one.word == "behind" else (second, first, one.turned)
-        for (first, second), one in verdicts.items()
-        if one.about == "methods" and one.word in ("ahead", "behind")
-    ]
-
-
-def _behind(
-    verdicts: Mapping[str, Verdicts], by_rate: Mapping[str, Collection[tuple[str, str]]] | None = None
-) -> dict[str, list[LostComparison]]:
-    """Return the methods that are behind another somewhere and ahead of it nowhere, in the order of the
-    verdicts.
-
-    Both arguments are by where; `by_rate` are the pairs of which searched rates tell other things.
-    """
-    shown = [(where, *one) for where, found in verdicts.items() for one in _shown(found)]
-    pairs = {(loser, winner) for _, loser, winner, _ in shown}
-    found: dict[str, list[LostComparison]] = {}
-    for where, loser, winner, verdict in shown:
-        if (winner, loser) not in pairs:
-            depending = {*(by_rate or {}).get(where, ())} & {(loser, winner), (winner, loser)}
-            found.setdefault(loser, []).append(LostComparison(winner, verdict, where, bool(depending)))
-    return found
-
-
-def _races_behind(races: Iterable[Recipe]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for race in races:
-        losers = {loser for loser, _, _ in _shown(race_verdicts(race.key))}
-        for method in race.expected.metric:
-            found[method] = found.get(method, 0) + (method in losers)
-    return found
-
-
-def _sentence(race: Recipe, verdicts: Verdicts, methods: Sequence[str]) -> str:
-    metric = get_metric(catalog.get_dataset(race.dataset).metric)
-    scores = joined(
-        [
-            f"{METHODS[method].title} has {metric.format(race.expected.metric[method])}"
-            for method in _taking_part(race, methods)
-        ]
-    )
-    shown = [verdict.turned for _, _, verdict in _shown(verdicts)]
-    said = " ".join(map(result, shown)) or "None is shown to be ahead."
-    seeds = min(min(one.seeds) for one in verdicts.values())
-    over = f"{counted(race.evaluation_examples, 'row')} and {counted(seeds, 'seed')} of each"
-    return f"On {race.title} {scores}, over {over}. {said}"
-
-
-def _titles(races: Sequence[Recipe]) -> str:
-    return joined([race.title for race in races])
-
-
-def _limits(races: Sequence[Recipe], shapes: ModelShapes, methods: Sequence[str]) -> list[str]:
-    """Return sentences on what the races do not cover: larger models, and methods that took no part."""
-    found = []
-    models = {race.model: catalog.MODELS[race.model] for race in races}
-    largest = max(models.values(), key=lambda one: one.parameters or 0)
-    ratio = shapes.total_parameters / (largest.parameters or shapes.total_parameters)
-    if ratio > _MUCH_LARGER:
-        found.append(
-            f"These races are of {joined([one.title for one in models.values()])}; this model has "
-            f"{times(round(ratio))} times its weights, and no race of one so large is recorded."
-        )
-    absent = [
-        METHODS[method].title for method in methods if not any(method in one.expected.metric for one in races)
-    ]
-    return [*found, f"{joined(absent)} did not take part."] if absent else found
-
-
-SERVED_ADAPTERS = 100  # adapters that are held at once
-MAX_STEP_SECONDS = 60.0  # nobody trains a model whose steps take longer
-_FLOAT32 = 4
-_COUNTED = {"bytes": "Adapter file", "parameters": "Trainable numbers", "flops": "Extra FLOPs"}
-StepSeconds = Callable[[Mapping[str, Any]], Estimate | None]
+    alike = [race for race in recorded_races() if race.recipe.kind == shapes.kind]
+    return min(alike, key=distance, default=None)
 
 
 @dataclass(frozen=True)
 class StepTime:
-    """A step's time on this machine: measured, or learned from what was like it."""
+    """The time of a training step on this machine, measured or estimated."""
 
     value: float
     measured: bool
@@ -303,37 +117,12 @@ class StepTime:
 
 
 @dataclass(frozen=True)
-class Recommendation:
-    """`because` goes on after "LoRA r = 8 for ...: ", `evidence` are sentences that follow.
-
-    `says_file`: the clause is about the file already.
-    """
-
-    row: Row
-    because: str
-    evidence: str = ""
-    says_file: bool = False
-
-
-@dataclass(frozen=True)
 class Known:
-    """What a method can be chosen by: fit and step time of each available one, and recorded races.
-
-    `fits` and `seconds` are by label: a method may be there with several settings. `adapters` is the number
-    of those that can be chosen.
-    """
+    """What a method is chosen by. `fits` and `seconds` are by label: a method may have several settings."""
 
     fits: Mapping[str, Fit]
     seconds: Mapping[str, StepTime]
-    quality: Quality
-    adapters: int
-
-    def candidates(self, adapters: Sequence[Row], aim: Aim) -> list[Row]:
-        """Return the adapters to choose from: where quality matters most, none that is behind another of
-        them."""
-        if aim != "quality":
-            return [*adapters]
-        return [row for row in adapters if row["method"] not in self.quality.behind]
+    race: Race | None
 
     def fitting(self, rows: Sequence[Row]) -> list[Row]:
         return [row for row in rows if self.fits[label(row)].word != "no"]
@@ -343,14 +132,20 @@ class Known:
 class Decision:
     """The answer to a request.
 
-    `request` is the one that the answer is about: the asked one, or where nothing fits as asked one that
-    does. `headline` names the method and why, `evidence` by how much and how surely; `rows` and `answers` are
-    of the answered request, `asked_rows` of the asked one.
+    Attributes:
+        request: What is answered: the asked request, or a leaner one that fits.
+        sentence: The recommendation.
+        recommended: The row of the recommended setting; None if nothing is recommended.
+        column: The key of the answer that decided; empty if nothing is recommended.
+        answers: The table, one entry per quantity.
+        rows: Cost rows of the answered request.
+        asked_rows: Cost rows of the asked request.
     """
 
     request: CostRequest
-    headline: str
-    evidence: str
+    sentence: str
+    recommended: Row | None
+    column: str
     answers: list[Answer]
     rows: list[dict[str, Any]]
     asked_rows: list[dict[str, Any]]
@@ -358,14 +153,12 @@ class Decision:
     shapes: ModelShapes
     matched: list[str]
 
-    @property
-    def sentence(self) -> str:
-        return f"{self.headline} {self.evidence}".rstrip()
-
     def as_json(self) -> dict[str, Any]:
         """Return the decision as the command line and the API give it."""
         return {
             "sentence": self.sentence,
+            "recommended": self.recommended and label(self.recommended),
+            "column": self.column,
             "request": self.request.model_dump(mode="json", exclude_none=True),
             "methods": [label(row) for row in self.rows],
             "answers": self.answers,
@@ -382,57 +175,55 @@ def decide(
     """Return the sentence and the table for a request.
 
     Args:
-        request: the model, the step, the methods, the device, and what matters most.
-        here_bytes: memory of this device; None: not known.
-        lookup: finds what was measured of a row of the cost table.
-        step_seconds: says what a row's step takes here, by what was like it; None where nothing was.
+        request: The model, the step, the methods, the device, and the aim.
+        here_bytes: Memory of this device; None if unknown.
+        lookup: Finds the measurement of a row of the cost table.
+        step_seconds: Estimates a row's step on this machine; None where nothing similar was measured.
 
     Raises:
-        InvalidChoice: with a sentence.
+        InvalidChoice: The request is not valid.
     """
     shapes, on = model_shapes(request.model, request.image_size), device(request.device, here_bytes)
 
     def looked_up(request: CostRequest) -> tuple[list[dict[str, Any]], list[str], Known]:
         rows, matched = timed_rows(request, lookup)
         available = [row for row in rows if not row["unavailable"]]
-        keys = [row["method"] for row in _adapters(rows)]
-        known = Known(
-            {label(row): fit(row, on) for row in available},
-            _known_seconds(available, request, step_seconds),
-            quality(shapes, list(dict.fromkeys(keys))),
-            len(keys),
-        )
-        return rows, matched, known
+        fits = {label(row): fit(row, on) for row in available}
+        return rows, matched, Known(fits, _seconds(available, request, step_seconds), nearest_race(shapes))
 
-    asked_rows, matched, known = looked_up(request)
-    answered, rows = request, asked_rows
-    adapters = _adapters(asked_rows)
-    candidates = known.candidates(adapters, request.aim)
+    rows, matched, known = looked_up(request)
+    asked_rows, answered, before = rows, request, ""
+    adapters = _adapters(rows)
     if not adapters:
-        said, evidence = (
-            f"None of these methods puts an adapter on {_short(shapes)}; choose one that does.",
-            "",
-        )
-    elif known.fitting(candidates):
-        said, evidence = _answer(adapters, known, request, shapes, on)
-    else:
-        said, evidence = _nothing_fits(adapters, known, request, shapes, on), ""
-        leanest = min(candidates, key=lambda row: row["step_bytes"])
+        before = f"None of these methods can adapt {_short(shapes)}. Choose another one."
+    elif not known.fitting(adapters):
+        leanest = min(adapters, key=lambda row: row["step_bytes"])
+        before = _nothing_fits(leanest, known, request, shapes, on)
         method = method_of(leanest["method"], leanest["setting"])
         if request.match == "seconds_per_step":
-            said += f" {_EQUAL_TIME_ELSEWHERE}"
+            before += " Sizes of equal time were measured for this step alone. Set Match to none."
         elif found := remedy(request, method, on):
             answered = found.request
             rows, matched, known = looked_up(answered)
-            said += f" What costs least and fits: {joined(found.changes)}. "
-            answer, evidence = _answer(_adapters(rows), known, answered, shapes, on)
-            said += answer
+            before += f" The cheapest change that fits: {joined(found.changes)}."
         else:
-            asked = zip(request.methods, asked_rows, strict=True)
-            as_asked = next(one for one, row in asked if row is leanest)
-            said += f" {_smaller(request, as_asked, shapes, on)}"
+            before += f" {_smaller(request, method, shapes, on)}"
+    choices = known.fitting(_adapters(rows))
+    chosen = _BY_AIM[request.aim](choices, known) if choices else None
+    if chosen is None and choices:
+        before = f"No recorded race has a model like {_short(shapes)}. Compare on your own data first."
+    row, column, said = chosen or (None, "", "")
     return Decision(
-        answered, said, evidence, _answers(rows, known, on), rows, asked_rows, known, shapes, matched
+        request=answered,
+        sentence=f"{before} {said}".strip(),
+        recommended=row,
+        column=column,
+        answers=_answers(rows, known, on),
+        rows=rows,
+        asked_rows=asked_rows,
+        known=known,
+        shapes=shapes,
+        matched=matched,
     )
 
 
@@ -444,250 +235,106 @@ def _short(shapes: ModelShapes) -> str:
     return shapes.name.rpartition("/")[2]
 
 
-def _known_seconds(
-    rows: Sequence[Row], request: CostRequest, step_seconds: StepSeconds
-) -> dict[str, StepTime]:
-    """Return the step times by label, for this machine in float32 alone: elsewhere nothing was measured."""
+def _seconds(rows: Sequence[Row], request: CostRequest, estimate: StepSeconds) -> dict[str, StepTime]:
+    """Return step times by label. They are known on this machine and in float32 only."""
     if request.device != HERE or request != request.as_measured:
         return {}
     found = {}
     for row in rows:
         if measured := row["measured"]:
             found[label(row)] = StepTime(measured["seconds"], True, f"Measured on {measured['device']}.")
-        elif learned := step_seconds(row):
-            found[label(row)] = StepTime(learned.value, False, f"Learned: {learned.how}.")
+        elif learned := estimate(row):
+            found[label(row)] = StepTime(learned.value, False, f"Estimate: {learned.how}.")
     return {} if any(one.value > MAX_STEP_SECONDS for one in found.values()) else found
 
 
-# The sentence
-
-
-_EQUAL_TIME_ELSEWHERE = (
-    "Sizes of equal time were measured for this step alone. Match by nothing to see what would fit."
-)
-
-
-def _nothing_fits(
-    rows: Sequence[Row], known: Known, request: CostRequest, shapes: ModelShapes, on: Device
-) -> str:
-    """`rows`: the adapters; those to choose from do not fit."""
-    candidates = known.candidates(rows, request.aim)
-    need = amount("bytes", min(known.fits[label(row)].total for row in candidates))
+def _nothing_fits(leanest: Row, known: Known, request: CostRequest, shapes: ModelShapes, on: Device) -> str:
+    need = amount("bytes", known.fits[label(leanest)].total)
     held = precision_phrase(request.precision, request.gradient_checkpointing)
-    has = f"has {amount('bytes', on.bytes or 0)}" if " with " not in on.phrase else "is smaller"
-    names = joined([label(row) for row in candidates])
-    some = f"{names} {'does' if len(candidates) == 1 else 'do'} not fit"
-    fits = some if known.fitting([row for row in rows if row not in candidates]) else "nothing fits"
-    return f"As asked {fits}: {_short(shapes)} in {held} needs {need}, and {on.phrase} {has}."
+    return f"Nothing fits {on.phrase}: {_short(shapes)} in {held} needs {need}."
 
 
 def _smaller(request: CostRequest, method: Method, shapes: ModelShapes, on: Device) -> str:
-    """Return a sentence on a smaller model that fits, where no other change helps."""
     found = smaller_model(request, method, shapes, on)
-    one = "one image" if shapes.kind == "image" else "one short text"
-    start = f"Nor does it in 4 bit with checkpointing, {one} at a time: take a smaller model"
-    return f"{start}, such as {found}." if found else f"{start}, or another device."
+    return f"Use a smaller model, such as {found}." if found else "Use another device."
 
 
-def _answer(
-    adapters: Sequence[Row], known: Known, request: CostRequest, shapes: ModelShapes, on: Device
-) -> tuple[str, str]:
-    """Return the headline and its evidence."""
-    fitting = known.fitting(known.candidates(adapters, request.aim))
-    choice = _BY_AIM[request.aim](fitting, known)
-    step = _time(choice.row, known)
-    if not step and request.aim != "quality" and not choice.row["measured"]:
-        step = "its step is not measured here"
-    clauses = [
-        choice.because,
-        *([] if request.aim == "quality" else _file(choice, adapters)),
-        *([] if on.bytes is None else [_fit(adapters, known)]),
-        *([step] if step else []),
-    ]
-    held = precision_phrase(request.precision, request.gradient_checkpointing)
-    where = f"{label(choice.row)} for {_short(shapes)} on {on.phrase} in {held}"
-    *before, last = clauses
-    said = f"{', '.join(before)}, and {last}" if before else last
-    return f"{where}: {said}.", (choice.evidence or _loss(choice, known)).strip()
+# The recommendation, by aim: the row, the key of the deciding answer, and a sentence
+
+Choice = tuple[Row, str, str]
 
 
-def _loss(choice: Recommendation, known: Known) -> str:
-    """Return a sentence on the comparison that the chosen method lost, where something else decided; else
-    empty."""
-    lost = known.quality.lost_comparison(choice.row["method"])
-    return f" But {result(lost.verdict).removesuffix('.')} {lost.scope}." if lost else ""
-
-
-def _file(choice: Recommendation, rows: Sequence[Row]) -> list[str]:
-    other = _rival(choice.row, rows)
-    if choice.says_file or other is None:
-        return []
-    return [f"{label(other)}'s file is {_times_smaller(choice.row, other)}"]
-
-
-def _fit(adapters: Sequence[Row], known: Known) -> str:
-    missing = [label(row) for row in adapters if known.fits[label(row)].word == "no"]
-    if not missing:
-        return {1: "it fits", 2: "both fit"}.get(len(adapters), f"all {len(adapters)} fit")
-    return f"{joined(missing)} {'does' if len(missing) == 1 else 'do'} not fit"
-
-
-def _time(row: Row, known: Known) -> str:
-    """Return a clause with the step's time as measured or learned here, never from FLOPs; empty where
-    unknown."""
-    found = known.seconds.get(label(row))
-    return "" if found is None else f"its step takes {found.text} here"
-
-
-def _rival(row: Row, rows: Sequence[Row]) -> Row | None:
-    """Return the row that the chosen one is compared with: CDVFT's, or LoRA's for CDVFT, or the next; else
-    None."""
-    others = [one for one in rows if one is not row]
-    wanted = [key for key in ("cdvft", "lora") if key != row["method"]]
-    ranked = sorted(others, key=lambda one: wanted.index(one["method"]) if one["method"] in wanted else 9)
-    return ranked[0] if ranked else None
-
-
-def _times_smaller(row: Row, other: Row) -> str:
-    """Return a phrase that compares the row's file with the other row's: 5.33 times larger."""
-    ratio = other["adapter_bytes"] / row["adapter_bytes"]
-    if 0.985 < ratio < 1.015:
-        return "as large"
-    return f"{times(ratio)} times larger" if ratio > 1 else f"{times(1 / ratio)} times smaller"
-
-
-# The choice by what matters most, of adapters that fit; there is at least one
-
-
-def _by_file(rows: Sequence[Row], known: Known) -> Recommendation:
+def _by_file(rows: Sequence[Row], known: Known) -> Choice:
     row = min(rows, key=lambda one: one["adapter_bytes"])
-    other = _rival(row, rows)
-    size = f"its file has {amount('bytes', row['adapter_bytes'])}"
-    if other is None:
-        return Recommendation(row, size, says_file=True)
-    return Recommendation(row, f"{size}, {label(other)}'s is {_times_smaller(row, other)}", says_file=True)
+    size = amount("bytes", row["adapter_bytes"])
+    return row, "bytes", f"{label(row)} has the smallest adapter file, {size}{_cost(row, rows)}."
 
 
-def _by_memory(rows: Sequence[Row], known: Known) -> Recommendation:
-    leanest = least(rows, lambda row: row["step_bytes"])
-    needs = amount("bytes", leanest[0]["step_bytes"])
-    if len(leanest) > 1:
-        row = min(leanest, key=lambda one: one["adapter_bytes"])
-        who = "all" if len(leanest) == len(rows) else f"{len(leanest)} of them"
-        return Recommendation(row, f"{who} need about {needs}, so the smaller file decides")
-    return Recommendation(leanest[0], f"its step needs the least memory, {needs}")
+def _by_memory(rows: Sequence[Row], known: Known) -> Choice:
+    row = min(least(rows, lambda row: row["step_bytes"]), key=lambda one: one["adapter_bytes"])
+    need = amount("bytes", row["step_bytes"])
+    return row, "fits", f"{label(row)} needs the least memory per step, {need}{_cost(row, rows)}."
 
 
-def _by_time(rows: Sequence[Row], known: Known) -> Recommendation:
-    timed = [row for row in rows if label(row) in known.seconds]
-    if len(timed) == len(rows) > 1 and all(known.seconds[label(row)].measured for row in rows):
+def _by_time(rows: Sequence[Row], known: Known) -> Choice:
+    timed = [known.seconds[label(row)] for row in rows if label(row) in known.seconds]
+    if len(timed) == len(rows) and all(one.measured for one in timed):
         row = min(rows, key=lambda one: known.seconds[label(one)].value)
-        return Recommendation(row, "its step is the shortest that was measured here")
-    lightest = least(rows, lambda row: row["flops_per_step"])
-    row = min(lightest, key=lambda one: one["adapter_bytes"])
-    return Recommendation(row, "it adds the fewest FLOPs, which is a hint and no time")
+        took = known.seconds[label(row)].text
+        return row, "seconds", f"{label(row)} has the fastest measured step, {took}{_cost(row, rows)}."
+    row = min(least(rows, lambda row: row["flops_per_step"]), key=lambda one: one["adapter_bytes"])
+    adds = amount("flops", row["flops_per_step"])
+    return row, "flops", f"{label(row)} adds the fewest FLOPs, {adds}. Its step time is not measured here."
 
 
-def _by_many(rows: Sequence[Row], known: Known) -> Recommendation:
+def _by_many(rows: Sequence[Row], known: Known) -> Choice:
     light = [row for row in rows if not _builds_dense(row)] or [*rows]
     row = min(light, key=lambda one: one["trainable_parameters"])
     held = amount("bytes", SERVED_ADAPTERS * _FLOAT32 * row["trainable_parameters"])
-    return Recommendation(row, f"{SERVED_ADAPTERS} of its adapters take {held} in memory")
+    said = f"{label(row)} is the lightest to serve: {SERVED_ADAPTERS} adapters take {held}{_cost(row, rows)}."
+    return row, "parameters", said
 
 
 def _builds_dense(row: Row) -> bool:
-    """Return whether a step computes something as large as the layers for each adapter, as FourierFT and DoRA
-    do."""
+    """Return whether a step computes a matrix per adapter as large as the layers, as FourierFT does."""
     return row["forward_flops_fixed"] > row["adapted_weights"]
 
 
-def _by_quality(rows: Sequence[Row], known: Known) -> Recommendation:
-    """Return the one method that is not behind another; else of several that were raced the smallest file.
-
-    Where no race like it is recorded, the safe one, beside which the cheap one is named.
-    """
-    found = known.quality
-    if known.adapters == 1:
-        return Recommendation(rows[0], "it is the only adapter to choose from")
-    raced = [row for row in rows if row["method"] in found.raced]
-    cheap = min(raced or rows, key=lambda one: one["adapter_bytes"])
-    safe = found.safest(rows)
-    if not raced:
-        return _unraced(safe, cheap, found)
-    if len(raced) == 1:
-        lost = _losers(cheap["method"], found)
-        because = "the others are behind" if lost else "it alone of those that fit was raced"
-        return Recommendation(cheap, f"{because} {found.where}{_rates(cheap['method'], found)}", lost)
-    deficit, rival = found.possible_deficit(cheap["method"], [row["method"] for row in raced])
-    doubt = ""
-    if rival:
-        metric = get_metric(found.between(cheap["method"], rival).metric_name)
-        doubt = f" It may be up to {metric.format_distance(deficit)} behind {METHODS[rival].title}"
-        doubt += "." if safe is cheap else f"; {label(safe)} may lose least, and is the safe choice."
-    lost = _lost_at_searched_rates(cheap["method"], found)
-    where = f"{found.where}{f', {BY_RUNS}' if lost else ''}"
-    if len(raced) == len(rows):
-        because = f"none is shown to be better {where}, so the smaller file decides"
-    else:
-        because = f"of those raced none is shown better {where}; their smallest file decides"
-    return Recommendation(cheap, because, f"{doubt}{lost}{_losers(cheap['method'], found)}")
+def _by_quality(rows: Sequence[Row], known: Known) -> Choice | None:
+    race = known.race
+    raced = [row for row in rows if race and row["method"] in race.scores]
+    if race is None or not raced:
+        return None
+    best = max(raced, key=lambda row: (race.scores[row["method"]][0], -row["adapter_bytes"]))
+    others = [row for row in raced if row["method"] != best["method"]]
+    words = {label(row): race.verdict(row["method"], best["method"]).word for row in others}
+    alike = [row for row in others if words[label(row)] == "as good"]
+    row = min([best, *alike], key=lambda one: one["adapter_bytes"])
+    where = f"in “{race.recipe.title}”"
+    if row is not best:
+        ratio = times(best["adapter_bytes"] / row["adapter_bytes"])
+        said = f"{label(row)} is equivalent to {label(best)} within ±1 point {where}"
+        return row, "bytes", f"{said}, and its file is {ratio}× smaller{_cost(row, rows)}."
+    doubt = ", not significantly" if "not shown" in words.values() else ""
+    return best, "score", f"{label(best)} scores highest {where}{doubt}{_cost(best, rows)}."
 
 
-def _rates(method: str, found: Quality) -> str:
-    """Return of whom it depends on the rate that they are behind, unnamed if of all; empty if of none."""
-    lost = {key: found.lost_comparison(key, method) for key in found.behind}
-    by_rate = [METHODS[key].title for key, one in lost.items() if one and one.by_rate]
-    if not by_rate:
+def _cost(row: Row, rows: Sequence[Row]) -> str:
+    """Return what the recommended row costs compared with CDVFT, or with LoRA for CDVFT; empty if nothing."""
+    others = [one for key in ("cdvft", "lora") for one in rows if one["method"] == key != row["method"]]
+    if not others:
         return ""
-    return f", {BY_RUNS}" if len(by_rate) == len(lost) else f", {joined(by_rate)} {BY_RUNS}"
+    other = others[0]
+    ratios = {
+        "FLOPs": row["flops_per_step"] / (other["flops_per_step"] or 1),
+        "file size": row["adapter_bytes"] / other["adapter_bytes"],
+        "memory": row["step_bytes"] / other["step_bytes"],
+    }
+    what, ratio = max(ratios.items(), key=lambda one: one[1])
+    return f", at {times(ratio)}× the {what} of {label(other)}" if ratio > _ALIKE else ""
 
 
-def _lost_at_searched_rates(method: str, found: Quality) -> str:
-    """Sentences on the races that show the method behind another at searched rates alone."""
-    parts = []
-    for title, verdicts in found.by_rate.items():
-        behind = [
-            f"{METHODS[winner].title} by {_distance(one.turned)}"
-            for loser, winner, one in _shown(verdicts)
-            if loser == method
-        ]
-        if behind:
-            parts.append(f" At searched rates it is behind {joined(behind)} on {title}.")
-    return "".join(parts)
-
-
-def _losers(method: str, found: Quality) -> str:
-    """Sentences on the methods that are behind another: by how much, where, and over all races together."""
-    parts = []
-    for other in [key for key in METHODS if key in found.behind and key != method]:
-        lost = found.lost_comparison(other, method)
-        assert lost
-        said = f"{METHODS[other].title} is behind {METHODS[lost.winner].title} by "
-        said += f"{_distance(lost.verdict.turned)} {lost.scope}"
-        pooled = found.between(lost.winner, other)
-        if found.races > 1 and pooled.turned != lost.verdict:
-            said += f", and by {_distance(pooled)} over {found.races} races"
-        parts.append(f" {said}.")
-    return "".join(parts)
-
-
-def _distance(verdict: Verdict) -> str:
-    """Return the size of a difference with its interval: 5.9 points (1.4 to 10.4)."""
-    metric = get_metric(verdict.metric_name)
-    low, high = (metric.format_difference(end or 0.0) for end in (verdict.low, verdict.high))
-    return f"{metric.format_distance(verdict.size)} ({low} to {high})"
-
-
-def _unraced(safe: Row, cheap: Row, found: Quality) -> Recommendation:
-    unbeaten = found.races_behind.get(safe["method"]) == 0
-    why = "It is behind in no recorded race of another kind" if unbeaten else "It trains the most numbers"
-    size = amount("bytes", cheap["adapter_bytes"])
-    other = "and is the cheap one, too" if safe is cheap else f"{label(cheap)} is the cheap one, with {size}"
-    because = "no race like it is recorded, so the safe one is taken"
-    return Recommendation(safe, because, f" {why}{', ' if safe is cheap else '; '}{other}.")
-
-
-_BY_AIM: Mapping[Aim, Callable[[Sequence[Row], Known], Recommendation]] = {
+_BY_AIM: Mapping[Aim, Callable[[Sequence[Row], Known], Choice | None]] = {
     "file": _by_file,
     "memory": _by_memory,
     "time": _by_time,
@@ -695,34 +342,39 @@ _BY_AIM: Mapping[Aim, Callable[[Sequence[Row], Known], Recommendation]] = {
     "quality": _by_quality,
 }
 
+
 # The table
 
 
 def _answers(rows: Sequence[Row], known: Known, on: Device) -> list[Answer]:
-    """At most five rows of the table: fit, file, numbers, FLOPs, and the step's time where it is known."""
+    """Return the rows of the table: fit, score, file, parameters, FLOPs, and step time where it is known."""
     where = "Fits here" if on.key == HERE else f"Fits in {(on.bytes or 0) // 10**9} GB"
     if on.bytes is None:
-        where = "Memory of a step"
-    hint = (
-        "What a step needs by formula, of the device's whole memory; barely: measured peaks were up to 40 % "
-        "above it."
-    )
-    texts = {name: one.text for name, one in known.fits.items()}
-    found = [_table_row("fits", where, hint, rows, texts=texts, values={})]
-    for key, title in _COUNTED.items():
+        where = "Memory per step"
+    hint = "Memory of a step by formula. Measured peaks are up to 40% higher, which “tight” allows for."
+    fits = {name: one.text for name, one in known.fits.items()}
+    found = [_answer("fits", where, hint, rows, texts=fits, values={})]
+    if known.race:
+        scores = {label(row): known.race.text(row["method"]) for row in rows if not row["unavailable"]}
+        texts = {name: text for name, text in scores.items() if text}
+        means = {label(row): -known.race.scores[row["method"]][0] for row in rows if label(row) in texts}
+        hint = f"Mean over seeds in “{known.race.recipe.title}” (nearest recorded race), with 95% interval."
+        found.append(_answer("score", "Score", hint, rows, texts=texts, values=means))
+    titles = {"bytes": "Adapter file", "parameters": "Parameters", "flops": "Extra FLOPs"}
+    for key, title in titles.items():
         quantity = next(one for one in QUANTITIES if one.key == key)
         values = {label(row): quantity.value(row) or 0.0 for row in rows if not row["unavailable"]}
         texts = {name: amount(quantity.kind, value) for name, value in values.items()}
-        found.append(_table_row(key, title, quantity.hint, rows, texts=texts, values=values))
+        found.append(_answer(key, title, quantity.hint, rows, texts=texts, values=values))
     if known.seconds:
         texts = {name: one.text for name, one in known.seconds.items()}
         values = {name: one.value for name, one in known.seconds.items() if one.measured}
         how = " ".join(dict.fromkeys(one.hint for one in known.seconds.values()))
-        found.append(_table_row("seconds", "Step time", how, rows, texts=texts, values=values))
+        found.append(_answer("seconds", "Step time", how, rows, texts=texts, values=values))
     return found
 
 
-def _table_row(
+def _answer(
     key: str,
     title: str,
     hint: str,
@@ -731,7 +383,7 @@ def _table_row(
     texts: Mapping[str, str],
     values: Mapping[str, float],
 ) -> Answer:
-    """`values`, by label as `texts`, say which adapter has least, and is marked, unless all are level."""
+    """Return a row of the table. The adapter with the least of `values` is marked, unless all are level."""
     adapters = [row for row in rows if label(row) in values and row["method"] in ADAPTERS]
     best = least(adapters, lambda row: values[label(row)]) if adapters else []
     if len(best) == len(adapters):

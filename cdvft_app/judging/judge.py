@@ -12,7 +12,7 @@ Scandinavian Journal of Statistics 6 (1979), 65 to 70.
 What two sides' results say about their difference is its size, a two-sided p, and an interval at any
 confidence. `over_rows` speaks of the very runs: which rows were asked is chance, the runs are what they
 are. `over_seeds` speaks of the methods: other seeds would have given other runs as well; see `Mean`.
-`pooled` speaks of several races together. `unpaired` is for runs that kept no answers row by row.
+`unpaired` is for runs that kept no answers row by row.
 """
 
 from __future__ import annotations
@@ -85,7 +85,6 @@ class Verdict:
 
 
 Values = NDArray[np.float64]
-_MIN_VARIANCE = 1e-12  # of races in which no row differs
 
 
 @dataclass(frozen=True)
@@ -176,30 +175,6 @@ def of_difference(first: Values, second: Values, paired: bool) -> Mean:
         seeds=min(side.seeds for side in sides),
         df_seeds=var_seeds**2 / below if below else 0.0,
     )
-
-
-def pooled(means: Sequence[Mean]) -> Mean:
-    """Return the weighted mean over these very races of the same two methods; it says nothing of other tasks.
-
-    Each race weighs 1 / (Vᵢ + τ²), where τ² is DerSimonian and Laird's estimate of how the true differences
-    vary from race to race, 0 where the races differ no more than by chance. Degrees of freedom are
-    Satterthwaite's and leave out the error of τ², which of two or three races is too large to speak of all
-    tasks. Source: R. DerSimonian and N. Laird, Meta-analysis in clinical trials, Controlled Clinical Trials 7
-    (1986), 177 to 188.
-    """
-    if len(means) == 1:
-        return means[0]
-    sizes, variances = (np.array([getattr(one, name) for one in means]) for name in ("size", "variance"))
-    weights = 1 / np.maximum(variances, _MIN_VARIANCE)
-    spread = float(weights @ (sizes - weights @ sizes / weights.sum()) ** 2)
-    between = (spread - len(means) + 1) / (weights.sum() - weights @ weights / weights.sum())
-    of_race = np.maximum(variances, _MIN_VARIANCE) + max(float(between), 0.0)
-    shares = 1 / of_race / (1 / of_race).sum()
-    variance = float(shares**2 @ of_race)
-    df = variance**2 / sum(
-        (share**2 * own) ** 2 / one.df for share, own, one in zip(shares, of_race, means, strict=True)
-    )
-    return Mean(float(shares @ sizes), var_rows=variance, df_rows=float(df))
 
 
 def _variance(values: Values) -> float:
@@ -485,22 +460,6 @@ def judge(pairs: Sequence[Pair], metric_name: str, family: int | None = None) ->
         family: how many pairs were to be judged, where some of them have no runs; they count as well.
     """
     return _corrected([_compare(pair, metric_name) for pair in pairs], metric_name, family or 0)
-
-
-def judge_pooled(races: Sequence[Sequence[Pair]], metric_name: str) -> list[Verdict]:
-    """The verdicts on pairs of methods over several races, each of which has the same pairs in their order.
-
-    A race counts where it has the seeds to speak of methods; `rows` are those of all races.
-    """
-    judged = []
-    for pairs in zip(*races, strict=True):
-        looked = [_compare(pair, metric_name) for pair in pairs]
-        means = [one.evidence for one in looked if isinstance(one.evidence, Mean) and one.about == "methods"]
-        rows = sum(one.rows or 0 for one in looked if one.about == "methods")
-        evidence = pooled(means) if means else None
-        judged.append(replace(looked[0], evidence=evidence, rows=rows or None))
-    found = _corrected(judged, metric_name, 0)
-    return found
 
 
 def _corrected(judged: Sequence[_Judged], metric_name: str, family: int) -> list[Verdict]:

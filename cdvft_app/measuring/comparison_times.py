@@ -14,7 +14,7 @@ from cdvft_app.costs.quantities import Row
 from cdvft_app.costs.request import CostRequest
 from cdvft_app.costs.sentences import label
 from cdvft_app.costs.table import cost_row, cost_table
-from cdvft_app.format import amount, times
+from cdvft_app.format import times
 from cdvft_app.methods import Method
 from cdvft_app.payloads.compare import Circumstances
 from cdvft_app.shapes import model_shapes
@@ -57,15 +57,6 @@ PRESS_MEASURE = (
     "Press Measure: times cannot be computed, so values are tried until a step takes as long as CDVFT's."
 )
 _TOLERANCE = 0.02  # a step that much longer or shorter still counts as matched
-
-
-def measurement_text(measured: Mapping[str, Any]) -> str:
-    """Return a sentence on how a step time was measured, for a tooltip."""
-    low, high = (amount("seconds", measured[end]) for end in ("low", "high"))
-    return (
-        f"Median of {measured['steps']} steps, half of which took {low} to {high}; measured on "
-        f"{measured['device']} with random weights."
-    )
 
 
 def file_row(row: Row) -> dict[str, Any]:

@@ -70,32 +70,6 @@ class Circumstances(TypedDict):
     others: float
 
 
-class Engine(TypedDict):
-    """One way to carry a layer out; `least` and `measured` in seconds, None where nothing tells."""
-
-    texts: list[str]
-    least: float | None
-    measured: float | None
-
-
-class Roofline(TypedDict):
-    """A layer by engine: counted, at least by a device's published rates, and measured, or why it is not."""
-
-    title: str
-    rates: str
-    columns: list[str]
-    engines: list[Engine]
-    measured_on: str
-    unmeasured: str
-
-
-class RooflineView(TypedDict):
-    """The engines, or why there are none."""
-
-    shown: Roofline | None
-    problem: str | None
-
-
 class GrowthLine(TypedDict):
     """A competitor's costs by quantity at each x; None where it does not fit."""
 
@@ -129,9 +103,7 @@ class Costs(TypedDict):
     answers: list[Answer]
     memory: list[MemoryTerm]
     measured: Circumstances | None
-    sentences: dict[str, list[str]]
     columns: list[Quantity]
-    bars: dict[str, Figure | None]
     devices: list[Device]
     assumptions: list[str]
     rows: list[dict[str, Any]]

@@ -4,10 +4,8 @@ import { find, fold, h, paragraphs, setText, swatch } from "../shared/dom.js";
 import { unbroken } from "../shared/format.js";
 import { exports, table } from "../shared/table.js";
 import { isShown, whenShown } from "../shared/shown.js";
-import { BarChart } from "./bars.js";
-import { Engines } from "./engines.js";
 
-/** @import { Costs, CostsFixed, CostsView, Circumstances, Servers } from "../payloads.js" */
+/** @import { Costs, CostsFixed, CostsView, Circumstances } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
 
 const TOGETHER = 600; // seconds within which one measurement is done
@@ -59,35 +57,23 @@ function ago(time) {
       : `${Math.round(minutes / 1440)} days ago`;
 }
 
-/** @param {Part<CostsView | null, CostsFixed, Servers["compare/decide"]>} part */
-export function mount({ element, props, server, life }) {
+/** @param {Part<CostsView | null, CostsFixed>} part */
+export function mount({ element, props, life }) {
   const title = h("h2", {});
   const origin = h("p", { class: "origin" });
   const problem = h("p", { class: "problem", role: "alert" });
   const sentence = h("p", { class: "answer", "aria-live": "polite" });
   const needs = table({ label: "What each method needs", class: "scoreboard answers" });
   const unavailable = h("div", { class: "quiet age" });
-  const why = h("div", { class: "seen" });
+  const notes = h("div", { class: "seen" });
   const memory = table({ label: "Memory of a step" });
   const devices = table({ label: "Devices" });
-  const bars = new BarChart(element.id);
   const assumptions = h("ul", { class: "assumptions" });
   const age = new Age(life);
-  const engines = new Engines(server.roofline);
   const current = () => props.value || props.first;
   /** @type {CostsView | null} */
   let drawn = null;
 
-  const barsFold = fold("In bars", bars.node);
-  barsFold.addEventListener("toggle", () => {
-    const { shown } = current();
-    if (barsFold.open && shown) bars.show(shown);
-  });
-  const enginesFold = fold("Roofline", engines.node);
-  enginesFold.addEventListener("toggle", () => {
-    const { shown } = current();
-    if (enginesFold.open && shown) engines.show(shown.request);
-  });
   const answer = h(
     "div",
     {},
@@ -98,10 +84,8 @@ export function mount({ element, props, server, life }) {
     h(
       "div",
       { class: "answer-folds" },
-      fold("Why", why, memory.node),
-      barsFold,
-      enginesFold,
-      fold("What is assumed", assumptions, devices.node, age.node),
+      fold("Memory", memory.node),
+      fold("Assumptions", notes, assumptions, devices.node, age.node),
       fold(
         "Save",
         exports("costs", () => current().shown?.rows ?? []),
@@ -159,13 +143,8 @@ export function mount({ element, props, server, life }) {
     setText(origin, shown.subtitle);
     sentence.replaceChildren(...paragraphs([shown.sentence])[0].childNodes);
     const reasons = fillTable(shown);
-    const said = ["quality", "parameters", "flops", "memory", "seconds"];
-    why.replaceChildren(
-      ...paragraphs([...shown.matched, ...said.flatMap((key) => shown.sentences[key] ?? []), ...reasons]),
-    );
+    notes.replaceChildren(...paragraphs([...shown.matched, ...reasons]));
     fillMemory(shown);
-    if (barsFold.open) bars.show(shown);
-    if (enginesFold.open) engines.show(shown.request);
     age.show(shown.measured);
     assumptions.replaceChildren(...shown.assumptions.map((text) => h("li", {}, text)));
     devices.fill(

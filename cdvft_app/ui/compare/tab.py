@@ -9,15 +9,13 @@ import gradio as gr
 
 from cdvft_app import catalog
 from cdvft_app.costs.request import parse_cost
-from cdvft_app.costs.roofline import roofline
 from cdvft_app.decision.comparison import compare, grown
 from cdvft_app.decision.decide import decide
 from cdvft_app.errors import UserError
 from cdvft_app.figures import palette
 from cdvft_app.measuring.background import too_large
-from cdvft_app.methods import InvalidChoice
 from cdvft_app.methods.flat import FLAT
-from cdvft_app.payloads.compare import CostsView, GrowthView, RooflineView
+from cdvft_app.payloads.compare import CostsView, GrowthView
 from cdvft_app.ui.compare import finished_races, measure, outcomes, pages, sweep
 from cdvft_app.ui.compare.form import (
     AIMS,
@@ -61,7 +59,6 @@ def build(app: AppState) -> OnVisit | None:
                 "compare/decide.js",
                 first={"shown": recorded_costs()["first"], "problem": None},
                 lines=palette.lines(),
-                slow_functions={"roofline": engines},
                 elem_id="costs",
             )
         with gr.Column(elem_classes=["watch", *pages.on("growth")]):
@@ -131,14 +128,6 @@ def build(app: AppState) -> OnVisit | None:
         return finished_races.offer(app.store)
 
     return OnVisit(visited, [], [race[0]])
-
-
-def engines(request: object) -> RooflineView:
-    """Return the roofline of one layer of a request, by engine."""
-    try:
-        return {"shown": roofline(parse_cost(request)), "problem": None}
-    except InvalidChoice as error:
-        return {"shown": None, "problem": with_titles(str(error), LABELS)}
 
 
 def cost(app: AppState, request: dict[str, Any]) -> dict[str, Any]:

@@ -7,40 +7,17 @@ import json
 import pytest
 
 from benchmarks.record_costs import costs
-from cdvft_app.costs.quantities import added_memory
 from cdvft_app.costs.request import parse_cost
-from cdvft_app.costs.sentences import sentences
 from cdvft_app.costs.table import cost_table
 from cdvft_app.decision.comparison import compare, grown
 from cdvft_app.ui.compare.form import START, cost_request, recorded_costs
 
+ADDED = ("adapter_weight", "gradient", "optimizer", "activation")
 FOUR = ["cdvft", "lora", "fourierft", "c3a"]
 
 
 def test_the_recorded_start_is_what_is_computed_now():
     assert json.loads(json.dumps(costs())) == recorded_costs()
-
-
-def test_sentences_also_speak_against_cdvft():
-    rows = cost_table(parse_cost({"model": "roberta-base", "methods": FOUR}))
-    said = sentences(rows)
-    assert said["seconds"] == []  # nothing is measured
-    (parameters,), (flops, fixed), (memory,) = (said[key] for key in ("parameters", "flops", "memory"))
-    assert "LoRA r\u00a0=\u00a08 trains 5.33 times that" in parameters
-    assert "C3A b\u00a0=\u00a0768 0.333 times that" in parameters
-    assert "LoRA r\u00a0=\u00a08 adds 0.571 times that" in flops
-    assert "below 33 tokens a step" in fixed and "about as much" in memory
-
-
-def test_measured_times_say_when_they_are_level():
-    rows = cost_table(parse_cost({"model": "roberta-base", "methods": FOUR[:3]}))
-    spans = {"cdvft": (1.0, 0.95, 1.05), "lora": (0.98, 0.9, 1.0), "fourierft": (2.0, 1.9, 2.1)}
-    for row in rows:
-        seconds, low, high = spans[row["method"]]
-        row["measured"] = {"seconds": seconds, "low": low, "high": high, "device": "a CPU"}
-    (said,) = sentences(rows)["seconds"]
-    assert "1.02 times LoRA r\u00a0=\u00a08's (within the spread)" in said
-    assert "0.500 times FourierFT n\u00a0=\u00a01,000's." in said
 
 
 @pytest.mark.parametrize(
@@ -55,8 +32,7 @@ def test_measured_times_say_when_they_are_level():
 )
 def test_any_model_makes_a_page(request_):
     shown = json.loads(json.dumps(compare(parse_cost(request_))))
-    assert shown["sentence"].endswith(".") and len(shown["answers"]) <= 5
-    texts = shown["answers"][2]["texts"]
+    (texts,) = (one["texts"] for one in shown["answers"] if one["key"] == "parameters")
     for asked, text, row in zip(shown["methods"], texts, shown["rows"], strict=True):
         assert asked["unavailable"] == row["unavailable"]
         assert text == (None if row["unavailable"] else f"{row['trainable_parameters']:,}")
@@ -80,8 +56,11 @@ def test_growth_passes_through_the_table(model, held):
             continue
         for series in axis["series"]:
             row, costs = rows[series["method"]], series["costs"]
+            needs = sum(
+                row[f"{of}_bytes"] for of in ("adapter_weight", "gradient", "optimizer", "activation")
+            )
             found = costs["flops"][at], costs["parameters"][at], costs["memory"][at]
-            expected = row["flops_per_step"], row["trainable_parameters"], added_memory(row)
+            expected = row["flops_per_step"], row["trainable_parameters"], needs
             assert found == expected, axis["key"]
 
 
@@ -116,27 +95,6 @@ def test_a_layer_with_a_rank_of_its_own_is_counted_along_every_axis():
         at = axis["x"].index(axis["at"])
         assert costs["parameters"][at] == row["trainable_parameters"], axis["key"]
         assert costs["flops"][at] == row["flops_per_step"], axis["key"]
-
-
-def test_the_notes_of_the_axes_say_what_grows():
-    """A part of LoRA's memory does not grow with its rank, and FourierFT's FLOPs do not with its n."""
-    shown = grown(parse_cost({"model": "roberta-base", "methods": FOUR}))
-    axes = {axis["key"]: axis for axis in shown["growth"]}
-
-    def over_first(key: str, quantity: str) -> list[float]:
-        method = key.partition("_")[0]
-        (series,) = [one for one in axes[key]["series"] if one["method"] == method]
-        return [value / series["costs"][quantity][0] for value in series["costs"][quantity]]
-
-    ranks = [r / axes["lora_r"]["x"][0] for r in axes["lora_r"]["x"]]
-    assert "numbers and FLOPs are proportional to its rank" in axes["lora_r"]["note"]
-    assert over_first("lora_r", "parameters") == pytest.approx(ranks)
-    assert over_first("lora_r", "flops") == pytest.approx(ranks)
-    assert over_first("lora_r", "memory")[-1] < ranks[-1] / 2
-    counts = [n / axes["fourierft_n"]["x"][0] for n in axes["fourierft_n"]["x"]]
-    assert "FLOPs are the same whatever n is" in axes["fourierft_n"]["note"]
-    assert over_first("fourierft_n", "parameters") == pytest.approx(counts)
-    assert set(over_first("fourierft_n", "flops")) == {1.0}
 
 
 def test_what_the_form_asks_for():

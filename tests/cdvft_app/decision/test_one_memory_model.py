@@ -62,8 +62,7 @@ def test_the_sentence_that_nothing_fits_names_that_number(precision, checkpointi
     request = parse_cost(asked("lora", precision, checkpointing, batch=64, device="t4"))
     made = decide(request)
     (need,) = (row["step_bytes"] for row in made.asked_rows)
-    assert made.sentence.startswith("As asked nothing fits: Meta-Llama-3-8B in ")
-    assert f" needs {amount('bytes', need)}, and a T4 with 16 GB is smaller." in made.sentence
+    assert f" needs {amount('bytes', need)}." in made.sentence
 
 
 def test_what_cannot_be_measured_is_told_of_the_step_that_is_asked():

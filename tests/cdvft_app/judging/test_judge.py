@@ -12,7 +12,6 @@ from scipy import stats
 
 from cdvft_app.judging.judge import (
     Contestant,
-    Mean,
     Pair,
     Run,
     _word,
@@ -20,10 +19,8 @@ from cdvft_app.judging.judge import (
     exchange_bound,
     holm,
     judge,
-    judge_pooled,
     mcnemar,
     over_rows,
-    pooled,
 )
 from cdvft_app.judging.row_scores import of_predictions, of_scores, of_wrong
 from cdvft_app.store.predictions import Predictions
@@ -210,56 +207,3 @@ def test_a_word_wants_the_test_and_the_interval_or_the_margin(low, high, p, word
 
 
 # Several races of the same methods together: the doubt shrinks where they agree, grows where not
-
-
-def race(first, second, seed):
-    """A pair whose sides are right with these probabilities, over five seeds of 400 rows."""
-    drawn = np.random.default_rng(seed)
-    return pair(*(answered(*(of_scores(drawn.random(400) < p) for _ in range(5))) for p in (first, second)))
-
-
-def test_races_that_agree_are_surer_together():
-    one, other = (race(0.70, 0.75, seed) for seed in (1, 2))
-    alone = [judge([pair], "accuracy")[0] for pair in (one, other)]
-    (both,) = judge_pooled([[one], [other]], "accuracy")
-    assert both.high - both.low < min(single.high - single.low for single in alone)
-    assert min(single.size for single in alone) <= both.size <= max(single.size for single in alone)
-    assert (both.rows, both.about) == (800, "methods")
-
-
-def test_races_that_disagree_show_nothing_together():
-    (both,) = judge_pooled([[race(0.9, 0.6, 1)], [race(0.6, 0.9, 2)]], "accuracy")
-    assert both.word == "not shown" and both.low < -0.2 and both.high > 0.2
-
-
-def test_one_race_alone_is_what_it_was():
-    one = race(0.7, 0.8, 3)
-    (alone,), (both,) = judge([one], "accuracy"), judge_pooled([[one]], "accuracy")
-    assert (both.size, both.low, both.high, both.word) == (alone.size, alone.low, alone.high, alone.word)
-
-
-def test_races_of_too_few_seeds_do_not_count_among_others_and_alone_show_nothing():
-    whole, short = race(0.7, 0.8, 3), pair(scored(0.9), scored(0.1))
-    assert judge_pooled([[whole], [short]], "accuracy") == judge_pooled([[whole]], "accuracy")
-    (neither,) = judge_pooled([[short]] * 2, "accuracy")
-    assert (neither.word, neither.low, neither.rows) == ("not shown", None, None)
-    unknown = pair(scored(*[0.8] * 5, rows=None), scored(*[0.7] * 5, rows=None))
-    assert judge_pooled([[unknown]] * 2, "accuracy")[0].rows is None
-    with pytest.raises(ValueError, match="shorter"):
-        judge_pooled([[whole], []], "accuracy")
-
-
-@pytest.mark.parametrize(
-    ("sizes", "variances", "size", "variance"),
-    [
-        # Equal variances v: the mean of both with v / 2, until they differ by more than chance would have it.
-        ((0.10, 0.12), (0.0004, 0.0004), 0.11, 0.0002),
-        # Q = (0.2² / 2) / v = 50, so τ² = (50 − 1) / (2 / v − 1 / v) = 49 v
-        ((0.0, 0.2), (0.0004, 0.0004), 0.1, 50 * 0.0004 / 2),
-        # The surer race weighs more: 1 / (10,000 + 1 / 0.0003).
-        ((0.0, 0.01), (0.0001, 0.0003), 0.0025, 0.000075),
-    ],
-)
-def test_races_are_pooled_as_by_hand(sizes, variances, size, variance):
-    both = pooled([Mean(*of_race, df_rows=1e9) for of_race in zip(sizes, variances, strict=True)])
-    assert (both.size, both.variance) == (pytest.approx(size), pytest.approx(variance))

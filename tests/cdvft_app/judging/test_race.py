@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -11,12 +10,9 @@ import numpy as np
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.decision import decide
-from cdvft_app.decision.decide import pooled_verdicts, race_verdicts, raced_recipes, written
 from cdvft_app.format import plain
 from cdvft_app.judging.compared_runs import ComparedRun
 from cdvft_app.judging.comparison_sets import answer, at_the_edge, judge_runs, sentences
-from cdvft_app.judging.judge import Verdict
 from cdvft_app.judging.outcomes import judged_runs
 from cdvft_app.judging.row_scores import of_scores, of_wrong
 from cdvft_app.settings import RunSettings
@@ -178,24 +174,6 @@ def test_a_dimension_wants_two_ends_that_finished():
     assert ([*found.along], verdict.first) == ([("cdvft", "m", "2 4")], "CDVFT with m\u00a0=\u00a04")
     assert verdict.word == "ahead"
     assert [*found.between] == [("m2", "m4")]
-
-
-def test_shipped_verdicts_are_read_as_they_were_written(tmp_path, monkeypatch):
-    """Whose pairs of numbers are tuples again, so that they compare and turn as the judge's own."""
-    verdict = Verdict(
-        first="CDVFT", second="LoRA", word="ahead", about="runs", metric_name="accuracy", size=0.03, low=0.01,
-        high=0.05, confidence=0.95, p=0.01, rows=1024, seeds=(1, 2), paired=True, family=2, alone=(80, 50),
-    )  # fmt: skip
-    kept = {("cdvft", "lora"): verdict, ("lora", "cdvft"): replace(verdict.turned, alone=None)}
-    monkeypatch.setattr(decide, "RECORDED_VERDICTS", tmp_path / "verdicts.json")
-    shipped = {"races": {"made": written(kept)}, "pooled": {"text accuracy": written(kept)}}
-    decide.RECORDED_VERDICTS.write_text(json.dumps(shipped), encoding="utf-8")
-    decide.read_verdicts.cache_clear()
-    try:
-        assert (race_verdicts("made"), race_verdicts("another"), raced_recipes()) == (kept, {}, ["made"])
-        assert (pooled_verdicts("text"), pooled_verdicts("image")) == ([kept], [])
-    finally:
-        decide.read_verdicts.cache_clear()
 
 
 # A sweep's values are judged each at its own best of the other settings, never by averages over them

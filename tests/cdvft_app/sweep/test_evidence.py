@@ -12,4 +12,4 @@ from cdvft_app.decision import decide
 def test_regenerated_evidence_equals_committed() -> None:
     """If it does not: python -m benchmarks.record_evidence."""
     assert record_evidence.FILE.read_text(encoding="utf-8") == record_evidence.text()
-    assert decide.RECORDED_VERDICTS.read_text(encoding="utf-8") == record_evidence.verdicts()
+    assert decide.RECORDED_RACES.read_text(encoding="utf-8") == record_evidence.recorded_races()
