@@ -26,6 +26,8 @@ import json
 import math
 import os
 import statistics
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -34,7 +36,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.evidence import races
-from benchmarks.found_rates import SEARCH_SEED, SEEDS, search
 from benchmarks.machine import machine, read_record, write_record
 from benchmarks.record_sweep import read_once, train
 from benchmarks.trained import add_option, contestant
@@ -46,6 +47,7 @@ from cdvft_app.settings import RunSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "equal_numbers.json"
+SEARCH_SEED, SEEDS = 1234, (0, 1, 2, 3, 4)
 PARTS = ROOT / "build" / "equal_numbers"
 RECIPES = ("mnist", "sentiment", "addresses", "sql")
 RATES = (0.1, 0.3, 1.0, 3.0, 10.0)
@@ -105,6 +107,27 @@ class Unit:
         if self.file.is_file():
             known.append(json.loads(self.file.read_text()))
         return max(known, key=lambda one: len(one.get("runs", [])), default={})
+
+
+def search(folder: Path, options: list[str]) -> Record:
+    """The last line of the command, which goes on in the folder where it was cut off."""
+    command = [sys.executable, "-m", "cdvft_app", "search", *options, "--seed", str(SEARCH_SEED), "--json"]
+    environment = {**os.environ, "RUNS_DIR": str(folder)}
+    ended = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    found: Record = json.loads(ended.stdout.splitlines()[-1])
+    return {
+        "command": " ".join(["python", *command[1:]]).replace(f"{ROOT}{os.sep}", ""),
+        "race": found["race"],
+        "methods": [
+            {key: one[key] for key in ("label", "best", "sentences")}
+            | {"trials": [_trial(trial) for trial in one["trials"]]}
+            for one in found["methods"]
+        ],
+    }
+
+
+def _trial(trial: Record) -> Record:
+    return {name: trial[name] for name in ("settings", "state", "loss", "score")}
 
 
 def units(recipes: Iterable[str], shard: tuple[int, int] = (1, 1)) -> list[Unit]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import tempfile
@@ -21,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from benchmarks.browser import PATIENCE, WINDOW, Traffic, chromium
-from benchmarks.frames import drag
 from benchmarks.load import RESULTS, served
 from benchmarks.machine import machine, write_record
 
+MOVES = 90  # of the pointer, one per frame
 HANDLES = {
     "learn": "#lesson-circulant [role=slider]",
     "factors": ".factors[data-layer] .player input",
@@ -43,6 +44,22 @@ UNTIL_A_HANDLE = """async ([tab, handle]) => {
     if (document.querySelector(handle)?.getClientRects().length) return at - began;
   }
 }"""
+
+
+def drag(page: Page, handle: Locator) -> None:
+    """Press in the handle's middle, and move in a curve about it."""
+    handle.scroll_into_view_if_needed(timeout=PATIENCE)
+    box = handle.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for move in range(MOVES):
+        turned = 2 * math.pi * move / MOVES
+        page.mouse.move(x + 80 * math.sin(turned), y + 40 * math.sin(2 * turned))
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+    page.mouse.move(x + 30, y - 20)  # the curve ends where it began
+    page.mouse.up()
 
 
 def main() -> None:

@@ -415,7 +415,7 @@ def fit_circulant_diagonal(target: Tensor, most_m: int, restarts: int = 4, seed:
     side, and `restarts` random starts, take a few steps of these two, and the best go on. Since the appended
     fit is itself a candidate, the error never rises with m; since the best matrix of rank one is another, it
     is never above that of LoRA with r = 1. What comes out is an upper bound on the least possible error, not
-    a proof that no better factors exist; `python -m benchmarks.fitter` states how often it finds known ones.
+    a proof that no better factors exist.
 
     Args:
         target: (n, n)

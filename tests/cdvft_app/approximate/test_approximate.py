@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from known_products import member
 from matrices import built, filled, random
 from torch import Tensor
 
 from benchmarks.fit_matrix import dimension, factors_needed
-from benchmarks.fitter import member
 from cdvft.blocks import parameter_count
 from cdvft.circulant import circulant
 from cdvft_app.approximate import (

@@ -1,13 +1,13 @@
-"""Factors that are known to be there are found; `benchmarks/fitter.py` counts how often of 100."""
+"""Factors that are known to be there are found."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from known_products import KINDS, member
 from matrices import built, random
 from torch import Tensor
 
-from benchmarks.fitter import KINDS, member
 from cdvft.circulant import cd_product
 from cdvft_app.approximate import fit_circulant_diagonal
 from cdvft_app.approximate.circulant_diagonal import alternate, logarithmic_start
