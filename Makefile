@@ -30,10 +30,10 @@ lock: ## requirements*.lock anew, after a change of requirements*.txt; UPGRADE=-
 	$(BIN)/uv pip compile --quiet -c requirements-torch.txt -c requirements-dev.lock -o requirements.lock requirements.txt
 
 install: $(STAMP) ## .venv with everything, and the data of the first recipe
-	$(BIN)/python -m cdvft_app.catalog.mirror minilm rotten_tomatoes
+	$(BIN)/python -m cdvft_app.catalog.offline minilm rotten_tomatoes
 
 run: $(RUN_STAMP) ## the page, with a recipe that trains offline
-	$(BIN)/python -m cdvft_app.catalog.mirror minilm rotten_tomatoes
+	$(BIN)/python -m cdvft_app.catalog.offline minilm rotten_tomatoes
 	$(BIN)/python app.py
 
 docs: $(STAMP) $(SCRIPT_TOOLS) ## build/docs: the documentation as a site; fails for a link that leads nowhere, or to another host's file
@@ -49,7 +49,7 @@ docs: $(STAMP) $(SCRIPT_TOOLS) ## build/docs: the documentation as a site; fails
 
 space: $(RUN_STAMP) ## build/space, which is pushed to a Hugging Face Space; served as one with ZeroGPU would
 	$(BIN)/python deploy/build_space.py build/space $(SPACE)
-	$(BIN)/python -m cdvft_app.catalog.mirror minilm rotten_tomatoes
+	$(BIN)/python -m cdvft_app.catalog.offline minilm rotten_tomatoes
 	$(BIN)/python tests/zero_gpu/as_space.py build/space
 
 # The one without a window first: a visit costs it a third less.

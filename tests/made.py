@@ -25,9 +25,9 @@ def sentences(count: int, seed: int = 0) -> list[tuple[str, str]]:
 
 def reviews(count: int = 500) -> list[tuple[str, str]]:
     """The first rows of Rotten Tomatoes in a fixed order, with words for the labels; they may be fetched."""
-    from cdvft_app.catalog import mirror
+    from cdvft_app.catalog import offline
 
-    with (mirror.ensure("rotten_tomatoes") / "reviews.csv").open(encoding="utf-8", newline="") as file:
+    with (offline.ensure("rotten_tomatoes") / "reviews.csv").open(encoding="utf-8", newline="") as file:
         rows = [(row["text"], ("bad", "good")[int(row["label"])]) for row in csv.DictReader(file)]
     random.Random(0).shuffle(rows)
     return rows[:count]

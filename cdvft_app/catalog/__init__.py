@@ -1,6 +1,6 @@
 """What can be chosen: recipes, models and datasets, and the plan that a choice makes.
 
-Importing this loads no torch. What fetches and loads things is in `mirror`, `hub`, `backbones` and
+Importing this loads no torch. What fetches and loads things is in `offline`, `hub`, `backbones` and
 `dataset_readers`.
 """
 

@@ -115,8 +115,7 @@ def resolve(settings: RunSettings) -> Plan:
     Numbers of examples are cut to what the dataset has.
     """
     recipe = get_recipe(settings.recipe)
-    suited = uploaded.suited_model(settings.data, recipe) if settings.data else recipe.model
-    model = get_model(settings.model or suited, recipe.kind)
+    model = get_model(settings.model or recipe.model, recipe.kind)
     dataset = _dataset(settings, recipe)
     if model.kind != dataset.kind:
         raise InvalidChoice(

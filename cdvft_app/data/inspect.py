@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cdvft_app.catalog import cleaning, get_model, get_recipe, mirror, uploaded
+from cdvft_app.catalog import cleaning, get_recipe, offline, uploaded
 from cdvft_app.catalog.columns import (
     MAX_CLASSES,
     MAX_NUMBERS,
@@ -41,11 +41,9 @@ from cdvft_app.catalog.uploaded import (
     kept_table,
     starting_values,
     steps_done,
-    suited_model,
     train_test_split,
 )
 from cdvft_app.data.imported_table import ImportedTable, columns_of
-from cdvft_app.data.language import language_of, named
 from cdvft_app.data.row_errors import Finding, RowErrors
 from cdvft_app.data.source import DataRefused
 from cdvft_app.format import counted
@@ -147,7 +145,6 @@ def inspect(
         evaluation_rows=1,
         mean_length=None,
         usual_length=None,
-        language=None,
         label_mean=None,
         label_deviation=None,
     )
@@ -203,12 +200,9 @@ def inspect(
             "evaluation_rows": len(split.evaluation),
             "mean_length": lengths.mean if lengths else None,
             "usual_length": lengths and (lengths.longest if data.metric else lengths.p95),
-            "language": _language(data),
             **_scale(looked.task, split),
         }
     )
-    if data.language:
-        looked = dataclasses.replace(looked, notes=(*looked.notes, _said_of_language(data)))
     classes = _classes(labels, split)
     looked = dataclasses.replace(
         looked,
@@ -501,7 +495,7 @@ def lengths_of(data: UploadedDataset, split: TrainTestSplit) -> Lengths:
     drawn = np.zeros(every.num_rows, bool)
     drawn[places] = True
     rows = every.filter(drawn)  # `take` would join all batches in memory first
-    folder = mirror.prepared(WRITER if written else MODEL)
+    folder = offline.prepared(WRITER if written else MODEL)
     tokenizer = _tokenizer(folder) if folder else None
     if written:
         prompts = [joined(row, *data.inputs) for row in rows.to_pylist()]
@@ -711,26 +705,6 @@ def _leak(data: UploadedDataset) -> Iterator[Finding]:
         )
 
 
-def _language(data: UploadedDataset) -> str | None:
-    if data.kind == "image":
-        return None
-    rows = cleaned_table(data, data.sha256).select(list(data.inputs))
-    evenly = np.arange(rows.num_rows) % max(1, rows.num_rows // LETTERS_OF) == 0  # they may be in order
-    return language_of(
-        " ".join(str(one or "") for one in row.values()) for row in rows.filter(evenly).to_pylist()
-    )
-
-
-def _said_of_language(data: UploadedDataset) -> str:
-    assert data.language
-    sentence = f"The texts are in {named(data.language)}."
-    recipe = nearest_recipe(data.kind)
-    if (suited := suited_model(data, recipe)) != recipe.model:
-        usual, other = get_model(recipe.model).title, get_model(suited).title
-        sentence += f" {usual} reads English, so {other}, which reads about 100 languages, is chosen."
-    return sentence
-
-
 def _contradictions(data: UploadedDataset) -> Iterator[Finding]:
     """Equal inputs with different labels, among rows that are not left out for an empty input or label."""
     rows = cleaned_table(data, data.sha256)
@@ -798,8 +772,7 @@ def as_dict(looked: Inspection) -> dict[str, Any]:
         "train_rows": data.train_rows if data else 0,
         "evaluation_rows": data.evaluation_rows if data else 0,
         "metric": data and data.metric,
-        "language": data and data.language,
-        "model": suited_model(data, recipe) if data else recipe.model,
+        "model": recipe.model,
         "held_out": bool(data and not data.split and not data.evaluation_sha256),
         "held_out_share": data and data.held_out,
         "split_seed": data and data.split_seed,

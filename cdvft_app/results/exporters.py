@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from cdvft_app.catalog import mirror
+from cdvft_app.catalog import offline
 from cdvft_app.errors import UserError
 from cdvft_app.files import folder_bytes, is_full
 from cdvft_app.format import amount
@@ -178,7 +178,7 @@ def base_note(run: FinishedRun) -> str:
     model = run.plan.model
     if run.weights == "whole" or not _needs_base_beside(run):
         return ""
-    folder = Path(model.location) if model.source == "local" else mirror.prepared(model.location)
+    folder = Path(model.location) if model.source == "local" else offline.prepared(model.location)
     size = f" ({amount('bytes', folder_bytes(folder))})" if folder else ""
     return BASE_NOTE.format(model=model.title, size=size)
 

@@ -98,7 +98,6 @@ class UploadedDataset(BaseModel):
     usual_length: int | None = Field(
         None, ge=1, le=10**6, strict=True, description="of 19 of 20, or of all that write"
     )
-    language: str | None = Field(None, pattern="^[a-z]{2,3}$", description="of the texts, as ISO 639 has it")
     label_mean: float | None = Field(None, allow_inf_nan=False)
     label_deviation: float | None = Field(None, gt=0, allow_inf_nan=False)
 

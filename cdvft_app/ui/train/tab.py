@@ -16,7 +16,7 @@ from cdvft_app import catalog
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.sources import out_of_reach
-from cdvft_app.catalog.uploaded import starting_values, suited_model
+from cdvft_app.catalog.uploaded import starting_values
 from cdvft_app.data.library import is_own
 from cdvft_app.format import joined
 from cdvft_app.methods import METHODS
@@ -159,13 +159,12 @@ def build(app: AppState) -> OnVisit:
         if recipe is None:
             return [gr.skip()] * len(recipe_outputs)
         mine = {name: f"{value:g}" for name, value in (starting_values(data, recipe) if data else {}).items()}
-        model = suited_model(data, recipe) if data else recipe.model
         return [
-            gr.update(**choices("model", recipe) | {"value": model}),
+            gr.update(**choices("model", recipe) | {"value": recipe.model}),
             gr.update(**choices("dataset", recipe) | ({"value": None} if data else {})),
-            gr.update(**targets(model, recipe)),
+            gr.update(**targets(recipe.model, recipe)),
             *(gr.update(placeholder=mine.get(name) or placeholder(name, recipe, m)) for name in varying),
-            [recipe.key, model],
+            [recipe.key, recipe.model],
         ]
 
     field = controls.fields
@@ -279,7 +278,7 @@ def build(app: AppState) -> OnVisit:
         updates_of = dict(zip(("model", "dataset", "target_modules", *varying), updates, strict=True))
         model = values["model"] or recipe.model
         with suppress(InvalidChoice):  # `recount` says what is wrong with it
-            updates_of["target_modules"] = gr.update(**targets(model, recipe))
+            updates_of["target_modules"] = gr.update(**targets(recipe.model, recipe))
         named = asked_recipe[: form.MAX_TYPED] if isinstance(asked_recipe, str) else ""
         held = values | {"recipe": {"recipe": named or recipe.key, "own": data and data.title}}
         return [*(_set(updates_of.get(name), held[name]) for name in form.FIELDS), [recipe.key, model]]

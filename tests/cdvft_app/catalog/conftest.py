@@ -13,7 +13,7 @@ import pytest
 from wheels import make_wheel
 
 from cdvft_app.catalog import hub
-from cdvft_app.catalog.mirror import WHEELS, Wheel, copy_members
+from cdvft_app.catalog.offline import WHEELS, Wheel, copy_members
 
 Serve = Callable[[type[BaseHTTPRequestHandler]], str]
 

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cdvft_app import catalog
 from cdvft_app.catalog.entries import KNOWN_MODELS, DatasetEntry, Expected, LinearGroup, Recipe
-from cdvft_app.catalog.mirror import WHEELS
+from cdvft_app.catalog.offline import WHEELS
 from cdvft_app.methods import METHODS
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.training.schedule import total_steps
@@ -155,7 +155,7 @@ def test_targets_match_as_peft_matches_them(name: str, target: str, expected: bo
 
 def test_importing_the_catalogue_loads_no_torch() -> None:
     heavy = ("torch", "transformers", "datasets", "timm", "sklearn", "numpy", "huggingface_hub")
-    imports = "import sys, cdvft_app.catalog, cdvft_app.catalog.mirror, cdvft_app.catalog.hub"
+    imports = "import sys, cdvft_app.catalog, cdvft_app.catalog.offline, cdvft_app.catalog.hub"
     code = f"{imports}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

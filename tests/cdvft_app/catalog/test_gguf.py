@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from cdvft_app.catalog.mirror import convert_smollm
+from cdvft_app.catalog.offline import convert_gguf
 
 TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "Ġ", "a", "b", "1", "2", "ab", "12"]
 HIDDEN, INNER, DEPTH, HEADS, KEY_VALUE_HEADS = 64, 96, 2, 2, 1
@@ -65,7 +65,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, dict[str, 
 @pytest.fixture(scope="module")
 def folder(written, tmp_path_factory: pytest.TempPathFactory) -> Path:
     there = tmp_path_factory.mktemp("converted")
-    convert_smollm(written[0], there)
+    convert_gguf(written[0], there)
     return there
 
 
@@ -100,4 +100,4 @@ def test_digits_are_tokens_one_by_one_and_no_other_file_is_left(folder: Path) ->
 @pytest.mark.parametrize("content", [b"onnx" + b"\0" * 400, b""])
 def test_what_is_no_gguf_file_is_refused(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(ValueError):
-        convert_smollm(content, tmp_path)
+        convert_gguf(content, tmp_path)

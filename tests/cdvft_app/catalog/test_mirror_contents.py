@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.catalog import mirror
+from cdvft_app.catalog import offline
 from cdvft_app.catalog.backbones import load_image_backbone, load_text_backbone
 from cdvft_app.catalog.dataset_readers import load_rows
-from cdvft_app.catalog.mirror import WHEELS, pip_download
+from cdvft_app.catalog.offline import WHEELS, pip_download
 from cdvft_app.progress import never, silent
 
 pytestmark = [pytest.mark.mirror, pytest.mark.nightly]
@@ -24,20 +24,14 @@ def cache(monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's cache, so that large files are fetched once and not once a test run."""
     if OWN_CACHE is not None:
         monkeypatch.setenv("CDVFT_CACHE", OWN_CACHE)
-    return mirror.cache_folder()
+    return offline.cache_folder()
 
 
 @pytest.mark.parametrize("name", WHEELS)
 def test_every_wheel_can_be_read(name: str) -> None:
-    folder = mirror.ensure(name)
-    assert mirror.prepared(name)
+    folder = offline.ensure(name)
+    assert offline.prepared(name)
     assert sum(file.stat().st_size for file in folder.iterdir()) <= WHEELS[name].unpacked_bytes
-
-
-def test_a_fresh_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CDVFT_CACHE", str(tmp_path))
-    assert not mirror.prepared("mnist")
-    assert mirror.ensure("mnist").parent == tmp_path / "mirror"
 
 
 def _likeness(key: str, texts: list[str]) -> list[float]:
@@ -61,13 +55,6 @@ def test_minilm_knows_what_is_alike() -> None:
         ["a wonderful film, full of joy", "what a delightful movie", "the stock market fell sharply"],
     )
     assert film > 0.6 and market < 0.2
-
-
-def test_e5_knows_what_is_alike_in_other_languages() -> None:
-    """Its package's own engine, compiled from the wheel's e5.c, tells so of these, to 0.01 each."""
-    texts = ["The film was boring.", "Кино было скучным.", "Le film était ennuyeux."]
-    alike = _likeness("e5_small", [f"query: {text}" for text in (*texts, "Stocks rose on Tuesday.")])
-    assert alike == pytest.approx([0.8669999837875366, 0.9139999747276306, 0.746999979019165], abs=0.01)
 
 
 def _onnx_features(images: np.ndarray) -> np.ndarray:
@@ -116,14 +103,6 @@ def test_all_rows_are_there_and_balanced(key: str, examples: tuple[int, int]) ->
     assert len(rows.train) == catalog.get_dataset(key).examples
     counts = np.bincount(np.concatenate([rows.train.labels, rows.evaluation.labels]))
     assert len(set(counts)) == 1 and len(counts) == len(rows.labels)
-
-
-def test_sentiment_means_what_its_labels_say() -> None:
-    entry = catalog.get_dataset("rotten_tomatoes")
-    rows = load_rows(entry, train_examples=6824, evaluation_examples=1, seed=0)
-    pairs = zip(rows.train.inputs, rows.train.labels, strict=True)
-    assert np.mean([label for text, label in pairs if "masterpiece" in text or "wonderful" in text]) > 0.7
-    assert rows.labels == ("negative", "positive")
 
 
 def test_the_language_model_has_every_weight_and_reads_its_own_chat_format() -> None:

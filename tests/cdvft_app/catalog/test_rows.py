@@ -86,7 +86,7 @@ def test_rows_of_the_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     write_csv(tmp_path / "reviews.csv", ("text", "label"), [(f"review {n}, good", n % 2) for n in range(50)])
     images = np.arange(50 * 28 * 28, dtype=np.uint8).reshape(50, 28, 28)
     np.savez_compressed(tmp_path / "mnist.npz", images=images, labels=np.arange(50, dtype=np.uint8) % 10)
-    monkeypatch.setattr(sources.mirror, "ensure", lambda *_: tmp_path)
+    monkeypatch.setattr(sources.offline, "ensure", lambda *_: tmp_path)
     reviews = rows_of(catalog.get_dataset("rotten_tomatoes"))
     assert (len(reviews.train), len(reviews.evaluation)) == (40, 10)
     for text, label in zip(reviews.train.inputs, reviews.train.labels, strict=True):

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from given_tables import looked, table_of
 
-from cdvft_app.catalog import mirror, resolve
+from cdvft_app.catalog import offline, resolve
 from cdvft_app.catalog.conversations import messages_of
 from cdvft_app.catalog.dataset_readers import read_uploaded
 from cdvft_app.data.inspect import as_dict
@@ -85,7 +85,7 @@ def test_what_is_longer_than_a_model_reads_is_counted(tmp_path):
     assert any("more than 512 tokens" in one and "left out" in one for one in found.warnings)
 
 
-@pytest.mark.skipif(not mirror.prepared("smollm2_135m"), reason="needs SmolLM2 in the cache")
+@pytest.mark.skipif(not offline.prepared("smollm2_135m"), reason="needs SmolLM2 in the cache")
 def test_tokens_are_counted_as_the_run_counts_them(tmp_path):
     from cdvft_app.catalog.dataset_readers import load_rows
     from cdvft_app.tasks.generation import GenerationTask

@@ -9,7 +9,7 @@ import pytest
 import tiny_models
 from listening import finished
 
-from cdvft_app.catalog import ModelEntry, Plan, get_model, mirror
+from cdvft_app.catalog import ModelEntry, Plan, get_model, offline
 from cdvft_app.catalog.dataset_readers import Rows, Split
 from cdvft_app.results import answering
 from cdvft_app.results.answering import Questions
@@ -35,7 +35,7 @@ def hub_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert name and revision
     snapshot = folder / f"models--{name.replace('/', '--')}" / "snapshots" / revision
     snapshot.parent.mkdir(parents=True)
-    snapshot.symlink_to(mirror.ensure("minilm"))
+    snapshot.symlink_to(offline.ensure("minilm"))
     return folder
 
 
