@@ -1,102 +1,92 @@
-"""The Hugging Face hub: whether it answers, what it says of repositories, and snapshots of their files.
+"""The Hugging Face Hub: status, search, model cards, pinned commits, and snapshots of files.
 
-The hub's client blocks and retries and cannot be interrupted, so searches and downloads run in a child
-process that can be killed: `python -m cdvft_app.catalog.hub '{"do": "download" or "search", ...}'` prints its
-messages as lines of JSON behind `MARK`. Files stay in the client's own cache.
+Downloads run in a child process, because the Hub's client cannot be interrupted. Files stay in its cache.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import queue
 import re
-import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import cdvft_app
-from cdvft_app.catalog.download import STALL_SECONDS, DownloadFailed, first_line, percent, run_watched
+from cdvft_app.catalog.download import STALL_SECONDS, DownloadFailed, percent, run_watched
 from cdvft_app.catalog.entries import RECIPES, hub_ids_allowed
-from cdvft_app.files import folder_bytes, is_full
+from cdvft_app.files import folder_bytes
 from cdvft_app.progress import Progress, ShouldStop, never, silent
 from cdvft_app.settings import InvalidChoice, Kind, RaceRequest, RunSettings
 
-STATUS_TIMEOUT = 2.0  # seconds, all in all: looking the name up included, which no socket timeout covers
+STATUS_TIMEOUT = 2.0  # seconds
 STATUS_KEPT = 60.0  # seconds
 INFO_TIMEOUT = 5.0  # seconds, for questions that a person waits for
-DOWNLOAD_INFO_TIMEOUT = 10.0  # seconds, in the child
-SEARCH_TIMEOUT = 15.0  # seconds, of which loading the hub's client takes some
-MAX_DATASET_BYTES = 5_000_000_000  # bytes of a dataset whose files nobody chose beforehand
-MARK = "hub:"
+SEARCH_TIMEOUT = 15.0  # seconds, with the time to import the Hub's client
+MAX_DATASET_BYTES = 5_000_000_000  # bytes of a dataset whose files are not named
 _OFFLINE = [recipe.key for recipe in RECIPES.values() if recipe.offline]
-OFFLINE_RECIPES = f"The recipes {', '.join(_OFFLINE[:-1])} and {_OFFLINE[-1]} need no hub."
-NO_ANSWER = "The hub did not answer in time. Search again, or type a model's id, owner/name."
+OFFLINE_RECIPES = f"The recipes {', '.join(_OFFLINE[:-1])} and {_OFFLINE[-1]} do not need the Hub."
 
-# What is fetched: never pickles, never code. Of models, only files at the top: folders hold other formats.
+# Never pickles, never code. Of models only files at the top: folders hold other formats.
 _MODEL_FILES = (
     "*.json", "*.txt", "*.model", "chat_template.jinja", "model.safetensors", "model-*-of-*.safetensors",
 )  # fmt: skip
-_TABLES = ("*.parquet", "*.arrow", "*.csv", "*.tsv", "*.json", "*.jsonl", "*.txt")
-_ARCHIVES = ("*.zip", "*.tar", "*.gz", "*.zst")
-_IMAGES = ("*.png", "*.jpg", "*.jpeg", "*.webp")
-_DATA_FILES = ("README.md", *_TABLES, *_ARCHIVES, *_IMAGES)
-# What models of a kind are found by: the library that loads them, and their tasks on the hub.
-_LIBRARY: Mapping[Kind, str] = {"text": "transformers", "image": "timm", "generation": "transformers"}
-_TASKS: Mapping[Kind, tuple[str, ...]] = {
-    "text": ("fill-mask", "feature-extraction", "sentence-similarity", "text-classification"),
-    "image": ("image-classification", "image-feature-extraction"),
-    "generation": ("text-generation",),
-}
+_DATA_FILES = (
+    "README.md", "*.parquet", "*.arrow", "*.csv", "*.tsv", "*.json", "*.jsonl", "*.txt", "*.zip", "*.tar",
+    "*.gz", "*.zst", "*.png", "*.jpg", "*.jpeg", "*.webp",
+)  # fmt: skip
+# Models of a kind: the library that loads them, and their tasks on the Hub.
+_SEARCHED: Mapping[Kind, tuple[str, tuple[str, ...]]] = {
+    "text": (
+        "transformers", ("fill-mask", "feature-extraction", "sentence-similarity", "text-classification"),
+    ),
+    "image": ("timm", ("image-classification", "image-feature-extraction")),
+    "generation": ("transformers", ("text-generation",)),
+}  # fmt: skip
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-# A child process is asked, because it can be killed wherever it hangs.
-_ASK = """
-import sys, urllib.error, urllib.request
-request = urllib.request.Request(sys.argv[1], method="HEAD", headers={"User-Agent": "cdvft"})
-try:
-    print(urllib.request.urlopen(request, timeout=float(sys.argv[2])).status)
-except urllib.error.HTTPError as error:
-    print(error.code)
-"""
+_DOWNLOAD = "import json, sys, huggingface_hub as hub; hub.snapshot_download(**json.loads(sys.argv[1]))"
 
 
 class HubError(DownloadFailed):
-    """Something of the hub could not be had; says what, why and what to do."""
+    """The Hub does not provide something; the text says what, why, and what to do."""
 
 
 @dataclass(frozen=True)
 class HubStatus:
-    """Whether the hub answers, with a sentence for the page."""
+    """Whether the Hub answers, with a sentence."""
 
     reachable: bool
     sentence: str
 
 
-_known: dict[str, tuple[float, HubStatus]] = {}  # by address: when it was asked, and the answer
+_known: dict[str, tuple[float, HubStatus]] = {}  # by address: when the Hub was asked, and its status
 
 
 def endpoint() -> str:
-    """Return the hub's address: HF_ENDPOINT, else the hub client's own."""
+    """Return the Hub's address: HF_ENDPOINT, else the client's own."""
     from huggingface_hub import constants
 
     return (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
 
 
 def is_offline() -> bool:
-    """Return whether HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE tells the client to stay off the network."""
+    """Return whether HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set."""
     value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
     return value.upper() in ("1", "ON", "YES", "TRUE")
 
 
 def hub_status() -> HubStatus:
-    """Ask whether the hub answers, for 2 seconds at most, and once a minute at most."""
+    """Ask whether the Hub answers: for 2 seconds at most, and once a minute at most."""
     if is_offline():
-        return HubStatus(False, f"HF_HUB_OFFLINE is set, so the hub is not asked. {OFFLINE_RECIPES}")
+        return HubStatus(False, f"HF_HUB_OFFLINE is set. {OFFLINE_RECIPES}")
     address = endpoint()
     asked_at, status = _known.get(address, (0.0, None))
     if status is None or time.monotonic() - asked_at > STATUS_KEPT:
@@ -106,39 +96,89 @@ def hub_status() -> HubStatus:
 
 
 def last_status() -> HubStatus | None:
-    """Return the status when the hub was last asked, however long ago; None before. It asks nobody."""
-    if is_offline():
-        return hub_status()
-    return _known[endpoint()][1] if endpoint() in _known else None
+    """Return the status of the last request, without a new one; None before the first."""
+    return hub_status() if is_offline() else _known.get(endpoint(), (0.0, None))[1]
 
 
 def _ask(address: str) -> HubStatus:
+    def ask() -> int:
+        request = urllib.request.Request(address, method="HEAD", headers={"User-Agent": "cdvft"})
+        try:
+            return int(urllib.request.urlopen(request, timeout=STATUS_TIMEOUT).status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
     try:
-        answer = subprocess.run(
-            [sys.executable, "-c", _ASK, address, str(STATUS_TIMEOUT)],
-            capture_output=True,
-            text=True,
-            timeout=STATUS_TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return HubStatus(
-            False, f"The hub did not answer within {STATUS_TIMEOUT:.0f} seconds. {OFFLINE_RECIPES}"
-        )
-    code = answer.stdout.strip()
-    if not code.isdigit():
-        return HubStatus(False, f"The hub cannot be reached from here. {OFFLINE_RECIPES}")
-    if int(code) >= 500:
-        return HubStatus(False, f"The hub is out of order (it answers {code}). {OFFLINE_RECIPES}")
-    return HubStatus(True, "The hub answers.")
+        code = _within(STATUS_TIMEOUT, ask)
+    except (OSError, ValueError):  # also TimeoutError
+        return HubStatus(False, f"The Hub cannot be reached. {OFFLINE_RECIPES}")
+    if code >= 500:
+        return HubStatus(False, f"The Hub has an error ({code}). {OFFLINE_RECIPES}")
+    return HubStatus(True, "The Hub answers.")
+
+
+Answer = TypeVar("Answer")
+
+
+def _within(seconds: float, call: Callable[[], Answer]) -> Answer:
+    """Return what `call` returns. Its thread is abandoned on a timeout: a DNS lookup cannot be interrupted.
+
+    Raises:
+        TimeoutError: it took too long.
+    """
+    answers: queue.SimpleQueue[tuple[Answer | None, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            answers.put((call(), None))
+        except Exception as error:  # it is raised in the caller's thread
+            answers.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        answer, error = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError from None
+    if error:
+        raise error
+    return answer  # type: ignore[return-value]
+
+
+def _info(repository: str, repo_type: str, revision: str | None = None) -> Any:
+    """Return the client's facts on a repository; None if the Hub does not answer.
+
+    Raises:
+        HubError: the repository or the revision does not exist, or is not accessible.
+    """
+    from huggingface_hub import HfApi, errors
+
+    api = HfApi(endpoint=endpoint())
+    ask = api.model_info if repo_type == "model" else api.dataset_info
+    try:
+        return ask(repository, revision=revision, timeout=INFO_TIMEOUT, files_metadata=True)
+    except errors.GatedRepoError:
+        raise HubError(
+            f"{repository} is gated: accept its terms on its page and log in with `hf auth login`."
+        ) from None
+    except errors.RevisionNotFoundError:
+        raise HubError(f"{repository} has no branch, tag, or commit {revision!r}.") from None
+    except (errors.RepositoryNotFoundError, errors.HFValidationError):
+        raise HubError(
+            f"The Hub has no {repo_type} {repository}, or it is private. Check the spelling, owner/name. "
+            "For a private one log in with `hf auth login`."
+        ) from None
+    except Exception:  # the client has a family of errors for each way of not connecting
+        return None
 
 
 @dataclass(frozen=True)
 class HubModelInfo:
-    """The hub's facts on a model before anything of it is downloaded.
+    """Facts on a model before its download.
 
-    `licence` as its card states it, None where it does not; `fetched_bytes` of all files that a run takes;
-    `safetensors`: whether there are weights that can be read without running code.
+    Attributes:
+        licence: as its card states it; None if it does not.
+        fetched_bytes: of all files that a run downloads.
+        safetensors: whether it has weights that can be read without running code.
     """
 
     licence: str | None
@@ -147,14 +187,12 @@ class HubModelInfo:
 
 
 def model_info(repository: str) -> HubModelInfo | None:
-    """Asks the hub once, for `INFO_TIMEOUT` at most; None where it does not answer."""
-    if not hub_status().reachable:
-        return None
-    from huggingface_hub import HfApi
-
+    """Ask the Hub once, for `INFO_TIMEOUT` at most; return None if it has no answer."""
     try:
-        info = HfApi().model_info(repository, files_metadata=True, timeout=INFO_TIMEOUT)
-    except Exception:  # the hub's client has a family of errors for each way of not connecting
+        info = _info(repository, "model") if hub_status().reachable else None
+    except HubError:
+        info = None
+    if info is None:
         return None
     sizes = _wanted_sizes(info, "model", None)
     licence = info.card_data.get("license") if info.card_data else None
@@ -169,68 +207,66 @@ AnySettings = TypeVar("AnySettings", RaceRequest, RunSettings)
 
 
 def pin_dataset_commit(choice: AnySettings) -> AnySettings:
-    """Return the choice with a commit in place of a branch or tag, where its dataset is a hub id.
+    """Return the choice with a commit instead of a branch or tag, if its dataset is from the Hub.
 
-    All runs of its race, and Resume, read that commit. Asks the hub for `INFO_TIMEOUT` at most; where it does
-    not answer, the copy in its client's cache counts.
+    All runs of its race, and Resume, read that commit. The cached copy counts if the Hub does not answer.
 
     Raises:
-        InvalidChoice: the hub has no such dataset, or no such revision of it.
+        InvalidChoice: the Hub has no such dataset, or no such revision of it.
     """
     dataset, revision = choice.dataset, choice.dataset_revision
     if choice.data or dataset is None or "/" not in dataset or _COMMIT.fullmatch(revision or ""):
         return choice
-    if not hub_ids_allowed():  # `catalog.resolve` refuses it
+    if not hub_ids_allowed():  # `catalog.resolve` rejects it
         return choice
     commit = _dataset_commit(dataset, revision)
     return choice.model_copy(update={"dataset_revision": commit}) if commit else choice
 
 
 def _dataset_commit(dataset: str, revision: str | None) -> str | None:
-    """Return the dataset's commit; None where neither the hub nor the cache knows it."""
+    """Return the dataset's commit; None if neither the Hub nor the cache knows it."""
     if not hub_status().reachable:
         kept = cached(dataset, "dataset", revision, None)
         return kept.commit if kept else None
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
-
     try:
-        return HfApi().dataset_info(dataset, revision=revision, timeout=INFO_TIMEOUT).sha
-    except RevisionNotFoundError:
-        raise InvalidChoice(
-            f"dataset_revision: got {revision!r}; {dataset} has no such branch, tag or commit."
-        ) from None
-    except RepositoryNotFoundError:
-        raise InvalidChoice(
-            f"The hub has no dataset {dataset!r}, or it is private. Check the spelling, owner/name."
-        ) from None
-    except Exception:  # the hub's client has a family of errors for each way of not connecting
-        return None
+        info = _info(dataset, "dataset", revision)
+    except HubError as error:
+        raise InvalidChoice(str(error)) from None
+    return info.sha if info else None
 
 
 def search_hub(text: str, kind: Kind, limit: int) -> tuple[list[dict[str, Any]], str | None]:
-    """Return models as {"id", "downloads"}, the most downloaded first; or none, and a sentence on why."""
+    """Return models with safetensors as {"id", "downloads"}, most downloaded first, or why not."""
     status = hub_status()
     if not status.reachable:
         return [], status.sentence
+    from huggingface_hub import HfApi
+
+    library, tasks = _SEARCHED[kind]
+
+    def search() -> dict[str, int]:
+        found: dict[str, int] = {}
+        for task in tasks:
+            models = HfApi(endpoint=endpoint()).list_models(
+                search=text, filter=["safetensors", library], pipeline_tag=task, sort="downloads", limit=limit
+            )
+            found |= {model.id: model.downloads or 0 for model in models}
+        return found
+
     try:
-        answer = subprocess.run(
-            _child({"do": "search", "search": text, "kind": kind, "limit": limit}),
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=SEARCH_TIMEOUT,
-            env={**os.environ, **_child_environment()},
-        )
-    except subprocess.TimeoutExpired:
-        return [], NO_ANSWER
-    messages = _messages(answer.stdout)
-    return (messages[-1]["models"], None) if messages and "models" in messages[-1] else ([], NO_ANSWER)
+        found = _within(SEARCH_TIMEOUT, search)
+    except Exception:  # the client has a family of errors for each way of not connecting
+        return [], "The Hub did not answer in time. Search again, or enter a model's id, owner/name."
+    most = sorted(found, key=lambda name: -found[name])[:limit]
+    return [{"id": name, "downloads": found[name]} for name in most], None
+
+
+# Snapshots
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Files of a repository as they stood at a commit; `commit` is None where there is none."""
+    """Files of a repository at a commit; `commit` is None if there is none."""
 
     folder: Path
     commit: str | None
@@ -246,91 +282,117 @@ def snapshot(
     progress: Progress = silent,
     should_stop: ShouldStop = never,
 ) -> Snapshot:
-    """Return the files of a repository at a revision, fetched first where the cache does not have them.
+    """Return the files of a repository at a revision, downloaded first if they are not in the cache.
 
     Args:
         repository: id, owner/name.
-        repo_type: of a model, settings and safetensors are fetched; of a dataset, data files.
-        revision: commit hash, branch or tag; None is the branch main.
-        patterns: which files of a dataset; None is all data files, up to `MAX_DATASET_BYTES`.
-        title: what to call it in sentences.
-        progress: told a fraction (None where unknown) and a sentence.
-        should_stop: asked several times a second.
+        repo_type: of a model, settings and safetensors are downloaded; of a dataset, data files.
+        revision: commit hash, branch, or tag; None is the branch main.
+        patterns: the files of a dataset; None is all data files, up to `MAX_DATASET_BYTES`.
+        title: its name in sentences.
+        progress: receives a fraction (None if unknown) and a sentence.
+        should_stop: called several times per second.
 
     Raises:
-        HubError: what could not be had, why, and what to do.
+        HubError: what is missing, why, and what to do.
         DownloadStopped: `should_stop()` became true.
     """
     title = title or repository
-    progress(None, f"Asking the hub for {title}")
+    progress(None, f"Asking the Hub for {title}")
     status = hub_status()
     if not status.reachable:
-        kept = cached(repository, repo_type, revision, patterns)
-        if kept:
+        if kept := cached(repository, repo_type, revision, patterns):
             return kept
-        raise HubError(f"{title} is not in the cache, and it cannot be fetched. {status.sentence}")
-    request = {
-        "do": "download",
-        "repository": repository,
-        "repo_type": repo_type,
-        "revision": revision,
-        "patterns": list(patterns) if patterns is not None else None,
-        "limit": MAX_DATASET_BYTES if repo_type == "dataset" and patterns is None else None,
-    }
-    answer = _download(request, title, progress, should_stop)
-    if "folder" in answer:
-        return Snapshot(Path(answer["folder"]), answer["commit"])
-    raise HubError(_explain(title, repo_type, revision, answer))
+        raise HubError(f"{title} is not in the cache and cannot be downloaded. {status.sentence}")
+    info = _info(repository, repo_type, revision)
+    sizes = _wanted_sizes(info, repo_type, patterns) if info else {}
+    if info and repo_type == "model" and not any(name.endswith(".safetensors") for name in sizes):
+        raise HubError(f"{title} has no model.safetensors, and other weights can run code. Choose another.")
+    if info and not sizes:
+        raise HubError(f"{title} has no data files that can be read without running code.")
+    total, blobs = sum(sizes.values()), _repository_folder(repository, repo_type) / "blobs"
+    if repo_type == "dataset" and patterns is None and total > MAX_DATASET_BYTES:
+        limit = f"{MAX_DATASET_BYTES / 1e9:.0f} GB"
+        raise HubError(f"{title} has {total / 1e9:.1f} GB to download, and the limit is {limit}.")
+
+    def on_bytes(now: int) -> None:
+        fraction = min(now / max(total, 1), 1.0)
+        progress(fraction, percent(title, total, fraction))
+
+    problem = "" if info else "the Hub did not answer in time"
+    with tempfile.TemporaryDirectory() as work:
+        log = Path(work) / "log"
+        try:
+            if info and run_watched(
+                [
+                    sys.executable,
+                    "-c",
+                    _DOWNLOAD,
+                    json.dumps(_arguments(repository, repo_type, revision, patterns)),
+                ],
+                log=log,
+                arrived=lambda: folder_bytes(blobs),
+                on_bytes=on_bytes,
+                should_stop=should_stop,
+                stall_seconds=STALL_SECONDS,
+                environment={"HF_HUB_DISABLE_PROGRESS_BARS": "1"},
+            ):
+                problem = (log.read_text(errors="replace").strip().splitlines() or ["no reason"])[-1][:300]
+        except TimeoutError as error:
+            problem = str(error)
+    kept = None if problem else cached(repository, repo_type, revision, patterns)
+    if kept is None:
+        raise HubError(
+            f"{title} cannot be downloaded ({problem}). Check the network and the disk. {OFFLINE_RECIPES}"
+        )
+    return kept
 
 
 def cached(
     repository: str, repo_type: str, revision: str | None, patterns: Sequence[str] | None
 ) -> Snapshot | None:
-    """Return the snapshot in the hub client's cache, if it is all there; asks nobody."""
+    """Return the snapshot in the client's cache if it is complete, without a request."""
+    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
+    arguments = _arguments(repository, repo_type, revision, patterns)
     try:
-        folder = _snapshot_download(repository, repo_type, revision, patterns, local_files_only=True)
+        folder = Path(snapshot_download(**arguments, local_files_only=True))
     except (OSError, HFValidationError):
         return None
-    return Snapshot(Path(folder), Path(folder).name)
+    return Snapshot(folder, folder.name)
+
+
+def _arguments(
+    repository: str, repo_type: str, revision: str | None, patterns: Sequence[str] | None
+) -> dict[str, Any]:
+    """Return the client's arguments. The branch keeps its name, so that the cache knows it by that name."""
+    allowed, ignored = _globs(repo_type, patterns)
+    return {
+        "repo_id": repository, "repo_type": repo_type, "revision": revision, "allow_patterns": allowed,
+        "ignore_patterns": ignored,
+    }  # fmt: skip
 
 
 def is_wanted(name: str, repo_type: str, patterns: Sequence[str] | None) -> bool:
-    """Return whether a file of a repository is among those that are fetched."""
+    """Return whether a file of a repository is downloaded."""
     allowed, ignored = (any(fnmatch(name, glob) for glob in globs) for globs in _globs(repo_type, patterns))
     return allowed and not ignored
 
 
 def _globs(repo_type: str, patterns: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """Return the hub client's `allow_patterns` and `ignore_patterns`."""
+    """Return the client's `allow_patterns` and `ignore_patterns`."""
     if repo_type == "model":
         return list(_MODEL_FILES), ["*/*"]
     return list(_DATA_FILES if patterns is None else patterns), []
 
 
 def _wanted_sizes(info: Any, repo_type: str, patterns: Sequence[str] | None) -> dict[str, int]:
-    """Return bytes of the files that are fetched, by name."""
+    """Return the bytes of the files that are downloaded, by name."""
     files = info.siblings or ()
     return {
         file.rfilename: file.size or 0 for file in files if is_wanted(file.rfilename, repo_type, patterns)
     }
-
-
-def _snapshot_download(
-    repository: str, repo_type: str, revision: str | None, patterns: Sequence[str] | None, **more: Any
-) -> str:
-    from huggingface_hub import snapshot_download
-
-    allowed, ignored = _globs(repo_type, patterns)
-    return snapshot_download(  # by the branch's name, so that the cache knows it by that name too
-        repository,
-        repo_type=repo_type,
-        revision=revision,
-        allow_patterns=allowed,
-        ignore_patterns=ignored,
-        **more,
-    )
 
 
 def _repository_folder(repository: str, repo_type: str) -> Path:
@@ -338,157 +400,3 @@ def _repository_folder(repository: str, repo_type: str) -> Path:
     from huggingface_hub.file_download import repo_folder_name
 
     return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type=repo_type)
-
-
-def _child(request: dict[str, Any]) -> list[str]:
-    return [sys.executable, "-m", "cdvft_app.catalog.hub", json.dumps(request)]
-
-
-def _child_environment() -> dict[str, str]:
-    root = str(Path(cdvft_app.__file__).parents[1])
-    return {
-        "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    }
-
-
-def _messages(output: str) -> list[dict[str, Any]]:
-    lines = (line for line in output.splitlines() if line.startswith(MARK) and line.endswith("}"))
-    return [json.loads(line.removeprefix(MARK)) for line in lines]
-
-
-def _download(
-    request: dict[str, Any], title: str, progress: Progress, should_stop: ShouldStop
-) -> dict[str, Any]:
-    """Run the child to its end; return its last message."""
-    blobs = _repository_folder(request["repository"], request["repo_type"]) / "blobs"
-    before = folder_bytes(blobs)
-    with tempfile.TemporaryDirectory() as work:
-        log = Path(work) / "log"
-
-        def messages() -> list[dict[str, Any]]:
-            return _messages(log.read_text(errors="replace"))
-
-        def on_bytes(now: int) -> None:
-            total = next((message["bytes"] for message in messages() if "bytes" in message), 0)
-            if total:
-                fraction = min((now - before) / total, 1.0)
-                progress(fraction, percent(title, total, fraction))
-
-        try:
-            run_watched(
-                _child(request),
-                log=log,
-                arrived=lambda: folder_bytes(blobs),
-                on_bytes=on_bytes,
-                should_stop=should_stop,
-                stall_seconds=STALL_SECONDS,
-                environment=_child_environment(),
-            )
-        except TimeoutError as error:
-            return {"problem": "network", "text": str(error)}
-        found = messages()
-        if found and "bytes" not in found[-1]:
-            return found[-1]
-        return {"problem": "network", "text": log.read_text(errors="replace")[-300:]}
-
-
-def _explain(title: str, repo_type: str, revision: str | None, answer: dict[str, Any]) -> str:
-    offline = f"Check the network and try again. {OFFLINE_RECIPES}"
-    reasons = {
-        "missing": f"The hub has no {repo_type} {title}, or it is private. Check the spelling, owner/name; "
-        "for a private one, log in with `hf auth login`.",
-        "gated": f"{title} is gated: accept its terms on its page and log in with `hf auth login`.",
-        "revision": f"{title} has no revision {revision!r}.",
-        "no_safetensors": f"{title} has no model.safetensors, and other weight files can carry code. Choose "
-        "another model, or ask its owner to convert it.",
-        "no_files": f"{title} has no data files that need no code to be read, such as parquet or csv.",
-        "too_large": f"{title} is {answer['text']} to download; the limit is "
-        f"{MAX_DATASET_BYTES / 1e9:.0f} GB.",
-        "disk": f"The disk is full, so {title} could not be kept. Free some space or let HF_HOME name "
-        "a folder on another disk.",
-    }
-    return reasons.get(answer["problem"], f"{title} could not be fetched ({answer['text']}). {offline}")
-
-
-def _fetch(request: dict[str, Any]) -> dict[str, Any]:
-    """In the child: download the wanted files; return the answer for the parent process."""
-    from huggingface_hub import HfApi, try_to_load_from_cache
-
-    repository, repo_type, patterns = request["repository"], request["repo_type"], request["patterns"]
-    api = HfApi()
-    ask = api.model_info if repo_type == "model" else api.dataset_info
-    info = ask(repository, revision=request["revision"], timeout=DOWNLOAD_INFO_TIMEOUT, files_metadata=True)
-    sizes = _wanted_sizes(info, repo_type, patterns)
-    missing = sum(
-        size
-        for name, size in sizes.items()
-        if not isinstance(
-            try_to_load_from_cache(repository, name, revision=info.sha, repo_type=repo_type), str
-        )
-    )
-    if repo_type == "model" and not any(name.endswith(".safetensors") for name in sizes):
-        return {"problem": "no_safetensors", "text": ""}
-    if not sizes:
-        return {"problem": "no_files", "text": ""}
-    if request["limit"] is not None and missing > request["limit"]:
-        return {"problem": "too_large", "text": f"{missing / 1e9:.1f} GB"}
-    _send({"bytes": missing})
-    folder = _snapshot_download(repository, repo_type, request["revision"], patterns)
-    return {"folder": folder, "commit": Path(folder).name}
-
-
-def _problem(error: Exception) -> dict[str, Any]:
-    """In the child: return the error as one of the problems that a person can act upon."""
-    from huggingface_hub import errors
-
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(error, errors.GatedRepoError) or status == 403:
-        problem = "gated"
-    elif isinstance(error, errors.RevisionNotFoundError):
-        problem = "revision"
-    elif isinstance(error, errors.RepositoryNotFoundError) or status in (401, 404):
-        problem = "missing"  # the hub answers 401 to strangers for what is private or not there
-    elif is_full(error):
-        problem = "disk"
-    else:
-        problem = "network"
-    return {"problem": problem, "text": f"{type(error).__name__}: {first_line(error)}"[:300]}
-
-
-def _search(request: dict[str, Any]) -> dict[str, Any]:
-    """In the child: find models with safetensors (other weights can carry code), by their downloads."""
-    from huggingface_hub import HfApi
-
-    kind, limit = request["kind"], request["limit"]
-    found: dict[str, int] = {}
-    for task in _TASKS[kind]:
-        models = HfApi().list_models(
-            search=request["search"],
-            filter=["safetensors", _LIBRARY[kind]],
-            pipeline_tag=task,
-            sort="downloads",
-            limit=limit,
-        )
-        found |= {model.id: model.downloads or 0 for model in models}
-    most = sorted(found, key=lambda name: -found[name])[:limit]
-    return {"models": [{"id": name, "downloads": found[name]} for name in most]}
-
-
-def _send(message: dict[str, Any]) -> None:
-    """In the child: send one message to the parent process."""
-    print(MARK + json.dumps(message), flush=True)
-
-
-def main() -> None:
-    """Run the child process: do what its one argument asks for, and send the answer."""
-    request = json.loads(sys.argv[1])
-    try:
-        answer = {"download": _fetch, "search": _search}[request["do"]](request)
-    except Exception as error:  # whatever it is, the parent turns it into a sentence
-        answer = _problem(error)
-    _send(answer)
-
-
-if __name__ == "__main__":
-    main()

@@ -100,8 +100,8 @@ def test_what_the_hub_does_not_have_or_not_give(stub):
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
-        ({"HF_ENDPOINT": "http://127.0.0.1:9"}, "The hub cannot be reached from here"),
-        ({"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE is set, so the hub is not asked"),
+        ({"HF_ENDPOINT": "http://127.0.0.1:9"}, "The Hub cannot be reached"),
+        ({"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE is set"),
     ],
 )
 def test_a_hub_out_of_reach_is_said_at_once(stub, monkeypatch, environment, sentence):
