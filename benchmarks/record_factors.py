@@ -3,15 +3,13 @@
     python -m benchmarks.record_factors cdvft=RUN_ID:9 lora=RUN_ID:2 ... blocks=RUN_ID:3:attention
     python -m benchmarks.record_factors digits=RUN_ID:3:qkv
     python -m benchmarks.record_factors effects [KEY ...]
-    python -m benchmarks.record_factors seeds
 
 KEY=RUN_ID:COUNT[:PART] keeps COUNT snapshots of a run, evenly spaced, first and last included, without the
 layers that have PART in their names. Runs that were recorded before stay, and stand before new ones. Vectors
 are rounded to float16 (three digits), and every number that is recorded is computed from the rounded ones.
 
-`effects` writes what the recorded runs do to inputs and answers, or these of them, with the spread over seeds
-that benchmarks/effects.py measured; `seeds` only the latter, anew. The weights of one race ship with the
-program; the other runs are trained again by their settings, and recorded anew.
+`effects` records what the recorded runs, or those named, do to inputs and predictions. The weights of one
+race ship with the program. The other runs are retrained from their settings and recorded again.
 """
 
 from __future__ import annotations
@@ -31,25 +29,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors.numpy import save_file
 
 from benchmarks.machine import rounded, write_compact
 from benchmarks.trained import train_into
 from cdvft_app import catalog
-from cdvft_app.catalog.backbones import load_text_backbone
-from cdvft_app.inspection import effects, examples, frozen, layers, numbers
+from cdvft_app.inspection import effects, frozen, layers, numbers
 from cdvft_app.inspection.sources import EFFECTS, RECORDED, LiveRun, RecordedRun, find, recorded_keys
-from cdvft_app.payloads.factors import SeedEffects, Together, WalkAnswers
+from cdvft_app.payloads.factors import Together
 from cdvft_app.results import finished_run
-from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 
-SENTENCES = ("a gripping, funny and deeply human film", "the plot is dull and no joke lands")
-SHORT = "dull, but funny"
-"""For layers with wide inputs."""
-WIDE = 768
-WALKED = ("cdvft", "lora")  # whose layers the page goes through stage by stage
 LEFT_OUT = {"blocks": "attention", "digits": "qkv"}  # layers of these runs that are not recorded
 
 
@@ -102,67 +92,6 @@ def record(key: str, run: LiveRun, count: int, left_out: str) -> None:
     write_compact(file, rounded(known))
 
 
-def record_inputs(model: str, keys: list[str]) -> None:
-    """Write what the layers of all recorded runs receive for the sentences, and their weights' norms."""
-    backbone = load_text_backbone(catalog.get_model(model))
-    every = {layer.module: layer for key in keys for layer in layers.layers(RecordedRun(key))}
-    arrays: dict[str, np.ndarray] = {}
-    found = []
-    for place, text in enumerate((*SENTENCES, SHORT)):
-        wide = text == SHORT
-        modules = [m for m, layer in every.items() if (max(layer.d_in, layer.d_out) >= WIDE) == wide]
-        if not modules:
-            continue
-        encoded = dict(backbone.tokenizer(text, return_tensors="pt"))
-        seen = frozen.run(backbone.model, modules, encoded)
-        keys_by_content: dict[bytes, str] = {}
-        inputs = {}
-        for module, (x, _) in seen.items():  # query, key and value receive the same
-            content = half(x.numpy())
-            inputs[module] = keys_by_content.setdefault(content.tobytes(), f"{place}.{len(keys_by_content)}")
-            arrays[inputs[module]] = content
-        tokens = backbone.tokenizer.convert_ids_to_tokens(encoded["input_ids"][0])
-        outputs = {module: y.norm(dim=-1).tolist() for module, (_, y) in seen.items()}
-        found.append({"text": text, "tokens": list(tokens), "inputs": inputs, "outputs": outputs})
-    weights = {
-        module: float(torch.linalg.matrix_norm(frozen.find_submodule(backbone.model, module).weight.detach()))
-        for module in every
-    }
-    save_file(arrays, RECORDED / f"{model}.inputs.safetensors")
-    file = RECORDED / f"{model}.inputs.json"
-    write_compact(file, rounded({"weights": weights, "examples": found}))
-
-
-def record_image(model: str, keys: list[str]) -> None:
-    """Write what layers of recorded runs receive for the first image, and their weights' norms.
-
-    It is every fourth layer, the last included, and those that are shown first: the files are to stay small.
-    """
-    run = RecordedRun(keys[0])
-    modules = sorted(
-        {layer.module for key in keys for layer in layers.layers(RecordedRun(key))}, key=layers.natural_order
-    )
-    recorded_images = frozen.images(run)
-    chosen = {*modules[::-4], *(RecordedRun(key).first() for key in keys)}
-    received = {module: frozen.patch_inputs(run, module, 0) for module in modules if module in chosen}
-    known = {
-        "weights": frozen.weight_norms(run, modules),
-        "examples": [],
-        "images": recorded_images | {"images": recorded_images["images"][:1]},
-        "patches": {
-            "tokens": received[modules[-1]]["tokens"],
-            "outputs": {module: one["output_norms"] for module, one in received.items()},
-        },
-    }
-    arrays = {
-        module: half(np.frombuffer(base64.b64decode(one["data"]), "<f4").reshape(-1, one["width"]))
-        for module, one in received.items()
-    }
-    save_file(arrays, RECORDED / f"{model}.inputs.safetensors")
-    file = RECORDED / f"{model}.inputs.json"
-    write_compact(file, rounded(known))
-
-
 def record_effects(store: RunStore, keys: list[str]) -> None:
     """Write effects.json.gz: of each of these recorded runs, and of those that changed the same layers for
     one task; what is known of others stays."""
@@ -180,13 +109,7 @@ def record_effects(store: RunStore, keys: list[str]) -> None:
             "effects": {
                 key: effects.effects(_opened(key, one), seconds=math.inf) for key, one in runs.items()
             },
-            "seeds": {key: measured_seeds(RecordedRun(key)) for key in runs},
             "together": together,
-            "walk": {
-                key: _walks(_opened(key, one), key)
-                for key, one in runs.items()
-                if RecordedRun(key).settings.method.key in WALKED
-            },
         }
         known = _read_effects()
         _write_effects({part: known.get(part, {}) | own for part, own in found.items()})
@@ -200,12 +123,6 @@ def trained_again(store: RunStore, key: str) -> finished_run.FinishedRun:
     assert isinstance(live, LiveRun)
     record(key, live, len(before.steps()), LEFT_OUT.get(key, ""))
     return finished_run.find(store, run_id)
-
-
-def record_seeds() -> None:
-    """Write the spread over seeds anew, and leave the rest of effects.json.gz as it is."""
-    known = _read_effects()
-    _write_effects(known | {"seeds": {key: measured_seeds(RecordedRun(key)) for key in known["effects"]}})
 
 
 def _read_effects() -> dict[str, Any]:
@@ -227,43 +144,12 @@ def _layers(runs: effects.OpenedRuns) -> dict[str, Together]:
     return {module: effects.together(runs, module) for module in runs.measured}
 
 
-def _walks(runs: effects.OpenedRuns, key: str) -> dict[str, dict[str, WalkAnswers]]:
-    """By layer, and by the recorded sentence, or the recorded image's number."""
-    run = RecordedRun(key)
-    return {
-        module: {text: effects.walk(runs, module, text) for text in examples.texts(run, module)}
-        | (
-            {"0": effects.walk(runs, module, frozen.image(run, 0))}
-            if examples.patches(run, module, 0)
-            else {}
-        )
-        for module in runs.measured
-    }
-
-
-def measured_seeds(run: RecordedRun) -> SeedEffects:
-    """The spread over the seeds that are measured of runs like it, which are its recipe's own."""
-    file = Path(__file__).parent / "results" / "effects.json"
-    runs = json.loads(file.read_text(encoding="utf-8"))["runs"] if file.is_file() else []
-    settings, asked = run.settings, RunSettings(recipe=run.settings.recipe, method=run.settings.method.key)
-    usual = catalog.resolve(asked).settings
-    alike = [
-        one["summary"]
-        for one in runs
-        if (one["recipe"], one["method"]) == (settings.recipe, settings.method.key)
-        and (settings.method, settings.target_modules) == (usual.method, usual.target_modules)
-    ]
-    return {"summaries": alike, "next": None, "sentence": effects.over_seeds(alike)}
-
-
 def main(arguments: list[str]) -> None:
     store = RunStore.default()
     RECORDED.mkdir(exist_ok=True)
     if arguments[:1] == ["effects"]:
         return record_effects(store, arguments[1:] or list(recorded_keys()))
-    if arguments == ["seeds"]:
-        return record_seeds()
-    keys, models = list(recorded_keys()), {}
+    keys, runs = list(recorded_keys()), {}
     for argument in arguments:
         key, _, rest = argument.partition("=")
         run_id, count, left_out, *_ = [*rest.split(":"), "", ""]
@@ -273,10 +159,16 @@ def main(arguments: list[str]) -> None:
         record(key, run, int(count), left_out)
         if key not in keys:
             keys.append(key)
-        models[run.settings.model] = record_inputs if run.settings.image_size is None else record_image
+        runs[run.settings.model] = run
     (RECORDED / "index.json").write_text(json.dumps(keys) + "\n")
-    for model, write in models.items():
-        write(model, [key for key in keys if RecordedRun(key).settings.model == model])
+    for model, run in runs.items():
+        modules = {
+            layer.module
+            for key in keys
+            if RecordedRun(key).settings.model == model
+            for layer in layers.layers(RecordedRun(key))
+        }
+        write_compact(RECORDED / f"{model}.weights.json", rounded(frozen.weight_norms(run, sorted(modules))))
     sizes = {file.name: file.stat().st_size for file in sorted(Path(RECORDED).iterdir())}
     for name, size in sizes.items():
         print(f"{size:10,}  {name}")

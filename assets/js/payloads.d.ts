@@ -833,12 +833,6 @@ export interface LayerRequest extends FactorsRequest {
   module: string;
 }
 
-/** About one example: a text, or the number of an image. */
-export interface ExampleRequest extends LayerRequest {
-  text?: string;
-  image?: number;
-}
-
 /** `beside`: another run; None: none. */
 export interface TogetherRequest extends LayerRequest {
   beside: string | null;
@@ -909,11 +903,6 @@ export interface KeptVectors extends Module {
   bytes: number;
 }
 
-/** A layer's vectors; `texts` are the examples whose inputs are recorded. */
-export interface LayerVectors extends KeptVectors {
-  texts: string[];
-}
-
 /** Singular values of the update at each step, `count` each, descending. */
 export interface SingularValues {
   steps: number[];
@@ -951,28 +940,6 @@ export interface MostChanged {
   module: string;
 }
 
-/** An image as a data address, and what it shows. */
-export interface Image {
-  label: string;
-  picture: string;
-}
-
-/** Images in so many rows and columns of patches; `before` names the tokens before them. */
-export interface Images {
-  images: Image[];
-  before: string[];
-  rows: number;
-  columns: number;
-}
-
-/** A layer's input for an example: a vector of `width` numbers a token. */
-export interface LayerInputs {
-  tokens: string[];
-  width: number;
-  data: string;
-  output_norms: number[];
-}
-
 /** The answers to held-out rows. `right`: how many are; None: they are numbers. `lost` and `gained`: the rows that the whole change alone gets right, or wrong. */
 export interface Answered {
   right: number | null;
@@ -992,7 +959,7 @@ export interface LayerEffect {
   without: Answered;
 }
 
-/** The effects of some layers; `next` is the index of the first that is left; `sentence` comes at the end. `shifts` answers with each layer's change replaced by its mean over tokens, `off` without any change. `seeds` is a sentence on the same over several seeds, "" where there is one; None: `seeds` computes it. */
+/** The effects of some layers; `next` is the index of the first that is left. `shifts` answers with each layer's change replaced by its mean over tokens, `off` without any change. */
 export interface Effects {
   layers: LayerEffect[];
   next: number | null;
@@ -1002,23 +969,6 @@ export interface Effects {
   trained: Answered;
   off: Answered;
   shifts: Answered;
-  sentence: string;
-  seeds: string | null;
-}
-
-/** Medians over a run's layers, and the rows that are lost when it is switched off. */
-export interface EffectSummary {
-  seed: number;
-  ratio: number;
-  common: number;
-  lost: number | null;
-}
-
-/** A run, and others that differ in their seed alone; `next` is the index of the first that is left. */
-export interface SeedEffects {
-  summaries: EffectSummary[];
-  next: number | null;
-  sentence: string;
 }
 
 /** A direction of the effects of one run, or of two. `shares`: of each run's effect along it; `common`: the part of that which all tokens have in common. `cosine` is between the two runs' effects along it, `tokens` are those that it moves most. */
@@ -1047,11 +997,6 @@ export interface Together {
   common: number[];
   directions: Direction[];
   examples: ExampleAnswers[];
-}
-
-/** Answers with their probability: as trained, without one layer's change, and without any. */
-export interface WalkAnswers {
-  answers: ([string, number | null])[];
 }
 
 /** A prediction that a lesson asks for, before its machine shows; `found`: what it has shown then. */
@@ -1234,17 +1179,13 @@ export interface Servers {
   };
   "factors/tab": {
     effects: Ask<FromLayerRequest, Effects | Refused>;
-    images: Ask<FactorsRequest, Images | Refused>;
-    inputs: Ask<ExampleRequest, LayerInputs | Refused>;
-    layer: Ask<LayerRequest, LayerVectors | Refused>;
+    layer: Ask<LayerRequest, KeptVectors | Refused>;
     most_changed: Ask<FactorsRequest, MostChanged | Refused>;
     open: Ask<FactorsRequest, OpenedRun | Refused>;
     overview: Ask<FromLayerRequest, Overview | Refused>;
     runs: Ask<object, InspectedRuns | Refused>;
-    seeds: Ask<FromLayerRequest, SeedEffects | Refused>;
     singular: Ask<LayerRequest, SingularValues | NoSingularValues | Refused>;
     together: Ask<TogetherRequest, Together | Refused>;
-    walk: Ask<ExampleRequest, WalkAnswers | Refused>;
     weights: Ask<FactorsRequest, Weights | Refused>;
   };
   "learn/class_bar": {

@@ -51,14 +51,14 @@ def _start(root: Path, _: Callable[[], bool]) -> Handler:
     return answer
 
 
-OF_WEIGHTS = ("effects", "seeds", "together", "walk")
-"""What is asked of weights after the last step, and of no snapshots."""
+OF_WEIGHTS = ("effects", "together")
+"""Questions that need the trained weights, and no snapshots."""
 
 
 @functools.cache
 def questions() -> dict[str, Callable[..., Any]]:
     """Return the functions that answer, by the question's name. Imports torch and transformers."""
-    from cdvft_app.inspection import effects, examples, frozen, numbers
+    from cdvft_app.inspection import effects, frozen, numbers
 
     def of_layer(answer: Callable[[Source, layers.Layer], Any]) -> Callable[..., Any]:
         return lambda source, module: answer(source, layers.find_layer(source, module))
@@ -66,7 +66,7 @@ def questions() -> dict[str, Callable[..., Any]]:
     def most_changed(source: Source) -> str:
         if isinstance(source, LiveRun) and (known := effects.kept(source)):
             return sources.largest_effect(known)
-        return layers.most_changed(numbers.last_norms(source), examples.weight_norms(source))
+        return layers.most_changed(numbers.last_norms(source), sources.recorded_weight_norms(source))
 
     def weights(source: Source) -> dict[str, float]:
         return frozen.weight_norms(source, [layer.module for layer in layers.layers(source)])
@@ -81,15 +81,8 @@ def questions() -> dict[str, Callable[..., Any]]:
             effects.keep(run, effects.effects(opened, seconds=math.inf))
         return found
 
-    def seeds(source: Source, first: int) -> Any:
-        return effects.seeds(effects.require_finished(source), first)
-
     def together(source: Source, module: str, beside: Source | None) -> Any:
         return effects.together(effects.opened(source, *([beside] if beside else [])), module)
-
-    def walk(source: Source, module: str, text: object, image: object) -> Any:
-        given = frozen.image(source, image) if text is None else frozen.checked_text(text)
-        return effects.walk(effects.opened(source), module, given)
 
     return {
         "dense": of_layer(numbers.dense_payload),
@@ -97,11 +90,6 @@ def questions() -> dict[str, Callable[..., Any]]:
         "overview": numbers.overview,
         "most_changed": most_changed,
         "weights": weights,
-        "images": frozen.images,
-        "patches": frozen.patch_inputs,
-        "typed": frozen.text_inputs,
         "effects": kept_effects,
-        "seeds": seeds,
         "together": together,
-        "walk": walk,
     }

@@ -12,8 +12,6 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import cached_property, lru_cache, partial
-from math import comb
-from statistics import median
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -25,10 +23,8 @@ from transformers.pytorch_utils import Conv1D
 from cdvft_app.catalog.conversations import transcript
 from cdvft_app.catalog.dataset_readers import Split
 from cdvft_app.data.pictures import data_url
-from cdvft_app.errors import UserError
 from cdvft_app.events import ADAPTER
 from cdvft_app.files import replacing
-from cdvft_app.format import counted, percent
 from cdvft_app.inspection.layers import block_positions
 from cdvft_app.inspection.numbers import computed_within
 from cdvft_app.inspection.sources import LiveRun, Source, Unavailable
@@ -36,12 +32,9 @@ from cdvft_app.payloads.factors import (
     Answered,
     Direction,
     Effects,
-    EffectSummary,
     ExampleAnswers,
     LayerEffect,
-    SeedEffects,
     Together,
-    WalkAnswers,
 )
 from cdvft_app.results import finished_run, held_out
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
@@ -131,13 +124,6 @@ def directions(changes: Sequence[Tensor], count: int) -> Tensor:
     """
     scaled = [change / change.norm().clamp(min=1e-30) for change in changes]
     return torch.linalg.svd(torch.cat(scaled), full_matrices=False)[2][:count]
-
-
-def sign_test(lost: int, gained: int) -> float:
-    """Return p of the two-sided sign test: how likely a split at least as uneven is where a row falls to
-    either side with the same chance."""
-    n = lost + gained
-    return min(1.0, 2 * sum(comb(n, k) for k in range(min(lost, gained) + 1)) / 2**n)
 
 
 def _share(part: Tensor, whole: Tensor) -> float:
@@ -344,17 +330,6 @@ class OpenedRuns:
             if self.modules[name] in own and name in self.x and (self._shown is None or name in self._shown)
         ]
 
-    def summary(self) -> EffectSummary:
-        """Return the summary of the first run, over all its layers."""
-        every = [self.measure(0, module) for module in self.measured]
-        right = self.on["right"]
-        return {
-            "seed": self.runs[0].record.settings.seed,
-            "ratio": median(one.quartiles[1] for one in every),
-            "common": median(one.common for one in every),
-            "lost": None if right is None else self.off["lost"] - self.off["gained"],
-        }
-
     def most_changed(self, module: str) -> list[int]:
         """Places of some rows, first those whose answer some run's change of this module moves most."""
         moved = [
@@ -449,113 +424,15 @@ def effects(runs: OpenedRuns, first: int = 0, seconds: float = 2.0) -> Effects:
     every = runs.measured
     found = computed_within(seconds, every[first:], runs.effect)
     after = first + len(found)
-    done = after >= len(every)
     return {
         "layers": found,
-        "next": None if done else after,
+        "next": after if after < len(every) else None,
         "unit": runs.unit,
         "tokens": len(runs.tokens),
         "rows": len(runs.rows),
         "trained": runs.on,
         "off": runs.off,
         "shifts": runs.shifts,
-        "sentence": sentence(runs) if done else "",
-        "seeds": None,
-    }
-
-
-def sentence(runs: OpenedRuns) -> str:
-    """Return one sentence on what the run changed, where, and what of it matters for the held-out rows."""
-    every = [runs.effect(module) for module in runs.measured]
-    summary, rows = runs.summary(), len(runs.rows)
-    if not any(one["ratio"][2] for one in every):
-        return f"{runs.runs[0].label} changes nothing of what its layers give for held-out {runs.unit}."
-    most = max(every, key=lambda one: one["ratio"][1])
-    kinds = list(dict.fromkeys(kind for _, kind in block_positions(runs.measured).values()))
-    where = f"{' and '.join(kinds)} weights" if len(kinds) < 4 else f"{len(kinds)} kinds of weights"
-    said = (
-        f"{runs.runs[0].label} moves what its {where} give for {len(runs.tokens)} held-out {runs.unit} by "
-        f"{percent(summary['ratio'])} in the median layer, most in {layer_name(runs, most['module'])} "
-        f"({percent(most['ratio'][1])}), and {percent(summary['common'])} of its energy is one shift "
-        "common to all of them; "
-    )
-    off, trained = runs.off, runs.on
-    if off["right"] is None or trained["right"] is None:
-        return said + (
-            f"with all of it switched off the loss on {rows} held-out rows is {off['loss']:.3g} in place of "
-            f"{trained['loss']:.3g}."
-        )
-    said += f"switched off, {off['right']} of {rows} held-out rows are right in place of {trained['right']}"
-    if sign_test(off["lost"], off["gained"]) >= SIGNIFICANT:
-        return f"{said}, which so few rows cannot tell from chance."
-    worst = max(every, key=lambda one: one["without"]["lost"] - one["without"]["gained"])
-    lost, gained = worst["without"]["lost"], worst["without"]["gained"]
-    if sign_test(lost, gained) * len(every) >= SIGNIFICANT or lost <= gained:
-        return f"{said}, though no layer alone is missed beyond chance."
-    return f"{said}, and {layer_name(runs, worst['module'])} alone is missed by {lost - gained} of them."
-
-
-def layer_name(runs: OpenedRuns, module: str) -> str:
-    """query of layer 5."""
-    depth, kind = block_positions(runs.measured)[module]
-    return kind if depth is None else f"{kind} of layer {depth}"
-
-
-def over_seeds(summaries: Sequence[EffectSummary]) -> str:
-    """Return a sentence on runs that differ in their seed alone: the same numbers, from least to most."""
-    if len(summaries) < 2:
-        return ""
-    ratios = [one["ratio"] for one in summaries]
-    common = [one["common"] for one in summaries]
-    lost = [one["lost"] for one in summaries if one["lost"] is not None]
-    parts = [
-        f"{_percents(ratios)} in the median layer",
-        f"{_percents(common)} common",
-        *([_rows(lost)] if lost else []),
-    ]
-    return f"Over {len(summaries)} seeds: {', '.join(parts)}."
-
-
-def _percents(parts: Sequence[float]) -> str:
-    least, most = percent(min(parts)), percent(max(parts))
-    return most if least == most else f"{least.removesuffix(' %')} to {most}"
-
-
-def _rows(lost: Sequence[int]) -> str:
-    """Return how many rows are lost, from least to most; fewer than none are gained."""
-    low, high = min(lost), max(lost)
-    if low < 0 < high:
-        return f"from {counted(-low, 'row')} gained to {counted(high, 'row')} lost"
-    least, most = sorted((abs(low), abs(high)))
-    start = "" if least == most else f"{least} to "
-    return f"{start}{counted(most, 'row')} {'gained' if low < 0 else 'lost'}"
-
-
-@lru_cache(maxsize=64)
-def _summary(store: RunStore, run_id: str) -> EffectSummary | None:
-    """Return the run's summary; None where it has lost its weights: the others still count."""
-    try:
-        return OpenedRuns([finished_run.find(store, run_id)]).summary()
-    except UserError:
-        return None
-
-
-def seeds(source: LiveRun, first: int = 0) -> SeedEffects:
-    """Return the summaries of a run and of those of its race that differ from it in the seed alone, up to the
-    one of index `first`."""
-    own = source.record
-    alike = [
-        one.id
-        for one in source.store.group(own.group_id)
-        if one.state == "finished"
-        and one.settings == own.settings.model_copy(update={"seed": one.settings.seed})
-    ]
-    found = [_summary(source.store, run_id) for run_id in alike[: first + 1]] if len(alike) > 1 else []
-    summaries = [one for one in found if one is not None]
-    return {
-        "summaries": summaries,
-        "next": first + 1 if first + 1 < len(alike) else None,
-        "sentence": over_seeds(summaries),
     }
 
 
@@ -650,18 +527,3 @@ def _shown(runs: OpenedRuns, row: int) -> tuple[str | None, str | None, str]:
         return (transcript(given) if isinstance(given, str) else " / ".join(given)), None, expected
     example = held_out.example(Split(runs.rows, runs.expected), names, row)
     return None, data_url(example["image"]), expected
-
-
-def walk(runs: OpenedRuns, module: str, given: Any) -> WalkAnswers:
-    """Return what the run answers for one example: as trained, without its change of one layer, and without
-    any.
-
-    Raises:
-        Unavailable: the run has no such layer.
-        InvalidInput: the example cannot be answered; says why.
-    """
-    if module not in runs.modules:
-        raise Unavailable("This run has no such layer.")
-    nothing = {name: torch.zeros_like(runs.weight(name)) for name in runs.modules}
-    ways: list[Mapping[str, Tensor]] = [{}, {module: nothing[module]}, nothing]
-    return {"answers": [said(runs.answers(0, [given], way)[0]) for way in ways]}

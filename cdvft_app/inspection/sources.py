@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from safetensors import safe_open
@@ -29,7 +29,6 @@ from cdvft_app.payloads.factors import (
     SingularValues,
     SourceFacts,
     Together,
-    WalkAnswers,
 )
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
@@ -185,9 +184,7 @@ class RecordedRun:
 
     def effects(self) -> Effects | None:
         """Return what `effects.effects` computed; None where it is not recorded."""
-        known: dict[str, Any] | None = _effects()["effects"].get(self.key)
-        seeds = _effects()["seeds"].get(self.key, {"sentence": ""})
-        return cast(Effects, known | {"seeds": seeds["sentence"]}) if known else None
+        return _effects()["effects"].get(self.key)
 
     def first(self) -> str | None:
         """Return the layer whose change has the largest effect; None where that is not recorded."""
@@ -206,14 +203,6 @@ class RecordedRun:
         turned = known.get(f"{other.key} {self.key}", {}).get(module)
         return turned and _turned(turned)
 
-    def walk(self, module: str, text: object, image: object = None) -> WalkAnswers | None:
-        """Return what `effects.walk` computed for a sentence, or an image by its number; None where it is not
-        recorded."""
-        known = _effects()["walk"].get(self.key, {}).get(module, {})
-        if isinstance(text, str):
-            return known.get(text)
-        return known.get(str(image)) if type(image) is int else None
-
     def _vectors(self) -> Any:
         return safe_open(RECORDED / f"{self.key}.safetensors", framework="numpy")
 
@@ -223,6 +212,17 @@ def largest_effect(found: Effects) -> str:
     return max(found["layers"], key=lambda one: one["ratio"][1])["module"]
 
 
+def recorded_weight_norms(source: Source) -> dict[str, float]:
+    """||W||_F by module of the run's base model; empty for a model that is not recorded."""
+    model = source.settings.model
+    return _weight_norms(model) if model in ("minilm", "vit_small") else {}
+
+
+@lru_cache
+def _weight_norms(model: str) -> dict[str, float]:
+    return json.loads((RECORDED / f"{model}.weights.json").read_text(encoding="utf-8"))
+
+
 @lru_cache
 def _recording(key: str) -> dict[str, Any]:
     return json.loads((RECORDED / f"{key}.json").read_text(encoding="utf-8"))
@@ -230,8 +230,7 @@ def _recording(key: str) -> dict[str, Any]:
 
 @lru_cache
 def _effects() -> dict[str, Any]:
-    """Return {"effects", "seeds", "together": {key, or two: {module}}, "walk": {key: {module:
-    {example}}}}."""
+    """Return {"effects": {key: Effects}, "together": {key, or two keys: {module: Together}}}."""
     return json.loads(gzip.decompress((RECORDED / EFFECTS).read_bytes()))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired
+from typing import Literal
 
 from typing_extensions import TypedDict
 
@@ -25,13 +25,6 @@ class LayerRequest(FactorsRequest):
     """`module`: the layer's name in the model."""
 
     module: str
-
-
-class ExampleRequest(LayerRequest):
-    """About one example: a text, or the number of an image."""
-
-    text: NotRequired[str]
-    image: NotRequired[int]
 
 
 class TogetherRequest(LayerRequest):
@@ -115,12 +108,6 @@ class KeptVectors(Module):
     bytes: int
 
 
-class LayerVectors(KeptVectors):
-    """A layer's vectors; `texts` are the examples whose inputs are recorded."""
-
-    texts: list[str]
-
-
 class SingularValues(TypedDict):
     """Singular values of the update at each step, `count` each, descending."""
 
@@ -162,31 +149,6 @@ class MostChanged(TypedDict):
     module: str
 
 
-class Image(TypedDict):
-    """An image as a data address, and what it shows."""
-
-    label: str
-    picture: str
-
-
-class Images(TypedDict):
-    """Images in so many rows and columns of patches; `before` names the tokens before them."""
-
-    images: list[Image]
-    before: tuple[str, ...]
-    rows: int
-    columns: int
-
-
-class LayerInputs(TypedDict):
-    """A layer's input for an example: a vector of `width` numbers a token."""
-
-    tokens: list[str]
-    width: int
-    data: str
-    output_norms: list[float]
-
-
 class Answered(TypedDict):
     """The answers to held-out rows.
 
@@ -217,10 +179,9 @@ class LayerEffect(TypedDict):
 
 
 class Effects(TypedDict):
-    """The effects of some layers; `next` is the index of the first that is left; `sentence` comes at the end.
+    """The effects of some layers; `next` is the index of the first that is left.
 
     `shifts` answers with each layer's change replaced by its mean over tokens, `off` without any change.
-    `seeds` is a sentence on the same over several seeds, "" where there is one; None: `seeds` computes it.
     """
 
     layers: list[LayerEffect]
@@ -231,25 +192,6 @@ class Effects(TypedDict):
     trained: Answered
     off: Answered
     shifts: Answered
-    sentence: str
-    seeds: str | None
-
-
-class EffectSummary(TypedDict):
-    """Medians over a run's layers, and the rows that are lost when it is switched off."""
-
-    seed: int
-    ratio: float
-    common: float
-    lost: int | None
-
-
-class SeedEffects(TypedDict):
-    """A run, and others that differ in their seed alone; `next` is the index of the first that is left."""
-
-    summaries: list[EffectSummary]
-    next: int | None
-    sentence: str
 
 
 class Direction(TypedDict):
@@ -290,9 +232,3 @@ class Together(TypedDict):
     common: list[float]
     directions: list[Direction]
     examples: list[ExampleAnswers]
-
-
-class WalkAnswers(TypedDict):
-    """Answers with their probability: as trained, without one layer's change, and without any."""
-
-    answers: list[tuple[str, float | None]]

@@ -50,7 +50,7 @@ function layer() {
     "diagonal.0": stack([4], a1),
     "diagonal.1": stack([4], a3),
   };
-  return new LayerData({ ...FACTS, vectors, steps: RUN.steps, bytes: 1, trained: 12, texts: [] }, FACTS, RUN);
+  return new LayerData({ ...FACTS, vectors, steps: RUN.steps, bytes: 1, trained: 12 }, FACTS, RUN);
 }
 
 test("a layer has its vectors at each snapshot, in the order in which they are applied", () => {

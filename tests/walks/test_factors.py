@@ -40,7 +40,7 @@ def grown(values: dict[str, np.ndarray], *steps: int) -> runs.Snapshots:
 def test_recorded_run_restores_layer_and_step_by_link(visit: Visit) -> None:
     factors = visit(Factors, run="nothing", factors="recorded-cdvft")
     expect(factors.find(".cell")).to_have_count(12)
-    expect(factors.find(".sentence")).not_to_be_empty()
+    expect(factors.find(".switched tr")).to_have_count(3)
     factors.choose("recorded-c3a")
     module = QUERY.format(2)
     factors.find(f".cell input[value='{module}']").press(" ")

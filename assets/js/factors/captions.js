@@ -38,20 +38,5 @@ export function layerCaption({ module, d_out, d_in, vectors, parameters }) {
     : shape[0] * shape[1] === 1
       ? `, one circulant of ${shape[2]}`
       : `, ${shape[0]} × ${shape[1]} circulant blocks of ${shape[2]}`;
-  return `${module} · ${d_out} × ${d_in}${blocks} · ${count(parameters)} numbers trained instead of ${count(d_out * d_in)}`;
-}
-
-/**
- * How much data of a layer was sent, and how long it took.
- * @param {LayerData} layer
- * @param {number} snapshots of the run
- * @param {number} milliseconds
- */
-export function payloadCaption({ steps, bytes }, snapshots, milliseconds) {
-  const thinned =
-    steps.length < snapshots ? `, one in ${Math.round(snapshots / steps.length)} of ${snapshots}` : "";
-  return (
-    `This layer: ${steps.length} snapshots in ${count(Math.round(bytes / 1024))} kB${thinned}` +
-    `, here after ${Math.round(milliseconds)} ms. Every matrix is rebuilt in your browser; scrubbing fetches nothing.`
-  );
+  return `${module} · ${d_out} × ${d_in}${blocks} · ${count(parameters)} trainable parameters instead of ${count(d_out * d_in)}`;
 }

@@ -7,7 +7,7 @@ import { every } from "../shared/sampling.js";
 import { blockKernel, lowRank, sparseSpectrum } from "./updates.js";
 
 /** @import { Matrix } from "../shared/circulant.js" */
-/** @import { Layer, LayerVectors, OpenedRun } from "../payloads.js" */
+/** @import { Layer, KeptVectors, OpenedRun } from "../payloads.js" */
 
 const KEPT = 8; // matrices that are built entry by entry (LoRA, FourierFT) and may be looked at again
 
@@ -58,8 +58,8 @@ function entries(matrix) {
 
 export class LayerData {
   /**
-   * `answer` is the server's `layer`; `facts` the layer's own of `open`; `method` and label the run's.
-   * @param {LayerVectors} answer
+   * `answer` is the server's `layer`; `facts` the layer's own of `open`.
+   * @param {KeptVectors} answer
    * @param {Layer} facts
    * @param {OpenedRun} run
    */
@@ -75,7 +75,6 @@ export class LayerData {
     this.steps = answer.steps;
     this.bytes = answer.bytes;
     this.parameters = answer.trained;
-    this.texts = answer.texts;
     /** @type {Record<string, Stack>} */
     this.vectors = Object.fromEntries(
       Object.entries(answer.vectors).map(([name, { shape, type, data }]) => [

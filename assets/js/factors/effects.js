@@ -29,18 +29,14 @@ export function owner({ shares, cosine }, labels) {
 }
 
 /**
- * How much one run moves what the layer gives.
- * @param {LayerEffect | undefined} effect
- * @param {number} common the part that is common to all tokens
- * @param {{tokens: number, unit: string, label: string}} about
+ * @param {LayerEffect} effect of one run
+ * @param {{tokens: number, unit: string}} about
  */
-export function effectSentence(effect, common, { tokens, unit, label }) {
-  if (!effect) return "";
-  const [low, middle, high] = effect.ratio;
+export function effectSentence({ ratio, common }, { tokens, unit }) {
+  const [low, middle, high] = ratio.map((part) => alignedPercent(part));
   return (
-    `On ${count(tokens)} held-out ${unit} ${label} moves what this layer gives by ${alignedPercent(middle)} ` +
-    `(the middle half by ${alignedPercent(low)} to ${alignedPercent(high)}). ${alignedPercent(common)} of its energy is one shift common to all of them, ` +
-    `which a bias could do as well.`
+    `‖ΔW x‖ is ${middle} of ‖W x‖ in the median of ${count(tokens)} held-out ${unit} (quartiles ${low} to ${high}). ` +
+    `A constant vector explains ${alignedPercent(common)} of its energy.`
   );
 }
 
@@ -49,14 +45,16 @@ export function effectSentence(effect, common, { tokens, unit, label }) {
  * @param {Together} found
  * @param {string[]} labels
  */
-export function pairSentence({ updates, effects, centred, alone, common }, [own, other]) {
+export function pairSentence({ updates, effects, centred, alone }, [own, other]) {
   if (updates === null || effects === null) return "";
+  const cosines = [
+    `ΔW ${short(round(updates))}`,
+    `ΔW x ${short(round(effects))}`,
+    ...(centred === null ? [] : [`ΔW x without its mean ${short(round(centred))}`]),
+  ];
   return (
-    `${own} and ${other}: the updates have cosine ${short(round(updates))}, what they do to real inputs ${short(round(effects))}` +
-    (centred === null
-      ? ". "
-      : `, and ${short(round(centred))} without the shift common to all (${alignedPercent(common[0])} of ${own}'s effect, ${alignedPercent(common[1])} of ${other}'s). `) +
-    `${alignedPercent(alone[0])} of ${own}'s effect and ${alignedPercent(alone[1])} of ${other}'s lie outside the other's eight leading directions.`
+    `Cosine of ${own} and ${other}: ${cosines.join(", ")}. ` +
+    `Outside the other run's eight leading directions: ${alignedPercent(alone[0])} of ${own}, ${alignedPercent(alone[1])} of ${other}.`
   );
 }
 
@@ -119,12 +117,12 @@ export class EffectsPanel {
       h("div", {}, this.switch, this.list),
       this.shown,
     );
-    this.why = fold("How this is measured", this.behind, this.table.details);
+    this.why = fold("Details", this.behind, this.table.details);
     this.why.hidden = true;
     this.node = h(
       "section",
       { class: "effects", "aria-labelledby": "effects-title" },
-      h("h2", { id: "effects-title" }, "What it does to real inputs"),
+      h("h2", { id: "effects-title" }, "Effect on held-out inputs"),
       this.sentence,
       this.refusal.node,
       this.waiting,
@@ -214,11 +212,7 @@ export class EffectsPanel {
     setText(
       this.sentence,
       unbroken(
-        found && this.other
-          ? pairSentence(found, labels)
-          : about && own
-            ? effectSentence(own, own.common, { ...about, label: labels[0] })
-            : "",
+        found && this.other ? pairSentence(found, labels) : about && own ? effectSentence(own, about) : "",
       ),
     );
     if (!about || !own) return;
@@ -226,17 +220,13 @@ export class EffectsPanel {
       h(
         "p",
         {},
-        `‖ΔW x‖ / ‖W x‖ for the ${count(about.tokens)} ${about.unit} x that this layer of the pretrained model receives for the run's own held-out rows. The common part is ‖mean ΔW x‖² over the mean of ‖ΔW x‖².`,
+        `${count(own.directions)} of ${count(own.width)} directions hold 90% of the inputs' energy. ` +
+          `${alignedPercent(own.used)} of ‖ΔW‖² lies along them (${alignedPercent(own.directions / own.width)} expected at random).`,
       ),
       h(
         "p",
         {},
-        `90 % of what the inputs are lies along ${count(own.directions)} of ${count(own.width)} directions; ${alignedPercent(own.used)} of ‖ΔW‖² meets these, where a change without preference would have ${alignedPercent(own.directions / own.width)} there.`,
-      ),
-      h(
-        "p",
-        {},
-        "Directions are the leading right singular vectors of ΔW x over the tokens, of both runs with equal weight where two are shown. Switching one off takes it out of this layer's ΔW; all else of the run stays.",
+        "Directions are the leading right singular vectors of ΔW x over the tokens. Switching one off removes it from this layer's ΔW.",
       ),
     );
   }
@@ -340,7 +330,7 @@ export class EffectsPanel {
         "div",
         { class: "example-given" },
         picture ? h("img", { src: picture, alt: "" }) : h("q", {}, text),
-        h("span", { class: "quiet" }, `A held-out row; right: ${right}`),
+        h("span", { class: "quiet" }, `Held-out example. Label: ${right}`),
       ),
       ...this.runs.map((run, place) => {
         const now = answerText(example, place, this.set),
@@ -348,15 +338,15 @@ export class EffectsPanel {
         return h(
           "p",
           { class: "example-answer", "data-method": run.method },
-          h("span", {}, `${run.label} answers `),
+          h("span", {}, `${run.label} predicts `),
           h("b", {}, now.shown),
-          h("span", { class: "quiet" }, this.set === 0 ? " as trained" : `, as trained ${whole.shown}`),
+          h("span", { class: "quiet" }, this.set === 0 ? " as trained" : ` (as trained: ${whole.shown})`),
           now.sure === null ? null : this.#bar(now.sure, place, ""),
         );
       }),
       examples.length > 1
         ? button(
-            "Another row",
+            "Next example",
             () => {
               this.example = (this.example + 1) % examples.length;
               if (this.found) this.#drawExample(this.found);

@@ -1,10 +1,10 @@
-// The overview of a run's layers: one cell a layer, to click on, and a sentence.
+// The overview of a run: its results on held-out examples, and one cell per layer to choose from.
 
 import { h, segmented, setText } from "../shared/dom.js";
-import { alignedPercent, short, unbroken } from "../shared/format.js";
+import { alignedPercent, short } from "../shared/format.js";
 import { tableUnder } from "../shared/table.js";
-import { changes, meaning, shiftSentence } from "./changes.js";
 import { symbol } from "./data.js";
+import { Results } from "./results.js";
 
 /** @import { Effects, Layer, LayerEffect, LayerNumbers, OpenedRun } from "../payloads.js" */
 
@@ -29,19 +29,12 @@ export class Overview {
     this.effects = new Map();
     /** @type {Effects | null} the last of these answers */
     this.effect = null;
-    this.sentence = h("p", { class: "sentence", "aria-live": "polite" });
-    this.seeds = h("p", { class: "quiet seeds", hidden: true });
-    this.sizes = h("div", { class: "seen" });
-    this.reasons = h("details", { class: "reasons", hidden: true }, h("summary", {}, "Why"), this.sizes);
-    this.told = h("div", { class: "told-of-run" }, this.sentence, this.seeds, this.reasons);
-    this.meaning = h("p", { class: "quiet meaning" });
-    /** @type {{label: string, layers: LayerNumbers[]} | null} another run of the race, to compare sizes with */
-    this.rival = null;
+    this.results = new Results();
     this.switch = h("div", { class: "overview-switch" });
     this.ended = false; // whether no more numbers will come
     this.cells = h("div", { class: "cells" });
     this.table = tableUnder(() => this.numbers(), "All layers in numbers");
-    this.node = h("div", { class: "overview" }, this.switch, this.cells, this.meaning, this.table.details);
+    this.node = h("div", { class: "overview" }, this.switch, this.cells, this.table.details);
   }
 
   /** @param {OpenedRun} run */
@@ -49,11 +42,10 @@ export class Overview {
     this.run = run;
     this.t = run.steps.length - 1;
     this.found.clear();
-    this.rival = null;
     this.ended = false;
     this.effects.clear();
     this.effect = null;
-    this.takeSeeds("");
+    this.results.clear();
     if (this.quantity === "effect") this.quantity = "size"; // until the effects have come
     this.#offer(run);
     const kinds = [...new Set(run.layers.map(({ kind }) => kind))];
@@ -88,22 +80,18 @@ export class Overview {
             /** @type {[string, string, string]} */ ([
               "effect",
               "Effect on inputs",
-              `Of the change ΔW on what the layer gives, ‖ΔW x‖ / ‖W x‖: the median over ${this.effect.tokens} held-out ${this.effect.unit}, after the last step`,
+              `Median of ‖ΔW x‖ / ‖W x‖ over ${this.effect.tokens} held-out ${this.effect.unit} after the last step`,
             ]),
           ]
         : []),
-      [
-        "size",
-        "Size",
-        "Frobenius norm of the change ΔW, in percent of that of the pretrained weights where these are known",
-      ],
-      ["rank", "Effective rank", "About how many directions carry the change after the last step"],
+      ["size", "Size", "Frobenius norm of ΔW, in percent of the norm of W if that is known"],
+      ["rank", "Effective rank", "Effective rank of ΔW after the last step"],
       ...Array.from(
         { length: vectors },
         /** @returns {[string, string, string]} */ (_, place) => [
           `moved-${place}`,
           `${symbol(place)} moved`,
-          `How far the numbers of ${symbol(place)} have moved since the first snapshot (root mean square)`,
+          `Root mean square change of ${symbol(place)} since the first snapshot`,
         ],
       ),
     ];
@@ -130,12 +118,6 @@ export class Overview {
       if (this.run) this.#offer(this.run);
     }
     this.refresh();
-  }
-
-  /** @param {string} sentence on the same over several seeds; empty where there is one */
-  takeSeeds(sentence) {
-    setText(this.seeds, unbroken(sentence));
-    this.seeds.hidden = !sentence;
   }
 
   /** @param {Layer} layer */
@@ -181,27 +163,11 @@ export class Overview {
     this.refresh();
   }
 
-  /** Update sentence and cells, as after the norms of the frozen weights have come. */
+  /** Update results and cells, for example when the norms of the base weights arrive. */
   refresh() {
-    const { effect } = this,
-      sizes = this.summary(),
-      meaning = this.#meaning();
-    setText(this.sentence, unbroken(effect ? effect.sentence || this.#progress() : sizes));
-    this.reasons.hidden = !effect?.sentence;
-    this.meaning.hidden = Boolean(effect);
-    setText(this.meaning, unbroken(meaning));
-    this.sizes.replaceChildren(
-      ...[effect?.sentence ? shiftSentence(effect) : "", sizes, meaning]
-        .filter(Boolean)
-        .map((text) => h("p", {}, unbroken(text))),
-    );
+    if (this.effect) this.results.show(this.effect, this.effects.size, this.run?.layers.length ?? 0);
     this.largest = null;
     this.paint();
-  }
-
-  #progress() {
-    const all = this.run?.layers.length ?? 0;
-    return `Trying ${all} layers on held-out rows: ${this.effects.size} done.`;
   }
 
   /** @param {number} t */
@@ -275,35 +241,6 @@ export class Overview {
     this.table.refresh();
   }
 
-  /** A sentence on which layers changed how much by the last snapshot. */
-  summary() {
-    const { run } = this;
-    if (!run) return "";
-    const known = run.layers.flatMap((layer) => {
-      const numbers = this.numbersOf(layer.module, run.steps.length - 1);
-      return numbers ? [{ ...layer, ...numbers }] : [];
-    });
-    if (known.length < run.layers.length && this.ended) return "";
-    return known.length < run.layers.length
-      ? `Looking at ${run.layers.length} layers: ${known.length} done.`
-      : changes(run, known, this.relative);
-  }
-
-  #meaning() {
-    const { run, rival } = this;
-    if (!run) return "";
-    const last = (/** @type {LayerNumbers} */ { module, norm }) => {
-      const weight = run.weights?.[module],
-        size = norm[norm.length - 1];
-      return weight && size !== null ? size / weight : null;
-    };
-    const other = rival && { label: rival.label, ratios: rival.layers.map(last) };
-    return meaning(
-      run.layers.map(({ module }) => this.numbersOf(module, run.steps.length - 1)?.ratio ?? null),
-      other,
-    );
-  }
-
   numbers() {
     const vectors = Object.keys(this.found.values().next().value?.moved ?? {}),
       symbols = vectors.map((_, place) => `${symbol(place)} moved`);
@@ -336,8 +273,8 @@ export class Overview {
           "Effect on inputs, lower quartile",
           "median",
           "upper quartile",
-          "of it common to all",
-          `right of ${this.effect.rows} rows without it`,
+          "common part",
+          `correct of ${this.effect.rows} without this layer`,
         ]
       : [];
     return {

@@ -30,7 +30,7 @@ export class RunChoice {
       { class: "choices" },
       h("label", { for: "factors-run" }, "Run"),
       this.runs,
-      h("label", { for: "factors-beside" }, "Beside it"),
+      h("label", { for: "factors-beside" }, "Compare with"),
       this.others,
     );
   }
@@ -61,16 +61,7 @@ export class RunChoice {
     const others = this.available.filter((other) => other.id !== id);
     const race = others.filter((other) => other.group === group),
       rest = others.filter((other) => other.group !== group);
-    setOptions(this.others, [["", "nothing"], ...[...race, ...rest].map(option)], "");
-  }
-
-  /**
-   * Of the same race the run to compare sizes with: LoRA's, of LoRA's own CDVFT's.
-   * @param {OpenedRun} run
-   */
-  rival({ group, method }) {
-    const wanted = method === "lora" ? "cdvft" : "lora";
-    return this.available.find((other) => other.group === group && other.method === wanted) ?? null;
+    setOptions(this.others, [["", "none"], ...[...race, ...rest].map(option)], "");
   }
 
   /** The run beside, if any. */

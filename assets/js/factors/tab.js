@@ -9,7 +9,6 @@ import { asked, keep } from "../shared/router.js";
 import { accepted, Answers, Message, Refusal } from "./answers.js";
 import { LayerData } from "./data.js";
 import { EffectsPanel } from "./effects.js";
-import { Forward } from "./forward.js";
 import { isTraining, live } from "./live.js";
 import { Overview } from "./overview.js";
 import { Player } from "./player.js";
@@ -17,7 +16,7 @@ import { Ranks } from "./ranks.js";
 import { RunChoice } from "./run_choice.js";
 import { saveButtons, saveVectors } from "./saving.js";
 import { Views } from "./views.js";
-import { GONE, layerCaption, originCaption, payloadCaption } from "./captions.js";
+import { GONE, layerCaption, originCaption } from "./captions.js";
 
 /** @import { OpenedRun, Overview as Numbers, Styled } from "../payloads.js" */
 /** @import { Part } from "../shared/part.js" */
@@ -94,12 +93,6 @@ class FactorsTab {
       this.answers.ask("together", { run: layer.run.id, module: layer.module, beside }),
     );
     this.ranks = new Ranks(props.lines);
-    this.forward = new Forward(
-      (layer, example) => this.server.inputs({ run: layer.run.id, module: layer.module, ...example }),
-      (layer) => this.answers.ask("images", { run: layer.run.id }),
-      (layer, example) => this.answers.ask("walk", { run: layer.run.id, module: layer.module, ...example }),
-    );
-    this.payloadCaption = h("p", { class: "quiet payload" });
     this.layerPart = h(
       "div",
       { class: "layer-part" },
@@ -109,12 +102,10 @@ class FactorsTab {
       h(
         "div",
         { class: "views-foot" },
-        this.payloadCaption,
         saveButtons((kind) => this.layer && saveVectors(this.layer, this.player.t, kind)),
       ),
       this.effects.node,
       this.ranks.node,
-      this.forward.node,
     );
     /** @type {HTMLElement} */
     this.node = h(
@@ -133,7 +124,7 @@ class FactorsTab {
       h(
         "div",
         { class: "at-a-glance" },
-        h("div", { class: "told" }, this.choice.node, this.overview.told),
+        h("div", { class: "told" }, this.choice.node, this.overview.results.node),
         this.overview.node,
       ),
       this.layerPart,
@@ -243,16 +234,10 @@ class FactorsTab {
         return;
       }
     }
-    const rival = isTraining(run) ? null : this.choice.rival(run),
-      found = rival && (await this.answers.ask("overview", { run: rival.id, first: 0 }).catch(unanswered));
-    if (rival && found && run === this.run) {
-      this.overview.rival = { label: rival.label, layers: found.layers };
-      this.overview.refresh();
-    }
   }
 
   /**
-   * Load what a run that has ended does to inputs and answers, a few layers at a time, then the same over its seeds.
+   * Load the effects of a finished run on its inputs and predictions, a few layers per request.
    * @param {OpenedRun} run
    */
   async loadEffects(run) {
@@ -263,13 +248,6 @@ class FactorsTab {
         if (run !== this.run) return;
         this.overview.takeEffects(answer);
         this.effects.take(answer);
-        if (answer.seeds !== null) return this.overview.takeSeeds(answer.seeds);
-        more = answer.next !== null;
-        first = answer.next ?? 0;
-      }
-      for (let first = 0, more = true; more && run === this.run;) {
-        const answer = await this.answers.ask("seeds", { run: run.id, first });
-        if (run === this.run) this.overview.takeSeeds(answer.sentence);
         more = answer.next !== null;
         first = answer.next ?? 0;
       }
@@ -301,8 +279,7 @@ class FactorsTab {
   }
 
   async showLayer() {
-    const { run, module } = this,
-      began = performance.now();
+    const { run, module } = this;
     if (!run || module === null) return;
     try {
       const { layer, other, beside } = await this.showing(this.loadBoth(run, module));
@@ -317,18 +294,15 @@ class FactorsTab {
       this.views.show(layer, beside);
       this.effects.show(layer, beside);
       this.ranks.show(layer, run.weights?.[module]);
-      this.forward.t = layer.steps.length - 1;
       this.player.show({
         steps: layer.steps,
         losses: run.losses,
         color: this.props.lines[run.method].line.color,
       });
       if (step !== null) this.player.set(layer.nearest(step));
-      this.forward.show(layer);
-      setText(this.payloadCaption, payloadCaption(layer, run.steps.length, performance.now() - began));
       this.node.dataset.layer = module;
       keep({ factors: run.id, layer: module });
-      const parts = { vectors: this.views, effects: this.effects, ranks: this.ranks, forward: this.forward };
+      const parts = { vectors: this.views, effects: this.effects, ranks: this.ranks };
       parts[/** @type {keyof typeof parts} */ (this.wanted?.part)]?.node.scrollIntoView();
       if (this.wanted?.entry) this.views.pointAt(this.wanted.entry);
       this.wanted = null;
@@ -411,7 +385,6 @@ class FactorsTab {
     if (!layer || !run) return;
     this.views.at(t, this.player.playing);
     this.ranks.at(t);
-    this.forward.at(t);
     this.overview.at(run.steps.indexOf(layer.steps[t]));
     this.pointed(this.views.entry);
   }

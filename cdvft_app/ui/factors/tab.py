@@ -12,31 +12,25 @@ from dataclasses import asdict
 from typing import Any, cast
 
 from cdvft_app.figures import palette
-from cdvft_app.inspection import examples, layers, sources
+from cdvft_app.inspection import layers, sources
 from cdvft_app.inspection.background import Inspector
 from cdvft_app.inspection.sources import RecordedRun, Source
 from cdvft_app.payloads.factors import (
     Effects,
-    ExampleRequest,
     FactorsRequest,
     FromLayerRequest,
-    Images,
     InspectedRun,
     InspectedRuns,
     KeptVectors,
-    LayerInputs,
     LayerRequest,
-    LayerVectors,
     Module,
     MostChanged,
     NoSingularValues,
     OpenedRun,
     Overview,
-    SeedEffects,
     SingularValues,
     Together,
     TogetherRequest,
-    WalkAnswers,
     Weights,
 )
 from cdvft_app.store.runs import RunStore
@@ -63,12 +57,8 @@ def build(app: AppState) -> None:
         questions.singular,
         questions.overview,
         questions.weights,
-        questions.images,
-        questions.inputs,
         questions.effects,
-        questions.seeds,
         questions.together,
-        questions.walk,
     )
     component(
         "factors/tab.js",
@@ -104,20 +94,18 @@ class Questions:
                 {**cast(Module, asdict(layer)), "scale": source.settings.method.scale(layer.d_in)}
                 for layer in found
             ],
-            "weights": examples.weight_norms(source),
+            "weights": sources.recorded_weight_norms(source),
             "first": source.first() if isinstance(source, RecordedRun) else None,
             "kind": "text" if source.settings.image_size is None else "image",
         }
 
-    def layer(self, request: LayerRequest) -> LayerVectors:
+    def layer(self, request: LayerRequest) -> KeptVectors:
         """Return a layer's vectors at every snapshot."""
         source = self._source(request)
         found = layers.find_layer(source, request["module"])
-        texts = examples.texts(source, found.module)
         if source.settings.method.drawn_from_vectors:
-            return {**layers.payload(source, found), "texts": texts}
-        whole: KeptVectors = self._computed("dense", source, module=found.module)
-        return {**whole, "texts": texts}
+            return layers.payload(source, found)
+        return self._computed("dense", source, module=found.module)
 
     def most_changed(self, request: FactorsRequest) -> MostChanged:
         """The layer with the largest effect on inputs where that is known, else the one whose weights changed
@@ -125,7 +113,7 @@ class Questions:
         source = self._source(request)
         if isinstance(source, RecordedRun):
             norms = {one["module"]: one["norm"][-1] or 0.0 for one in source.overview()["layers"]}
-            return {"module": layers.most_changed(norms, examples.weight_norms(source))}
+            return {"module": layers.most_changed(norms, sources.recorded_weight_norms(source))}
         return {"module": self._computed("most_changed", source)}
 
     def singular(self, request: LayerRequest) -> SingularValues | NoSingularValues:
@@ -148,38 +136,12 @@ class Questions:
         source = self._source(request)
         return {"weights": self._computed("weights", source)}
 
-    def images(self, request: FactorsRequest) -> Images:
-        """Images to follow through the run's layers, and how they are cut into patches."""
-        source = self._source(request)
-        if isinstance(source, RecordedRun) and (recorded := examples.images(source)):
-            return recorded
-        return self._computed("images", source)
-
-    def inputs(self, request: ExampleRequest) -> LayerInputs:
-        """Return the layer's input for that example."""
-        source = self._source(request)
-        module = layers.find_layer(source, request["module"]).module
-        text = request.get("text")
-        if text is not None and text in examples.texts(source, module):
-            return examples.inputs(source, module, text)
-        image = request.get("image")
-        if isinstance(source, RecordedRun) and (recorded := examples.patches(source, module, image)):
-            return recorded
-        if "image" in request:
-            return self._computed("patches", source, module=module, image=image)
-        return self._computed("typed", source, module=module, text=text)
-
     def effects(self, request: FromLayerRequest) -> Effects:
         """Return its effect on inputs of its layers, from that index on, and on its answers."""
         source = self._source(request)
         if isinstance(source, RecordedRun) and (recorded := source.effects()):
             return recorded
         return self._computed("effects", source, first=max(0, request["first"]))
-
-    def seeds(self, request: FromLayerRequest) -> SeedEffects:
-        """Return the same beside runs that differ in their seed alone, up to that index."""
-        source = self._source(request)
-        return self._computed("seeds", source, first=max(0, request["first"]))
 
     def together(self, request: TogetherRequest) -> Together:
         """Return one layer's effect, direction by direction."""
@@ -189,15 +151,6 @@ class Questions:
         if isinstance(source, RecordedRun) and (recorded := source.together(module, other)):
             return recorded
         return self._computed("together", source, module=module, beside=other and other.id)
-
-    def walk(self, request: ExampleRequest) -> WalkAnswers:
-        """Return the answers of the whole model to that example."""
-        source = self._source(request)
-        module = layers.find_layer(source, request["module"]).module
-        text, image = request.get("text"), request.get("image")
-        if isinstance(source, RecordedRun) and (recorded := source.walk(module, text, image)):
-            return recorded
-        return self._computed("walk", source, module=module, text=text, image=image)
 
     def _source(self, request: FactorsRequest) -> Source:
         return sources.find(self.store, request["run"])

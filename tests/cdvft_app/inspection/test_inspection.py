@@ -1,6 +1,5 @@
 """What the Factors tab says is what PEFT and cdvft compute; and strangers' words reach nothing."""
 
-import inspect
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,10 +10,7 @@ from sent_numbers import floats
 from torch import nn
 
 from cdvft import factors as formulas
-from cdvft_app.errors import TooManyRequests
 from cdvft_app.inspection import layers, numbers, sources
-from cdvft_app.inspection.background import questions
-from cdvft_app.inspection.lock import TimedLock
 from cdvft_app.inspection.sources import Unavailable
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
@@ -25,8 +21,7 @@ from cdvft_app.ui.factors.tab import Questions
 from cdvft_app.ui.shared.server_functions import refusing
 
 NAMES = ("encoder.layer.0.output.dense", "encoder.layer.10.output.dense", "encoder.layer.2.output.dense")
-OF_A_LAYER = ("layer", "singular", "inputs", "together", "walk")
-CDVFT_LAYER = "encoder.layer.0.attention.self.query"  # of the recorded run
+OF_A_LAYER = ("layer", "singular")
 METHODS = {
     "cdvft": {"block_size": 4, "alpha": 2.0},
     "lora": {"lora_r": 3},
@@ -127,20 +122,6 @@ def test_the_page_begins_with_the_layer_that_changed_most(store):
     assert numbers.last_norms(run, seconds=-1).keys() == {layers.layers(run)[0].module}
 
 
-def test_the_most_changed_layer_is_so_in_parts_of_its_weights_where_all_are_known():
-    norms = {"wide": 3.0, "narrow": 2.0}
-    assert layers.most_changed(norms, {"wide": 30.0, "narrow": 4.0}) == "narrow"
-    assert layers.most_changed(norms, {"narrow": 4.0}) == "wide"
-
-
-def test_what_says_where_an_entry_stands_is_not_counted_as_trained(store):
-    settings = settings_of("fourierft")
-    vectors = trainable.vectors(adapted(settings, 8, 12), settings.method)
-    found = layers.Layer(NAMES[0], 0, "dense", 8, 12)
-    said = layers.payload(kept(store, settings, {0: vectors}), found)
-    assert said["trained"] == 20 and said["vectors"]["indices"]["shape"] == [2, 20]
-
-
 @pytest.mark.parametrize(("method", "trained"), [("dora", 2 * (8 + 12) + 8), ("vera", 5 + 8)])
 def test_a_change_that_the_page_cannot_rebuild_is_sent_whole(store, monkeypatch, method, trained):
     settings = settings_of(method)
@@ -204,16 +185,7 @@ def test_an_overview_comes_in_parts(store):
     assert numbers.overview(run, first["next"])["layers"][-1]["module"] == NAMES[1]
 
 
-def test_short_names():
-    names = ["attention.self.query", "attention.self.value"]
-    assert list(layers.short_names(names).values()) == ["query", "value"]
-    names = ["intermediate.dense", "output.dense"]
-    assert list(layers.short_names(names).values()) == names
-
-
-@pytest.mark.parametrize(
-    "name", ["open", *OF_A_LAYER, "overview", "weights", "images", "effects", "seeds", "most_changed"]
-)
+@pytest.mark.parametrize("name", ["open", *OF_A_LAYER, "overview", "weights", "effects", "most_changed"])
 def test_an_unknown_run_or_layer_is_a_sentence(store, name):
     ask = refusing(getattr(Questions(store), name))
     for run in ("", "../..", "recorded-../cdvft", "x" * 10**5):
@@ -222,17 +194,6 @@ def test_an_unknown_run_or_layer_is_a_sentence(store, name):
     for module in ("", "../layer", "encoder.layer.0", "x" * 10**5) if name in OF_A_LAYER else ():
         said = ask({"run": "recorded-cdvft", "module": module})
         assert said["error"].startswith("This run has no layer ") and len(said["error"]) < 200
-
-
-def test_singular_values_are_computed_for_one_visitor_at_a_time(store, monkeypatch):
-    run, asked_of = kept_once(store), Questions(store)
-    asked = {"run": run.id, "module": NAMES[0], "first": 0}
-    monkeypatch.setattr("cdvft_app.ui.factors.tab.PATIENCE", 0.01)
-    for ask in (refusing(asked_of.singular), refusing(asked_of.overview)):
-        with asked_of.inspector.lock.held(0.0):
-            assert "computes for somebody else" in ask(asked)["error"]
-            assert "error" not in ask(asked | {"run": "recorded-cdvft", "module": CDVFT_LAYER})
-        assert "error" not in ask(asked)
 
 
 def test_what_is_computed_is_computed_in_another_process(store, monkeypatch):
@@ -257,60 +218,3 @@ def test_a_run_without_factors_is_a_sentence(store):
         sources.find(store, run.id)
     recorded = [f"recorded-{key}" for key in sources.recorded_keys()]
     assert [source.id for source in sources.list_sources(store)] == recorded
-
-
-def test_the_many_runs_of_a_sweep_come_after_races(store):
-    one = RunSettings(method="cdvft")
-    race, sweep = (store.create([one, one], "somebody", sweep=sweep) for sweep in (False, True))
-    assert [run.record for run in sources.latest_runs(store)] == [*reversed(race), *reversed(sweep)]
-
-
-def test_runs_that_differ_in_a_setting_are_called_by_it(store):
-    two = [RunSettings(method={"method": "cdvft", "alpha": alpha}) for alpha in (1.0, 5.0)]
-    runs = [run for sweep in (False, True) for run in store.create(two, "somebody", sweep=sweep)]
-    for run in runs:
-        snapshots.write(store.folder(run.id), 0, {f"{CDVFT_LAYER}/diagonal.0": np.zeros(4)})
-    listed = {run["id"]: run["label"] for run in Questions(store).runs({})["runs"]}
-    opened = [sources.find(store, run.id).label for run in runs]
-    assert [listed[run.id] for run in runs] == opened
-    assert [label.replace("\u00a0", " ") for label in opened] == ["CDVFT α = 1", "CDVFT α = 5"] * 2
-
-
-def test_the_tab_asks_every_question_with_what_it_takes(store, monkeypatch):
-    tab, asked = Questions(store), {}
-
-    def hear(question, *, patience, run_id, **arguments):
-        asked[question] = arguments
-        return {}
-
-    monkeypatch.setattr(tab.inspector, "ask", hear)
-    about = {"run": kept_once(store).id, "module": NAMES[0], "first": 0, "beside": None, "text": "a"}
-    for ask in (tab.most_changed, tab.singular, tab.overview, tab.weights, tab.images, tab.inputs):
-        ask(about)
-    for ask in (tab.effects, tab.seeds, tab.together, tab.walk):
-        ask(about)
-    tab.inputs({**about, "image": 0})
-    tab.layer({**about, "run": kept_once(store, "dora").id})
-    known = questions()
-    assert asked.keys() == known.keys()
-    for question, arguments in asked.items():
-        inspect.signature(known[question]).bind(object(), **arguments)
-
-
-def test_the_second_is_told_and_the_next_may_however_the_work_of_a_turn_ends():
-    lock = TimedLock("Somebody else is measuring.")
-
-    def work():
-        with lock.held(0.0):
-            yield 1
-            yield 2
-
-    with lock.held(0.0), pytest.raises(TooManyRequests, match="Somebody else is measuring"), lock.held(0.01):
-        pytest.fail("two at a time")
-    with pytest.raises(ZeroDivisionError), lock.held(0.0):
-        1 / 0  # noqa: B018 (any error)
-    dropped = work()
-    next(dropped)
-    dropped.close()
-    with lock.held(0.0):
-        pass

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from sent_numbers import floats
 
-from cdvft_app.inspection import background, examples, layers, numbers, sources
+from cdvft_app.inspection import background, layers, numbers, sources
 from cdvft_app.inspection.sources import RecordedRun, Unavailable
-from cdvft_app.ui.factors.tab import Questions
 
 
 @pytest.mark.parametrize("key", sources.recorded_keys())
@@ -23,14 +22,7 @@ def test_what_is_recorded_agrees_with_itself(key):
     np.testing.assert_allclose(*values, rtol=2e-3, atol=2e-3 * values[0].max())
     assert {one["module"] for one in run.overview()["layers"]} == {one.module for one in layers.layers(run)}
     for layer in (last, layers.find_layer(run, run.first())):  # which is shown first
-        if run.settings.image_size is None:
-            given = examples.inputs(run, layer.module, examples.texts(run, layer.module)[0])
-        else:
-            given = examples.patches(run, layer.module, 0)
-            shown = examples.images(run)
-            assert len(given["tokens"]) == len(shown["before"]) + shown["rows"] * shown["columns"]
-        assert given["width"] == layer.d_in and examples.weight_norms(run)[layer.module] > 0
-        assert len(floats(given["data"])) == layer.d_in * len(given["tokens"])
+        assert sources.recorded_weight_norms(run)[layer.module] > 0
 
 
 RACE = ("cdvft", "lora", "fourierft")  # that ships with the program, weights and all
@@ -40,9 +32,8 @@ RACE = ("cdvft", "lora", "fourierft")  # that ships with the program, weights an
 def test_what_a_recorded_run_does_to_inputs_is_known_of_all_its_layers(key):
     run = RecordedRun(key)
     known = run.effects()
-    assert known and known["next"] is None and known["tokens"] == 500 and known["seeds"] is not None
+    assert known and known["next"] is None and known["tokens"] == 500
     assert [one["module"] for one in known["layers"]] == [layer.module for layer in layers.layers(run)]
-    assert known["sentence"].startswith(f"{run.label} moves what its ")
 
 
 @pytest.mark.parametrize("key", RACE)
@@ -52,10 +43,6 @@ def test_what_each_direction_of_the_recorded_race_does_is_known(key):
         alone = run.together(module, None)
         assert alone and [len(one["shares"]) for one in alone["directions"]] == [1] * 4
         assert {len(one["answers"]) for one in alone["examples"]} == {1}
-        if key != "fourierft":
-            for text in examples.texts(run, module):
-                said = run.walk(module, text)
-                assert said and len(said["answers"]) == 3
 
 
 @pytest.mark.parametrize("pair", [*itertools.combinations(RACE, 2)], ids=" and ".join)
@@ -96,28 +83,3 @@ def test_a_vector_of_zeros_is_recorded_without_entries():
     module = stored.split("/")[1]
     start, end = (run.read(step, module)["diagonal.1"] for step in (0, run.steps()[-1]))
     assert start.shape == end.shape and not start.any() and end.any()
-
-
-def test_only_the_recorded_image_is_answered_from_the_record():
-    run = RecordedRun("digits")
-    module = layers.layers(run)[-1].module
-    assert examples.patches(run, module, 0) is not None
-    for place in (True, -1, 1, "0", None, [0]):
-        assert examples.patches(run, module, place) is None, place
-    assert examples.patches(RecordedRun("cdvft"), module, 0) is None
-
-
-def test_a_recorded_image_run_steps_through_its_patches_without_its_model(store, monkeypatch):
-    monkeypatch.setenv("CDVFT_CACHE", "/nowhere")
-    questions = Questions(store)
-    asked = {"run": "recorded-digits"}
-    opened = questions.open(asked)
-    module = opened["layers"][-1]["module"]
-    assert opened["kind"] == "image" and set(opened["weights"]) >= {one["module"] for one in opened["layers"]}
-    assert questions.images(asked)["images"][0]["picture"].startswith("data:image/png;base64,")
-    given = questions.inputs(asked | {"module": module, "image": 0})
-    assert len(given["tokens"]) == 26 and given["width"] == opened["layers"][-1]["d_in"]
-
-
-def test_recorded_files_stay_small():
-    assert sum(file.stat().st_size for file in sources.RECORDED.iterdir()) < 1.5 * 2**20
