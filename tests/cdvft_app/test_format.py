@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cdvft_app.format import amount, counted, duration, exact_duration, percent, times, training_time
+from cdvft_app.format import amount, duration, exact_duration
 
 
 @pytest.mark.parametrize(
@@ -28,24 +28,6 @@ def test_a_forecast_is_approximate_and_a_budget_exact(seconds: float, approximat
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(12.3, "12 s"), (99.4, "99 s"), (100, "1:40 min"), (3729, "1:02:09 h")]
-)
-def test_a_time_of_training_is_written_as_in_the_page_s_tables(seconds: float, text: str) -> None:
-    assert training_time(seconds) == text
-
-
-def test_nothing_left_is_no_time() -> None:
-    assert exact_duration(0) == exact_duration(1e-10) == "0 s"
-
-
-def test_shares_have_two_digits_and_ratios_three() -> None:
-    shares = {0.00045: "0.045 %", 0.0087: "0.87 %", 0.011: "1.1 %", 0.24: "24 %", 1: "100 %", 15.2: "1,520 %"}
-    assert [percent(share) for share in shares] == [*shares.values()]
-    ratios = {16 / 3: "5.33", 0.72: "0.720", 29.04: "29.0", 11_670.4: "11,670", 2: "2"}
-    assert [times(ratio) for ratio in ratios] == [*ratios.values()]
-
-
-@pytest.mark.parametrize(
     ("kind", "value", "text"),
     [
         ("count", 55_296, "55,296"),
@@ -62,8 +44,3 @@ def test_shares_have_two_digits_and_ratios_three() -> None:
 )
 def test_amounts_have_three_digits_and_a_prefix_and_counts_all(kind, value: float, text: str) -> None:
     assert amount(kind, value) == text
-
-
-def test_counts_agree_with_their_nouns() -> None:
-    assert [counted(count, "row") for count in (0, 1, 2, 1024)] == ["0 rows", "1 row", "2 rows", "1,024 rows"]
-    assert [counted(count, "epoch") for count in (1.0, 1.5)] == ["1 epoch", "1.5 epochs"]

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from traced_lines import Lines
 
-from cdvft_app import settings
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.settings import InvalidChoice, parse_race
 from cdvft_app.sweep import parse_sweep
@@ -31,38 +29,3 @@ def test_an_answer_is_short_whatever_came(values: dict[str, Any], told: str) -> 
             parse(asked)
         assert len(str(refused.value).encode()) < 4096
         assert parse is not parse_race or told in str(refused.value)
-
-
-def test_few_problems_are_all_told() -> None:
-    with pytest.raises(InvalidChoice) as refused:
-        parse_race({"m": 1, "lora_r": 0, "seed": -1})
-    told = [part.split(":")[0] for part in str(refused.value).split(". ")]
-    assert told == ["seed", "m", "lora_r"]
-    with pytest.raises(InvalidChoice, match=r"There is 1 more problem\.$"):
-        parse_race({"m": 1, "lora_r": 0, "seed": -1, "alpha": -1})
-
-
-def lines_run(count: int) -> int:
-    """How many lines of settings.py run until `count` unknown settings are answered."""
-    with Lines(str(settings.__file__)) as lines, pytest.raises(InvalidChoice):
-        parse_race({f"k{number}": 1 for number in range(count)})
-    return lines.count
-
-
-def test_twice_as_many_problems_are_at_most_twice_the_work() -> None:
-    few, many = lines_run(100), lines_run(200)
-    assert 0 < many <= 2 * few
-
-
-class Word(str):
-    written = 0
-
-    def __repr__(self) -> str:
-        Word.written += 1
-        return "query"
-
-
-def test_of_a_long_list_only_the_beginning_is_written_out() -> None:
-    with pytest.raises(InvalidChoice, match=r"target_modules: got \[query, query"):
-        parse_race({"target_modules": [Word("query")] * 5_000})
-    assert 0 < Word.written < 100

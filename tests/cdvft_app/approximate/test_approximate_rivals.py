@@ -41,12 +41,6 @@ def test_fourierft_is_the_best_that_pefts_layer_can_do(n: int, entries: int) -> 
     assert fit.error == pytest.approx(float((target - best.reshape(n, n)).norm() / target.norm()), abs=1e-6)
 
 
-def test_fourierft_reaches_only_the_even_part_at_any_size() -> None:
-    target = random(6, 6)
-    even = (target + target.flip(0, 1).roll((1, 1), (0, 1))) / 2
-    torch.testing.assert_close(fit_fourierft(target, 36).dense, even)
-
-
 @pytest.mark.parametrize(
     ("shape", "p"), [((6, 6), 6), ((6, 6), 3), ((6, 4), 2), ((5, 7), 3), ((7, 5), 7), ((3, 3), 1)]
 )

@@ -37,12 +37,6 @@ def test_neither_blocks_alone_nor_rank_one_come_closer(name: str) -> None:
         assert error <= fit_low_rank(target, 1).error + 1e-9
 
 
-def test_the_random_starts_are_told() -> None:
-    fit = fit_diagonal_blocks(make_target("gaussian", 8), 4, restarts=5)
-    assert len(fit.restarts) == 5 and fit.error <= fit.restarts[0] + 1e-9
-    assert list(fit.restarts) == sorted(fit.restarts)
-
-
 def test_block_sizes_keep_within_the_budget() -> None:
     assert block_sizes(8, 8, 31) == []
     assert block_sizes(8, 8, 32) == [4]  # 8 + 2 * 2 * 4 + 8

@@ -61,7 +61,6 @@ def train(settings, emit, should_stop, folder, resume=False):
         draw.setstate((state[0], tuple(state[1]), state[2]))
         emit(Note(f"Went on from step {first}."))
     emit(Note(f"{os.environ.get('OMP_NUM_THREADS')} threads"))
-    emit(Note(f"GPUs: {os.environ.get('CUDA_VISIBLE_DEVICES')}"))
     for sha256 in settings.data.files if settings.data else ():
         rows = (data_folder() / sha256 / "rows.arrow").read_bytes()
         emit(Note(f"rows: {hashlib.sha256(rows).hexdigest()}"))

@@ -11,15 +11,13 @@ import cluster_trainer
 import pytest
 from ray_cluster import LoopbackCluster
 from sources import ROOT
-from waiting import wait, wait_for
+from waiting import wait
 
 from cdvft_app.cluster.executor import RayCluster
 from cdvft_app.events import Step
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
-from cdvft_app.training.executors import supervise
 from cdvft_app.training.queue import RunQueue
 
 HERE = Path(__file__).parent
@@ -39,17 +37,6 @@ class Held:
 
     def holds(self, *seeds):
         return all((self.folder / f"{seed}.held").exists() for seed in seeds)
-
-    def let_go(self, seed):
-        (self.folder / str(seed)).unlink()
-
-    def submit(self, store, queue, asked):
-        """The id of a run that is held in training, and has brought its first checkpoint."""
-        self.hold(asked.seed)
-        (run_id,) = queue.submit([asked], "a")
-        came = store.folder(run_id) / "checkpoints" / "checkpoint-5"
-        wait_for(lambda: self.holds(asked.seed) and came.is_dir())
-        return run_id
 
 
 @contextmanager
@@ -73,9 +60,8 @@ def ray_cluster(held: Held, **variables: str) -> Iterator[LoopbackCluster]:
             made.close()
 
 
-def executor_on(ray, trainer="train", address="", ships_code=False):
-    trainer = f"cluster_trainer:{trainer}"
-    return RayCluster(address or ray.address, ships_code=ships_code, trainer=trainer)
+def executor_on(address):
+    return RayCluster(address, ships_code=False, trainer="cluster_trainer:train")
 
 
 @contextmanager
@@ -88,21 +74,13 @@ def queue_on(store, executor, workers=1) -> Iterator[RunQueue]:
 
 def serve(folder, address):
     """A page's queue on a cluster, with one run, until it is killed."""
-    with queue_on(RunStore(folder), executor_on(None, address=address)) as queue:
+    with queue_on(RunStore(folder), executor_on(address)) as queue:
         queue.submit([settings(22, max_steps=300)], "a")
         signal.pause()
 
 
 def settings(seed, max_steps=20, **more):
     return RunSettings(method="cdvft", max_steps=max_steps, checkpoint_every=5, seed=seed, **more)
-
-
-def train_on(executor, store, asked):
-    """The run, trained to its end without a queue."""
-    (made,) = store.create([asked], "a")
-    supervise(store, store.leases.acquire(made.id, this_process()), executor)
-    executor.close()
-    return made.id
 
 
 def ends_whole(store, run_id, asked, attempt=1):

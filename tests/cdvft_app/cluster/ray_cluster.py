@@ -9,7 +9,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -32,7 +31,6 @@ QUICKLY = {
 
 # Above those that Ray's workers listen on, below those that Linux gives to whatever connects somewhere.
 PORTS = range(20_000, 32_768)
-STARTS = 3  # of a head, which gives up where the machine is too busy to answer within half a minute
 
 
 def free_ports(many: int) -> list[int]:
@@ -57,17 +55,12 @@ class Node:
             return [self._raylet, *self._raylet.children(recursive=True)]
         return []
 
-    def trains(self) -> bool:
-        """Whether a run is there."""
-        return any("NodeRun" in name for one in self.processes() for name in command(one))
-
-    def send(self, number: signal.Signals) -> None:
+    def kill(self) -> None:
         found = self.processes()
         for one in found:
             with suppress(psutil.NoSuchProcess):
-                one.send_signal(number)
-        if number == signal.SIGKILL:
-            _wait_for_end(found)
+                one.kill()
+        _wait_for_end(found)
 
 
 def _wait_for_end(processes: list[psutil.Process]) -> None:
@@ -83,13 +76,6 @@ def _works(process: psutil.Process) -> bool:
     return False
 
 
-def command(process: psutil.Process) -> list[str]:
-    """Its arguments; none of a process that has ended."""
-    with suppress(psutil.NoSuchProcess):
-        return process.cmdline()
-    return []
-
-
 class LoopbackCluster:
     """A head without processors, where the client server is; nodes are added.
 
@@ -103,15 +89,12 @@ class LoopbackCluster:
         self._environment = {**environment, "RAY_TMPDIR": self.home, "TMPDIR": self.home}
         self._nodes: list[Node] = []
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the cluster
-        for left in reversed(range(STARTS)):
-            self.ports = free_ports(2)
-            try:
-                self._start()
-                break
-            except AssertionError:
-                self._end()
-                if not left:
-                    raise
+        self.ports = free_ports(2)
+        try:
+            self._start()
+        except AssertionError:
+            self._end()
+            raise
 
     def _start(self) -> None:
         self._starter = subprocess.Popen(
@@ -131,47 +114,17 @@ class LoopbackCluster:
         )
         self._answer()
 
-    def head_processes(self) -> list[psutil.Process]:
-        """The processes of the head, without those that only start them."""
-        return [
-            one
-            for one in psutil.Process(self._starter.pid).children(recursive=True)
-            if not any(one in node.processes() for node in self._nodes)
-        ]
-
     @property
     def address(self) -> str:
         return f"ray://{HOST}:{self.ports[1]}"
 
-    def add(
-        self, cpus: int, environment: dict[str, str] | None = None, gpus: int = 0, **resources: float
-    ) -> Node:
-        """Start a node; Ray believes what it is told of its GPUs."""
-        self._ask(
-            {
-                "num_cpus": cpus,
-                "num_gpus": gpus,
-                "resources": resources,
-                "env_vars": {**self._environment, **(environment or {})},
-            }
-        )
+    def add(self, cpus: int) -> Node:
+        """Start a node."""
+        self._ask({"num_cpus": cpus, "env_vars": self._environment})
         self._nodes.append(Node(self._answer()["pid"]))
         return self._nodes[-1]
 
-    def kill_head(self) -> None:
-        """The nodes live on, and wait for it."""
-        found = self.head_processes()
-        for one in found:
-            with suppress(psutil.NoSuchProcess):
-                one.kill()
-        _wait_for_end(found)
-
-    def start_head(self) -> None:
-        """After `kill_head`, at the same ports."""
-        self._ask(None)
-        self._answer()
-
-    def _ask(self, asked: dict[str, Any] | None) -> None:
+    def _ask(self, asked: dict[str, Any]) -> None:
         assert self._starter.stdin
         self._starter.stdin.write(json.dumps(asked) + "\n")
         self._starter.stdin.flush()
@@ -184,11 +137,6 @@ class LoopbackCluster:
                 return found
         self._stderr.seek(0)
         raise AssertionError(f"Ray did not start: {self._stderr.read()}")
-
-    def restart(self) -> None:
-        """End everything, and start a head at the same ports."""
-        self._end()
-        self._start()
 
     def close(self) -> None:
         """End everything at once, and leave nothing."""
@@ -226,11 +174,6 @@ def start(ports: list[int]) -> None:
     print("{}", flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
-        if asked is None:
-            cluster.remove_node(cluster.head_node, allow_graceful=False)
-            cluster.add_node(**head)
-            print("{}", flush=True)
-            continue
         node = cluster.add_node(node_ip_address=HOST, object_store_memory=80 * 2**20, **asked)
         (raylet,) = node.all_processes[ray_constants.PROCESS_TYPE_RAYLET]
         print(json.dumps({"pid": raylet.process.pid}), flush=True)

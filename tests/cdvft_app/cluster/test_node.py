@@ -10,7 +10,6 @@ import pytest
 from held_runs import settings
 
 from cdvft_app.cluster import node
-from cdvft_app.store.processes import machine
 
 
 @pytest.fixture
@@ -54,14 +53,6 @@ def test_node_reports_every_event_and_file(start):
     assert everything(run)[0] == rows, "for an app that was restarted"
 
 
-def test_node_keeps_large_checkpoints(start, monkeypatch):
-    monkeypatch.setattr(node, "MAX_CHECKPOINT", 0)
-    rows, files, state = everything(start())
-    assert state == "finished" and not any(name.startswith("checkpoints") for name in files)
-    (warning,) = (row for row in rows if row["kind"] == "note" and row["level"] == "warning")
-    assert warning["text"].startswith(node.TOO_LARGE.partition("{")[0])
-
-
 @pytest.mark.parametrize(
     "name", ["../run.json", "run.json", "snapshots/../../x", "adapter/x", "checkpoints/checkpoint-1/../.."]
 )
@@ -80,11 +71,3 @@ def test_folder_survives_packing_and_stays_inside(tmp_path):
         archive.writestr("../../outside", "x")
     node.place_file(tmp_path / "below" / "evil", evil.getvalue())
     assert not (tmp_path / "outside").exists() and (tmp_path / "below" / "evil" / "outside").is_file()
-
-
-def test_orphaned_folders_are_deleted(start, tmp_path):
-    left = tmp_path / "cdvft-run-left-1"
-    left.mkdir()
-    (left / node.HOLDER).write_text(f"999999999:1.00@{machine()}")
-    start()
-    assert not left.exists()

@@ -9,16 +9,13 @@ import pytest
 import run_events
 
 from cdvft_app.cluster import connection, executor
-from cdvft_app.cluster.connection import Connection
-from cdvft_app.cluster.node import Order, Update
+from cdvft_app.cluster.node import Update
 from cdvft_app.events import Placed
-from cdvft_app.settings import InvalidChoice, RunSettings
-from cdvft_app.settings.environment import environment
+from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LEFT_ON_CLUSTER
 from cdvft_app.training import checkpoints, executors
 from cdvft_app.training.executors import NoNews, supervise
-from cdvft_app.training.run import NOT_BEGUN
 
 VISITOR = "address 192.0.2.1"
 LOST = Update(lost="Node lab-1 was lost.")
@@ -125,19 +122,6 @@ def test_order_names_no_owner(store, cluster, ray):
     assert VISITOR not in repr(order) and "token" not in repr(order)
 
 
-def test_unreachable_cluster_fails_the_run(store, run, cluster, ray):
-    cluster.was_connected, cluster.takes, ray.patience = False, [10, 10, 10], 25
-    state, reason = supervise(store, run, ray)
-    assert (state, len(cluster.asked)) == ("failed", 3) and "token" in reason
-
-
-def test_unreachable_cluster_does_not_delay_a_stop(store, run, cluster, ray):
-    cluster.was_connected = False
-    store.ask_to_stop(run.id)
-    supervise(store, run, ray)
-    assert (store.get(run.id).state, store.get(run.id).reason) == ("stopped", NOT_BEGUN)
-
-
 def test_time_on_nodes_is_charged_and_waiting_is_not(store, cluster, ray):
     ended = Update(rows=ROWS, last=3, node="lab-2", state="finished")
     cluster.takes = [100, 0, 7, 200, 0, 5]
@@ -146,18 +130,6 @@ def test_time_on_nodes_is_charged_and_waiting_is_not(store, cluster, ray):
     supervise(store, run, ray)
     assert store.state(run.id) == "finished" and cluster.now == 312
     assert sum(seconds for _, seconds in store.spending.since(VISITOR, 0)) == 7 + 5
-
-
-def test_budget_stops_a_run(store, cluster, ray, monkeypatch):
-    monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "40")
-    run = leased(store, visitor=VISITOR)
-    store.spending.charge(VISITOR, "training", 15)
-    cluster.takes = [0, 15, 15]
-    cluster.updates = [*[Update(node="lab-1")] * 4, Update(node="lab-1", state="stopped")]
-    supervise(store, run, ray)
-    assert store.state(run.id) == "stopped"
-    assert [one.stop for one in cluster.asked] == [False, False, False, False, True]
 
 
 def test_run_is_left_on_the_cluster_when_the_program_ends(store, run, cluster, ray):
@@ -176,33 +148,3 @@ def test_runs_at_once_counts_whole_runs_per_node(cluster, ray, monkeypatch):
     assert ray.runs_at_once() == 4 + 3
     monkeypatch.setenv("CDVFT_RUN_RESOURCES", "a100=1")
     assert ray.runs_at_once() == 1, "the cluster may grow"
-
-
-@pytest.mark.parametrize(
-    ("variable", "values"),
-    [
-        ("CDVFT_CLUSTER", "lab-1, http://lab-1:10001, ray://lab-1, ray://lab 1:10001, auto:1x"),
-        ("CDVFT_RUN_RESOURCES", "a100, =1, a100=x, a100=-1, a100=0"),
-    ],
-)
-def test_invalid_variables_are_rejected(monkeypatch, variable, values):
-    for value in values.split(", "):
-        monkeypatch.setenv(variable, value)
-        with pytest.raises(InvalidChoice, match=variable):
-            environment()
-
-
-def test_missing_ray_is_reported(monkeypatch):
-    monkeypatch.setattr(connection, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match="pip install"):
-        executor.RayCluster("auto")
-
-
-def test_silent_child_is_no_news(monkeypatch):
-    silent = SimpleNamespace(alive=lambda: True, has_message=lambda: False, end=lambda: None)
-    monkeypatch.setattr(connection, "WorkerProcess", lambda *given: silent)
-    asked = Connection("ray://lab-1:10001")
-    order = Order("a" * 32, 1, "{}", {}, False, None, {}, "", "")
-    for _ in range(3):
-        with pytest.raises(NoNews):
-            asked.release(order)

@@ -10,9 +10,8 @@ from benchmarks.record_costs import costs
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
 from cdvft_app.decision.comparison import compare, grown
-from cdvft_app.ui.compare.form import START, cost_request, recorded_costs
+from cdvft_app.ui.compare.form import recorded_costs
 
-ADDED = ("adapter_weight", "gradient", "optimizer", "activation")
 FOUR = ["cdvft", "lora", "fourierft", "c3a"]
 
 
@@ -62,45 +61,3 @@ def test_growth_passes_through_the_table(model, held):
             found = costs["flops"][at], costs["parameters"][at], costs["memory"][at]
             expected = row["flops_per_step"], row["trainable_parameters"], needs
             assert found == expected, axis["key"]
-
-
-@pytest.mark.parametrize(
-    ("asked", "name", "block_size"),
-    [
-        ({}, "C3A", None),
-        ({"c3a_block_size": 64}, "C3A b = 64", 64),
-        ({"match": "trainable_parameters"}, "C3A b = 256", 256),
-    ],
-)
-def test_along_the_width_a_block_size_that_was_chosen_or_matched_stays(asked, name, block_size):
-    """And one that was left to the layers is their width."""
-    shown = grown(parse_cost({"model": "roberta-base", "methods": ["cdvft", "c3a"]} | asked))
-    (axis,) = [one for one in shown["growth"] if one["key"] == "width"]
-    (c3a,) = [one for one in axis["series"] if one["method"] == "c3a"]
-    assert c3a["label"].replace("\u00a0", " ") == name
-    layers = 24
-    for width, parameters in zip(axis["x"], c3a["costs"]["parameters"], strict=True):
-        fits = block_size is None or width % block_size == 0
-        assert parameters == (layers * width**2 // (block_size or width) if fits else None), width
-
-
-def test_a_layer_with_a_rank_of_its_own_is_counted_along_every_axis():
-    asked = {"model": "roberta-base", "methods": ["lora"]}
-    ranks = "layer.0.attention.self.query=64 value=4"
-    request = parse_cost({**asked, "lora_rank_pattern": ranks})
-    (row,) = cost_table(request)
-    assert row["trainable_parameters"] == (64 + 11 * 8 + 12 * 4) * 2 * 768
-    for axis in grown(request)["growth"]:
-        (costs,) = [one["costs"] for one in axis["series"]]
-        at = axis["x"].index(axis["at"])
-        assert costs["parameters"][at] == row["trainable_parameters"], axis["key"]
-        assert costs["flops"][at] == row["flops_per_step"], axis["key"]
-
-
-def test_what_the_form_asks_for():
-    typed = {"m": "3", "block_size": "", "lora_r": " 4", "methods": ["lora", "cdvft"]}
-    assert cost_request({**START, **typed}) == {
-        "model": "FacebookAI/roberta-base", "targets": ["query", "value"], "methods": ["cdvft", "lora"],
-        "m": 3, "lora_r": 4, "fourierft_n": 1000, "dora_r": 8, "vera_r": 256, "batch": 16, "sequence": 128,
-        "convention": "real_fft", "device": "here", "precision": "float32", "aim": "quality",
-    }  # fmt: skip

@@ -54,22 +54,3 @@ def test_one_number_everywhere(method, precision, checkpointing, capsys):
     assert [int(line[name]) for name in ("step_bytes", *TERMS)] == [need, *(row[term] for term in TERMS)]
     assert (line["precision"], line["gradient_checkpointing"]) == (precision, str(checkpointing))
     assert json.loads(json.dumps(made.as_json()))["rows"][0]["step_bytes"] == need
-
-
-@pytest.mark.parametrize(("precision", "checkpointing"), HELD)
-def test_the_sentence_that_nothing_fits_names_that_number(precision, checkpointing):
-    """On a T4 none of these fits as asked; the sentence says what it would need."""
-    request = parse_cost(asked("lora", precision, checkpointing, batch=64, device="t4"))
-    made = decide(request)
-    (need,) = (row["step_bytes"] for row in made.asked_rows)
-    assert f" needs {amount('bytes', need)}." in made.sentence
-
-
-def test_what_cannot_be_measured_is_told_of_the_step_that_is_asked():
-    """And not of the smaller one that is answered: Measure takes the form's."""
-    request = parse_cost(asked("lora", "4bit", False, batch=16, device="t4"))
-    needs = []
-    page = compare(request, lambda row: needs.append(row["step_bytes"]) or "too large")
-    assert page["request"]["batch"] < 16 and page["methods"][0]["refused"] == "too large"
-    plain = asked("lora", "float32", False, batch=16, device="t4")
-    assert needs == [decide(parse_cost(plain)).asked_rows[0]["step_bytes"]]

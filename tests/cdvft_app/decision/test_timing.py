@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from cdvft_app.costs.request import parse_cost
-from cdvft_app.costs.table import cost_table
 from cdvft_app.decision.comparison import compare
-from cdvft_app.measuring.comparison_times import PRESS_MEASURE
-from cdvft_app.settings import InvalidChoice
 
 ROBERTA = {"model": "roberta-base", "methods": ["cdvft", "lora", "fourierft"]}
 
@@ -47,21 +42,7 @@ def test_measured_times_are_in_table_and_file():
     assert page["rows"][1]["measured_seconds"] == 0.8 and "measured_seconds" not in page["rows"][2]
 
 
-def test_what_is_too_large_says_so_in_its_row():
-    page = compare(parse_cost(ROBERTA), lambda row: f"{row['method']} is too large.", lookup=store(cdvft=1.0))
-    refused = [None, "lora is too large.", "fourierft is too large."]
-    assert [one["refused"] for one in page["methods"]] == refused
-
-
 MATCHED = {**ROBERTA, "match": "seconds_per_step"}
-
-
-def test_nothing_is_matched_by_seconds_before_they_are_measured():
-    for seconds in ({}, {"cdvft": 1.0}, {"cdvft": 1.0, "lora": {8: 1.0}}):  # one rank alone proves nothing
-        page = shown(MATCHED, **seconds)
-        assert page["methods"][0]["unavailable"] is None
-        assert [one["unavailable"] for one in page["methods"][1:]] == [PRESS_MEASURE, PRESS_MEASURE]
-        assert page["rows"][1]["trainable_parameters"] is None
 
 
 def test_the_closest_time_is_matched_and_what_cannot_be_is_said():
@@ -77,16 +58,3 @@ def test_the_closest_time_is_matched_and_what_cannot_be_is_said():
     assert "but all 6 are level within the spread" in level["matched"][0]
     quick = shown(MATCHED, cdvft=9.0, lora=ranks)
     assert "even LoRA r\u00a0=\u00a0512 takes only 0.500 times" in quick["matched"][0]
-
-
-def test_a_table_that_only_counts_refuses_seconds():
-    with pytest.raises(InvalidChoice, match=r"needs times that are measured.*Press Measure"):
-        cost_table(parse_cost(MATCHED))
-
-
-def test_a_ladder_of_one_value_is_matched_or_not(model_of):
-    narrow = {"model_type": "bert", "hidden_size": 17, "intermediate_size": 34, "num_hidden_layers": 2,
-              "num_attention_heads": 1, "vocab_size": 100}  # fmt: skip
-    asked = {**MATCHED, "model": model_of(narrow), "methods": ["cdvft", "c3a"], "sequence": 8}
-    (said,) = shown(asked, cdvft=1.0, c3a={17: 2.0})["matched"]
-    assert "even C3A b\u00a0=\u00a017 takes 2 times CDVFT's step" in said

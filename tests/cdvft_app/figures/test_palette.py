@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import xml.etree.ElementTree as ET
-from collections.abc import Iterable
-from itertools import combinations, pairwise, product
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cdvft.blocks import partition
-from cdvft_app.figures import block_layout, palette
+from cdvft_app.figures import palette
 from cdvft_app.methods import METHODS
 
 STYLESHEET = Path(__file__).parents[3] / "assets" / "css" / "page" / "colours.css"
@@ -94,61 +90,7 @@ def factors(scheme: str) -> list[str]:
     return [colours[scheme == "dark"] for colours in palette.FACTOR_COLOURS.values()]
 
 
-def nearest(ones: Iterable[str], others: Iterable[str]) -> float:
-    return min(distance(one, other) for one, other in product(ones, others))
-
-
-def test_a_factor_has_a_hue_of_its_own(scheme: str, factors: list[str]) -> None:
-    methods = [getattr(style, scheme) for style in METHODS.values()]
-    ends = [colours[scheme == "dark"] for colours in (palette.NEGATIVE, palette.POSITIVE)]
-    assert nearest(factors, [*methods, *ends]) > 10
-
-    def hue(colour: str) -> float:
-        _, green_red, blue_yellow = oklab(colour)
-        return float(np.degrees(np.arctan2(blue_yellow, green_red)))
-
-    coloured = [colour for colour in [*methods, *ends] if np.hypot(*oklab(colour)[1:]) > 0.03]  # not the grey
-    for one, other in product(factors, coloured):
-        assert abs((hue(one) - hue(other) + 180) % 360 - 180) > 15, (one, other)
-
-
-def test_the_larger_a_number_the_further_is_its_colour_from_the_papers_lightness(scheme: str) -> None:
-    dark = scheme == "dark"
-    zero = re.findall(r"--plot-zero: (#\w+);", STYLESHEET.read_text(encoding="utf-8"))[dark]
-    stops = [zero if stop.startswith("var") else stop for stop in palette.DIVERGING[dark]]
-    lightness = [float(oklab(stop)[0]) for stop in stops]
-    for side in (lightness[2:], lightness[2::-1]):  # from zero to each end
-        steps = [(after - before) * (1 if dark else -1) for before, after in pairwise(side)]
-        assert min(steps) > 0.1, side
-
-
 @pytest.mark.parametrize("eye", EYES)
 def test_the_factors_can_be_told_apart(eye: str, factors: list[str]) -> None:
     for one, other in combinations(factors, 2):
         assert distance(one, other, eye) > 12, (one, other)
-
-
-def test_a_factor_stands_out_from_the_page(scheme: str, factors: list[str]) -> None:
-    paper = {"light": "#ffffff", "dark": DARK_PAPER}[scheme]
-    assert f"--paper: {paper};" in STYLESHEET.read_text(encoding="utf-8")
-    assert min(contrast(colour, paper) for colour in factors) >= 3
-
-
-def test_figures_name_only_variables_that_the_page_has() -> None:
-    defined = palette.css() + STYLESHEET.read_text(encoding="utf-8") + "--font:"  # the last is Gradio's
-    named = set(re.findall(r"var\((--[\w-]+)\)", f"{palette.lines()} {palette.layout()} {palette.DIVERGING}"))
-    assert len(named) > len(METHODS)
-    assert not {name for name in named if f"{name}:" not in defined}
-
-
-@pytest.mark.parametrize(
-    ("d_out", "d_in", "p", "blocks"),
-    [(384, 384, 384, 1), (384, 384, 64, 36), (1152, 384, 384, 3), (384, 384, 100, 16), (384, 384, 1, 256)],
-)
-def test_block_layout_draws_every_block_as_far_as_one_can_see(
-    d_out: int, d_in: int, p: int, blocks: int
-) -> None:
-    drawn = ET.fromstring(block_layout.svg(partition(d_out, d_in, p)))
-    assert sum(part.get("class") == "block" for part in drawn) == blocks
-    assert sum(part.get("class") == "padding" for part in drawn) == (d_out % p != 0)
-    assert f"{d_out} by {d_in} weight" in drawn.get("aria-label", "")

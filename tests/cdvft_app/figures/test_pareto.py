@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cdvft_app.figures.pareto import MAX_LABELLED, Mark, figure
+from cdvft_app.figures.pareto import Mark, figure
 
 
 def mark(method, x, y, *, front=False, joined=True, low=None):
@@ -23,22 +23,6 @@ def test_methods_are_joined_in_the_axis_order_and_the_front_is_ringed():
     assert cdvft["line"]["color"] == "var(--method-cdvft)"
     assert (theirs["marker"]["line"]["width"], own["marker"]["line"]["width"]) == ([2, 2, 0], [0])
     assert (drawn["layout"]["xaxis"]["type"], drawn["layout"]["uirevision"]) == ("log", "view")
-
-
-def test_ranges_are_drawn_where_there_are_some():
-    with_range, without = (
-        figure([mark("c3a", 100, 80, low=low)], "x", "y", "v")["data"][-1] for low in (79, None)
-    )
-    assert with_range["error_y"]["visible"] and with_range["error_y"]["arrayminus"] == [1]
-    assert not without["error_y"]["visible"]
-
-
-def test_few_points_carry_their_names():
-    few = [mark("cdvft", 10 ** (power + 1), 80 + power) for power in range(MAX_LABELLED)]
-    points = figure(few, "x", "y", "v")["data"][-1]
-    assert points["mode"] == "markers+text"
-    assert (points["textposition"][0], points["textposition"][-1]) == ("top right", "top left")
-    assert figure([*few, mark("cdvft", 5, 70)], "x", "y", "v")["data"][-1]["mode"] == "markers"
 
 
 def test_what_costs_nothing_is_a_level_line():

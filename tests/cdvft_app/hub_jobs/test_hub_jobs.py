@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 import run_events
-import typer
 from clean_environment import create
 from hub_stub import TOKEN
 from huggingface_hub import HfApi
@@ -23,14 +22,13 @@ from typer.testing import CliRunner
 from waiting import wait, wait_for
 
 from cdvft_app import catalog
-from cdvft_app.commands import FAILED, FINISHED, STOPPED, main, send
+from cdvft_app.commands import FINISHED, main
 from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Snapshot
 from cdvft_app.hub_jobs import executor
 from cdvft_app.hub_jobs.executor import HubJob, HubJobs, JobOrder
-from cdvft_app.hub_jobs.hardware import hardware, offers
 from cdvft_app.hub_jobs.job import CODE, event_line, pack_code, read_event, script_text
 from cdvft_app.results.finished_run import ResultsError, find
-from cdvft_app.settings import InvalidChoice, RunSettings
+from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import IllegalTransition, UnknownRun
 from cdvft_app.store.runs import RunStore
@@ -122,13 +120,6 @@ def test_the_scripts_head_pins_what_is_installed_here():
     assert constants["REPOSITORY"] == "ada/films"
 
 
-def test_a_job_in_4_bits_is_written_where_their_package_is_not(without_bitsandbytes):
-    settings = catalog.resolve(RunSettings(recipe="alpaca_llama_8b", method="cdvft")).settings
-    assert settings.bits == 4
-    (found,) = (one for one in pinned(script_text(settings, "A")) if one.startswith("bitsandbytes"))
-    assert found == "bitsandbytes>=0.48"
-
-
 def test_the_code_of_a_job_is_whole_and_small(tmp_path):
     pack_code(tmp_path / CODE)
     assert (tmp_path / CODE).stat().st_size < 3_000_000
@@ -193,30 +184,6 @@ def test_stop_cancels_the_job(store, follow, stub, tmp_path):
     assert stub.jobs.started[0].cancelled
 
 
-def test_a_job_that_fails_says_why_in_its_last_words(store, follow, stub, tmp_path):
-    stub.jobs = Jobs(tmp_path / "jobs", "raise SystemExit('CUDA out of memory')")
-    run = wait(store, follow(catalog.resolve(SHORT)), *FINAL)
-    assert run.state == "failed" and run.reason == "The Job ended as ERROR. CUDA out of memory"
-    assert run.is_job
-
-
-def test_a_job_that_puts_nothing_into_its_repository_ends_all_the_same(store, follow, stub, tmp_path):
-    stub.jobs = Jobs(tmp_path / "jobs", f"print({event_line(run_events.done(1))!r})")
-    run = wait(store, follow(catalog.resolve(SHORT)), *FINAL)
-    assert (run.state, run.result["metric"]) == ("finished", 0.75)
-    (note,) = store.rows(run.id, kinds=["note"])[0]
-    assert "ada/films has no file of an adapter" in note["text"]
-
-
-def test_a_job_that_waits_says_so(store, follow, stub, tmp_path, monkeypatch):
-    monkeypatch.setattr(executors, "STATUS_SECONDS", 0.3)
-    stub.jobs = Jobs(tmp_path / "jobs", "import time; print('Installing torch', flush=True); time.sleep(600)")
-    run_id = follow(catalog.resolve(SHORT))
-    wait_for(lambda: "Installing torch" in str(store.rows(run_id, kinds=["preparing"])[0]))
-    store.ask_to_stop(run_id)
-    wait(store, run_id, *FINAL)
-
-
 def test_the_command_follows_a_left_job_to_its_end(store, follow, stub, tmp_path, monkeypatch):
     steps = [event_line(run_events.step(step, 0.7 - step / 20)) for step in (1, 2, 3)]
     after = [steps[2], event_line(run_events.done(3))]
@@ -238,50 +205,6 @@ def test_the_command_follows_a_left_job_to_its_end(store, follow, stub, tmp_path
         CliRunner().invoke(main.app, ["follow", "nothing"], catch_exceptions=False)
 
 
-def test_the_command_follows_nothing_without_a_token_in_place_of_waiting_for_ever(
-    store, follow, stub, tmp_path, monkeypatch
-):
-    stub.jobs = Jobs(tmp_path / "jobs", GOES_ON)
-    run_id = follow(catalog.resolve(SHORT))
-    wait_for(lambda: store.state(run_id) == "running")
-    store.set_state(run_id, "interrupted")
-    monkeypatch.setattr(RunStore, "default", lambda: store)
-    for token, sentence in (("", "There is no token; set HF_TOKEN"), ("hf of", "cannot be a token")):
-        monkeypatch.setattr(send, "hub_token", lambda token=token: token)
-        with pytest.raises(ResultsError, match=sentence):
-            CliRunner().invoke(main.app, ["follow", run_id], catch_exceptions=False)
-    assert store.state(run_id) == "interrupted"
-
-
-@pytest.mark.parametrize(("state", "code"), [("stopped", STOPPED), ("failed", FAILED)])
-def test_the_code_of_a_followed_job_says_how_it_ended(store, monkeypatch, state, code):
-    (run,) = store.create([catalog.resolve(SHORT).settings], None, "films", this_process())
-    store.set_state(run.id, state, "So it was.")
-    monkeypatch.setattr(send, "run_elsewhere", lambda *_: [store.require(run.id)])
-    with pytest.raises(typer.Exit) as ended:
-        send._follow(store, run, HubJobs(None))
-    assert ended.value.exit_code == code
-
-
-def test_the_command_says_in_a_sentence_that_the_hub_is_out_of_reach_or_refuses_the_token(
-    stub, tmp_path, monkeypatch
-):
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    monkeypatch.setattr("cdvft_app.hub_jobs.hardware._known", {})
-    stub.jobs, stub.status = Jobs(tmp_path), 401
-    asked = ["send", "--recipe", "sentiment", "--max-steps", "6", "--repository", "ada/films"]
-    declined = CliRunner().invoke(main.app, asked, input="n\n")
-    assert declined.exit_code == STOPPED and "at most 0.20 for 30 minutes" in declined.output
-    assert stub.tokens == {None}, "a token that the hub does not know gets no prices"
-    for address, sentence in (
-        (stub.address, "The hub does not know this token"),
-        ("http://127.0.0.1:9", "The hub cannot be reached from here"),
-    ):
-        monkeypatch.setenv("HF_ENDPOINT", address)
-        with pytest.raises(ResultsError, match=sentence):
-            CliRunner().invoke(main.app, [*asked, "--yes"], catch_exceptions=False)
-
-
 @pytest.mark.parametrize(
     ("status", "sentence"),
     [
@@ -296,24 +219,3 @@ def test_send_reports_a_refusal_without_the_token(follow, stub, status, sentence
     with pytest.raises(ResultsError, match=sentence) as refused:
         follow(catalog.resolve(SHORT))
     assert TOKEN not in str(refused.value)
-
-
-def test_hardware_has_its_price_in_words(api, stub, tmp_path):
-    stub.jobs = Jobs(tmp_path)
-    found = offers(api)
-    assert [one.flavor for one in found] == ["t4-small", "a10g-large"]
-    small = hardware(found, "t4-small").most(30)
-    assert small == "Nvidia T4 - small: 0.40 dollars an hour, at most 0.20 for 30 minutes"
-    with pytest.raises(InvalidChoice, match="there are t4-small, a10g-large"):
-        hardware(found, "h900")
-
-
-def test_what_no_job_can_do_is_refused_before_anything_is_made():
-    order = JobOrder(catalog.resolve(SHORT), "ada/films", "t4-small", 30, TOKEN)
-    for wrong, refusal, why in (
-        ({"minutes": 0}, InvalidChoice, "may take 1 to 1440"),
-        ({"repository": "films"}, ResultsError, "owner/name"),
-        ({"token": ""}, ResultsError, "cannot be a token"),
-    ):
-        with pytest.raises(refusal, match=why):
-            replace(order, **wrong).check()

@@ -60,9 +60,5 @@ def test_tied_runs_are_rarely_called_different(monkeypatch):
     assert share(words("pearson", 200, rows=200, seeds=1, apart=0.0), "ahead", "behind") <= 0.07
 
 
-def test_one_seed_would_not_suffice_for_methods():
-    assert share(words("accuracy", 150, rows=4000, seeds=1), "ahead", "behind") > 0.1
-
-
 def test_gap_of_two_points_is_found_by_five_seeds():
     assert share(words("accuracy", 60, rows=4000, seeds=5, gap=0.02), "behind") > 0.6

@@ -9,7 +9,6 @@ from finished_races import race
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.outcomes import judged_race
 from cdvft_app.store import predictions
-from cdvft_app.sweep import results
 from cdvft_app.ui.compare.outcomes import outcomes
 from cdvft_app.ui.train.run_view import verdict
 from cdvft_app.ui.use import held_out_tables
@@ -44,15 +43,6 @@ def test_every_reader_gives_the_same_verdict(store):
     )
 
 
-def test_a_sweep_of_the_same_runs_says_the_same_in_its_own_view_and_among_the_results(store):
-    ids = race(store, sweep=True, **RIGHT)
-    shown = results.results([store.get(one) for one in ids], store)["sentences"]
-    compared = in_compare(store)
-    rate = ", learning\u00a0rate\u00a0×\u00a01"  # which a sweep names in every setting
-    assert rate in shown[0]
-    assert [sentence.replace(rate, "") for sentence in shown] == compared
-
-
 def test_a_run_that_is_deleted_changes_no_verdict_of_the_others(store):
     ids = race(store, **RIGHT)
     before = verdict(store, {"runs": ids})["sentences"]
@@ -61,15 +51,3 @@ def test_a_run_that_is_deleted_changes_no_verdict_of_the_others(store):
     after = verdict(store, {"runs": ids[:2]})["sentences"]
     assert after[0] == before[0]
     assert "3 pairs are corrected together" in after[1]
-
-
-def test_the_recorded_race_is_paired_and_says_the_same_on_train_and_in_compare(store):
-    recorded = store.recorded()
-    between = judged_race(recorded, store).comparison_set.between.values()
-    assert {one.word for one in between} == {"not shown"}
-    assert all(one.paired and one.rows == 1024 for one in between)
-    *on_train, advice = verdict(store, {"runs": [run.id for run in recorded]})["sentences"]
-    assert advice.startswith("Take FourierFT")
-    assert in_compare(store) == on_train
-    assert verdict(store, {"runs": ["no such run"]})["sentences"] == []
-    assert verdict(store, {"runs": []})["sentences"] == []

@@ -13,19 +13,14 @@ import run_events
 
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
-from cdvft_app.format import plain
 from cdvft_app.judging.compared_runs import ComparedRun, compared_run, is_scored, with_answers
 from cdvft_app.judging.outcomes import (
     AXES,
     comparisons,
-    extra_flops,
     front,
-    judge_points,
     points,
-    sentences,
     with_flops,
 )
-from cdvft_app.judging.row_scores import of_wrong
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import predictions
 from cdvft_app.store.runs import RunStore
@@ -50,10 +45,6 @@ def ran(method: str, metric: float, parameters: int, seconds: float = 40.0, **se
 def placed(*runs: ComparedRun) -> list[Any]:
     (one,) = comparisons(runs)
     return points(one)
-
-
-def say(drawn: list[Any], axis: Any) -> list[str]:
-    return [plain(said) for said in sentences(drawn, axis, judge_points(drawn))]
 
 
 def test_only_runs_of_the_same_data_model_and_budget_are_compared():
@@ -83,23 +74,6 @@ def test_runs_in_another_precision_or_with_other_costs_are_no_seeds_of_one_setti
     assert len(found) == (1 if same_as_unsaid else 2)
 
 
-def test_a_label_says_what_tells_settings_apart_and_a_size_what_they_share():
-    slow, fast = placed(ran("lora", 0.7, 9, learning_rate=1e-3), ran("lora", 0.8, 9, learning_rate=3e-3))
-    assert [plain(one.label) for one in (slow, fast)] == ["LoRA r = 8, rate 0.001", "LoRA r = 8, rate 0.003"]
-    assert slow.size == fast.size
-    wide, large = placed(ran("lora", 0.7, 9, target_modules=("query",)), ran("lora", 0.8, 99, lora_r=16))
-    assert len({one.size for one in (slow, wide, large)}) == 3
-    # Another method's setting changes nothing of this one.
-    assert len(placed(ran("lora", 0.7, 9, m=2), ran("lora", 0.8, 9, m=3))) == 1
-
-
-def test_a_point_knows_what_each_of_its_runs_answered():
-    one, other = ran("lora", 0.7, 9), replace(ran("lora", 0.8, 9, seed=1), answers=of_wrong(5, [0]))
-    (point,) = placed(one, other)
-    assert (point.answers_of(one.id), point.answers_of(other.id)) == (None, other.answers)
-    assert point.answers_of("no such run") is None
-
-
 def test_the_front_is_what_nothing_else_beats():
     small, beaten = ran("fourierft", 0.75, 6_000), ran("lora", 0.74, 73_728)
     large, level = ran("cdvft", 0.80, 13_824), ran("vera", 0.75, 6_001)
@@ -107,19 +81,6 @@ def test_the_front_is_what_nothing_else_beats():
     members = front(placed(small, beaten, large, level, worse, twin), "parameters")
     assert [point.runs for point in members] == [(small,), (large,), (twin,)]
     assert front(placed(small), "memory") == []
-
-
-def test_only_one_race_alone_is_judged_as_the_family_that_it_was():
-    """Beside another race's runs a sweep's dimensions are not judged, and its count of pairs is not taken."""
-    small, large = (
-        replace(ran("cdvft", score, 9, m=m), sweep=True, family=7) for m, score in ((2, 0.7), (3, 0.8))
-    )
-    own = judge_points(placed(small, large))
-    assert ([*own.along], next(iter(own.between.values())).family) == ([("cdvft", "m", "2 3")], 7)
-    mixed = judge_points(placed(small, replace(large, group_id="another race")))
-    assert ([*mixed.along], next(iter(mixed.between.values())).family) == ([], 1)
-    race = judge_points(placed(replace(small, sweep=False), replace(large, sweep=False)))
-    assert ([*race.along], len(race.between)) == ([], 1)
 
 
 def test_a_finished_run_of_the_store(tmp_path):
@@ -157,30 +118,3 @@ def test_flops_are_those_of_the_cost_table():
     (row,) = cost_table(parse_cost({"model": "minilm", **asked}))
     (counted,) = with_flops([ran("lora", 0.8, 9)])
     assert (counted.seconds, counted.flops) == (40.0, 128 * row["flops_per_step"])
-
-
-def test_flops_follow_the_adapted_layers_and_the_size_of_images():
-    """LoRA's are as many on each token of layers of one size, so that one layer of two has half of them."""
-
-    def flops(**changed):
-        return extra_flops(ran("lora", 0.8, 9, **changed))
-
-    assert flops(target_modules=("query",)) * 2 == flops()
-    image = {"model": "vit_small", "target_modules": ("attn.proj",), "max_length": None}
-    small, large = (flops(**image, image_size=size) for size in (28, 56))
-    assert large * (4 + 1) == small * (16 + 1), "patches of 14 x 14 pixels, and the token of the class"
-
-
-@pytest.mark.parametrize(
-    ("changed", "flops"),
-    [
-        ({"method": "head"}, 0),
-        ({"model": None}, None),
-        ({"model": "somebody/something"}, None),
-        ({"batch_size": None}, None),
-        ({"method": "c3a", "c3a_block_size": 5}, None),
-    ],
-    ids=["of a head none", "no model", "unknown shapes", "no batch", "a block that fits no layer"],
-)
-def test_what_has_none_and_what_is_not_known(changed, flops):
-    assert extra_flops(ran(**{"method": "lora", "metric": 0.8, "parameters": 9, **changed})) == flops

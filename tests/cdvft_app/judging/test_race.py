@@ -12,7 +12,7 @@ import pytest
 from cdvft_app import catalog
 from cdvft_app.format import plain
 from cdvft_app.judging.compared_runs import ComparedRun
-from cdvft_app.judging.comparison_sets import answer, at_the_edge, judge_runs, sentences
+from cdvft_app.judging.comparison_sets import answer, judge_runs
 from cdvft_app.judging.outcomes import judged_runs
 from cdvft_app.judging.row_scores import of_scores, of_wrong
 from cdvft_app.settings import RunSettings
@@ -47,12 +47,6 @@ def test_two_runs_of_a_race_are_compared_from_the_firsts_side(race):
     assert race.between("no such run", "nor such") is None
 
 
-def test_a_race_without_cdvft_tells_of_all_pairs():
-    race = judged_runs([race_run(method) for method in ("fourierft", "lora")])
-    (said, _) = race.sentences
-    assert said.startswith("LoRA r\u00a0=\u00a08 is ahead of FourierFT")
-
-
 def priced(wrong, **numbers):
     """A race in which each method has so many rows of 100 wrong, and trains so many numbers."""
     answers = {method: of_wrong(100, range(wrong[method])) for method in numbers}
@@ -78,24 +72,6 @@ def test_what_trains_the_fewest_numbers_is_enough_where_no_method_is_shown_to_be
     assert race.advice.endswith(f" {-100 * min(lows):.1f} points.")
 
 
-def test_where_a_run_kept_no_answers_it_is_not_said_how_far_another_may_be_ahead():
-    """Of chrF nothing is known but by rows, and the cheapest method's run has none."""
-    scores = np.random.default_rng(0).random(100)
-    run = partial(race_run, metric_name="chrf", metric=float(scores.mean()))
-    kept = of_scores(scores)
-    race = judged_runs(
-        [
-            run("head", parameters=0, answers=None),
-            run("cdvft", parameters=13_824, answers=kept),
-            run("lora", parameters=73_728, answers=kept),
-        ]
-    )
-    assert race.advice == (
-        "Take Head only: it trains the fewest numbers, and no method is shown to be better; how sure that is "
-        "cannot be told of all."
-    )
-
-
 def test_what_is_behind_is_not_taken_however_cheap_it_is():
     race = priced({"head": 40, "cdvft": 11, "lora": 10}, head=0, cdvft=13_824, lora=73_728)
     assert race.advice == (
@@ -103,43 +79,6 @@ def test_what_is_behind_is_not_taken_however_cheap_it_is():
     )
     race = priced({"head": 70, "cdvft": 40, "lora": 10}, head=0, cdvft=13_824, lora=73_728)
     assert race.advice.startswith("Take LoRA r\u00a0=\u00a08: ") and race.advice.endswith("are behind.")
-
-
-def test_of_what_nobody_counted_it_is_not_said_that_it_trains_the_fewest():
-    assert priced({"cdvft": 11, "lora": 11}, cdvft=None, lora=73_728).advice.startswith("Take LoRA")
-
-
-def at_rates(**wrong):
-    """Settings of LoRA that differ in the rate alone, by the rows of 100 that each has wrong."""
-    rates = zip((1e-4, 2e-4, 4e-4), wrong.items(), strict=False)
-    return [
-        race_run(
-            "lora", id=name, metric=1 - own / 100, answers=of_wrong(100, range(own)),
-            settings=RunSettings(**SETTINGS, method="lora", learning_rate=rate),
-        )
-        for rate, (name, own) in rates
-    ]  # fmt: skip
-
-
-def test_of_settings_that_train_as_many_numbers_that_which_scores_highest_is_taken():
-    for wrong in ({"low": 12, "high": 10}, {"high": 10, "low": 12}):
-        race = judged_runs(at_rates(**wrong))
-        assert race.advised.runs[0].id == "high"
-        assert race.advice.startswith(
-            f"Take {race.advised.label}: of those that train the fewest numbers none scores higher, and no "
-            "setting is shown to be better; one may be, by up to "
-        ), "not a method, where both are LoRA"
-    race = judged_runs(at_rates(worst=60, low=12, high=10))
-    (worst,) = (point.label for point in race.points.values() if point.runs[0].id == "worst")
-    assert race.advice == (
-        f"Take {race.points['high'].label}: {worst} is behind, and of the others that train the fewest "
-        "numbers none scores higher."
-    )
-
-
-def test_nothing_is_advised_where_nothing_is_known_of_chance():
-    race = judged_runs([race_run(method, answers=None, rows=None) for method in ("cdvft", "lora")])
-    assert race.advice == ""
 
 
 def runs(**metrics):
@@ -163,17 +102,6 @@ def test_the_settings_of_one_method_meet_each_other_up_to_four():
     assert ([*five.between], len(four.between)) == ([], 6)
     assert four.between["m2", "m5"].word == "behind"
     assert (next(one.word for one in four.against("m5")), four.along) == ("ahead", {})
-
-
-def test_a_dimension_wants_two_ends_that_finished():
-    """Of m = 2 and a failed m = 3 nothing can be said; with m = 4 the two that are left meet."""
-    ended = {"m2": ("finished", 0.7), "m3": ("failed", None)}
-    assert judge_runs(runs(**ended), "accuracy", labelled, sweep=True).along == {}
-    found = judge_runs(runs(**ended, m4=("finished", 0.9)), "accuracy", labelled, sweep=True)
-    (verdict,) = found.along.values()
-    assert ([*found.along], verdict.first) == ([("cdvft", "m", "2 4")], "CDVFT with m\u00a0=\u00a04")
-    assert verdict.word == "ahead"
-    assert [*found.between] == [("m2", "m4")]
 
 
 # A sweep's values are judged each at its own best of the other settings, never by averages over them
@@ -225,13 +153,3 @@ def test_learning_rates_are_compared_with_their_neighbours_each_at_its_own_best(
     assert [*rates] == ["0.3 1.0", "1.0 3.0"] and [one.word for one in rates.values()] == ["as good", "ahead"]
     assert list(rates.values())[1].size == pytest.approx(0.08, abs=0.03)
     assert "must be found: learning rate × 1 is ahead of learning rate × 3 by" in plain(answer(compared))
-
-
-def test_where_the_best_rate_is_the_last_that_was_tried_it_is_said():
-    runs = sweep(lambda m, rate, seed: 0.5 + 0.1 * (rate if m == 2 else -rate) / 3)
-    edges = [plain(one) for one in at_the_edge(runs, "cdvft", "m")]
-    assert edges == ["m = 2 (learning rate × 3)", "m = 3 (learning rate × 0.3)"]
-    (said,) = [text for text in sentences([], judged(runs)) if "At the edge of the learning rates" in text]
-    assert "the best of m = 2 (learning rate × 3) and m = 3 (learning rate × 0.3):" in plain(said)
-    inside = sweep(lambda m, rate, seed: 0.8 if rate == 1 else 0.5)
-    assert at_the_edge(inside, "cdvft", "m") == []

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 from scipy.stats import pearsonr
 
 from cdvft_app.judging.judge import Contestant, Pair, Run, judge
-from cdvft_app.judging.row_scores import of_folder, of_predictions, of_scores, of_wrong
+from cdvft_app.judging.row_scores import of_folder, of_predictions
 from cdvft_app.metrics import METRICS
 from cdvft_app.store import predictions
 from cdvft_app.store.predictions import Predictions, WrittenRow
@@ -34,35 +32,6 @@ def test_a_correlation_of_some_rows_is_that_of_the_library():
     kept = np.delete(ROWS, 5)
     left_out = 40 * found.score - 39 * pearsonr(outputs[kept], labels[kept]).statistic
     assert found.pseudo_values[5] == pytest.approx(left_out)
-
-
-@pytest.mark.parametrize("metric", ["accuracy", "of earlier versions", "matthews", "pearson"])
-def test_the_labels_of_some_rows_go_with_them(metric):
-    """So that two runs whose data differ in one row agree on the others, and on all rows do not.
-
-    A metric that is not known here is that of right and wrong.
-    """
-    labels, first = np.arange(6) % 2, np.arange(6) < 5
-    outputs = np.eye(2)[[0, 1, 1, 0, 0, 1]]
-    one, other, later = (
-        of_predictions(Predictions(rows, own, outputs), metric)
-        for rows, own in ((ROWS[:6], labels), (ROWS[:6], labels * first), (ROWS[1:7], labels))
-    )
-    assert one.same_rows(one) and not one.same_rows(other) and not one.same_rows(later)
-    assert one.same_rows(of_wrong(6, [2, 3, 4])) == (metric not in ("matthews", "pearson")), "no labels known"
-    assert one.at(first).same_rows(other.at(first))
-    assert not one.at(~first).same_rows(other.at(~first))
-
-
-def test_rows_and_labels_come_with_scores():
-    rows, labels = np.array([3, 5], dtype=np.int32), np.array([1, 0])
-    found = of_scores([True, False], rows, labels)
-    assert (found.rows.tolist(), found.labels.tolist(), found.score) == ([3, 5], [1, 0], 0.5)
-    assert (found.rows.dtype, found.terms.dtype) == (np.int64, np.float64), "numbers to reckon with"
-    assert (of_scores([0.25, 1]).rows.tolist(), of_scores([0.25, 1]).right_or_wrong) == ([0, 1], False)
-    assert of_wrong(4, [1, 3]).terms[:, 0].tolist() == [1, 0, 1, 0]
-    assert of_wrong(4, []).score == 1
-    assert of_predictions(Predictions(ROWS[:2], ROWS[:2], np.eye(2)), "matthews").terms.dtype == np.float64
 
 
 def test_written_answers_have_the_rows_and_what_was_expected(tmp_path):
@@ -104,16 +73,3 @@ def test_a_verdict_on_chrf_is_about_the_chrf_of_all_rows(tmp_path):
         sides.append(Contestant(name, (Run(0, shown, 3, answers),)))
     (found,) = judge([Pair(sides[:1], sides[1:])], "chrf")
     assert (found.size, found.paired) == (pytest.approx(-28 / 30), True)
-
-
-def test_answers_are_read_from_a_folder_anew_when_they_change(tmp_path):
-    assert of_folder(tmp_path, "accuracy") is None
-    labels = np.array([0, 1, 0, 1])
-    for when, answers, accuracy, matthews in (
-        (1, [0, 1, 0, 1], 1, 1),
-        (2, [0, 1, 1, 1], 0.75, 1 / np.sqrt(3)),
-    ):
-        predictions.write(tmp_path, np.arange(4), labels, np.eye(2)[answers])
-        os.utime(tmp_path / predictions.FILE, ns=(when, when))
-        assert of_folder(tmp_path, "accuracy").score == accuracy
-        assert of_folder(tmp_path, "matthews").score == pytest.approx(matthews)

@@ -6,11 +6,9 @@ import json
 
 import pytest
 
-from cdvft_app.costs import memory
-from cdvft_app.costs.memory import available_bytes, total_bytes
+from cdvft_app.costs.memory import available_bytes
 from cdvft_app.costs.request import parse_cost
 from cdvft_app.costs.table import cost_table
-from cdvft_app.measuring import background
 from cdvft_app.measuring.measure import MIN_STEPS, measure
 from cdvft_app.methods import METHODS
 from cdvft_app.shapes import model_shapes
@@ -50,15 +48,6 @@ def test_every_method_is_measured(model_of, configuration, step, lacking):
     assert json.loads(json.dumps(found)) == found
 
 
-def test_flops_are_kept_as_they_run_whatever_was_asked(model_of):
-    asked = {"model": model_of(BERT), "methods": ["lora", "cdvft", "full"], "sequence": 8}
-    flops = [
-        [line["step_flops"] for line in told({**asked, "convention": count}) if line["kind"] == "result"]
-        for count in ("real_fft", "asymptotic")
-    ]
-    assert flops[0] == flops[1]
-
-
 def test_seconds_are_matched_by_trying_values(model_of, monkeypatch):
     """With a clock of our own: CDVFT takes 1 s, LoRA 0.3 s and 0.1 s for each rank, FourierFT always 2 s."""
 
@@ -78,12 +67,6 @@ def test_seconds_are_matched_by_trying_values(model_of, monkeypatch):
     assert more == sorted(more, reverse=True) and more[-1] == 0
 
 
-def test_what_does_not_fit_is_refused_in_a_sentence(model_of, monkeypatch):
-    monkeypatch.setattr(background, "free_bytes", lambda kind: 1000)
-    (line,) = told({"model": model_of(BERT), "methods": ["cdvft"], "sequence": 8})
-    assert line["kind"] == "refused" and "Measure a smaller model or batch" in line["why"]
-
-
 def test_memory_is_the_model_and_what_a_step_adds():
     shapes = model_shapes("roberta-base")
     rows = {row["method"]: row for row in cost_table(parse_cost({"model": "roberta-base", "batch": 16}))}
@@ -95,26 +78,3 @@ def test_memory_is_the_model_and_what_a_step_adds():
     assert need["cdvft"] == 4 * shapes.total_parameters + own + kept
     assert need["head"] < need["cdvft"] < need["fourierft"] < need["full"]
     assert available_bytes() > 0
-
-
-@pytest.mark.parametrize(
-    ("limit", "used", "cached"),
-    [
-        ("memory.max", "memory.current", "inactive_file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
-    ],
-)
-def test_files_that_a_container_has_read_take_no_memory_from_the_next_program(
-    limit, used, cached, tmp_path, monkeypatch
-):
-    """The kernel drops them first; a sandbox that does not tell of them counts all as used."""
-    (tmp_path / "memory").mkdir()
-    (tmp_path / limit).write_text("10000000\n")
-    (tmp_path / used).write_text("9000000\n")
-    monkeypatch.setattr(memory, "_GROUPS", tmp_path)
-    assert (total_bytes(), available_bytes()) == (10_000_000, 1_000_000)
-    statistics = (tmp_path / used).parent / "memory.stat"
-    statistics.write_text(f"anon 2000000\nactive_file 1000000\n{cached} 6000000\n")
-    assert (total_bytes(), available_bytes()) == (10_000_000, 7_000_000)
-    statistics.write_text(f"{cached} 9500000\n")  # it is counted at another moment
-    assert available_bytes() == 10_000_000

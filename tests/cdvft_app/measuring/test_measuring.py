@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import closing
 
 import psutil
 import pytest
@@ -52,12 +51,6 @@ def test_what_is_told_arrives_from_another_process():
     assert begin["process"] != os.getpid() and gone(begin["process"])
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: elsewhere every process imports for itself")
-def test_the_libraries_are_there_before_the_first_method():
-    ((told,), sentence) = lines("loads_nothing")
-    assert sentence is None and told["grown"] < 20e6  # torch alone takes 200 MB
-
-
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
@@ -72,32 +65,6 @@ def test_trouble_is_a_sentence_and_what_came_before_stands(name, sentence):
     assert sentence in said and heard == [RESULT]
 
 
-def test_the_limit_ends_it():
-    heard, said = lines("hangs", limit=0.0)
-    assert "the limit; what was measured is kept" in said
-    assert all(gone(result["process"]) for result in heard)
-
-
-def test_nothing_begins_while_a_run_trains():
-    assert lines("asked", disturbed=lambda: True) == ([], module.RUN_IS_TRAINING)
-
-
-def test_a_run_that_begins_meanwhile_ends_it():
-    heard: list[dict] = []
-    with pytest.raises(MeasuringFailed, match="A run is training on this machine"):
-        heard.extend(start("hangs", disturbed=lambda: len(heard) > 1))
-    assert all(gone(one["process"]) for one in heard if one["kind"] == "result")
-
-
-def test_closing_ends_the_process_and_the_turn():
-    line = WaitingLine()
-    with closing(start("hangs", line)) as told:
-        process = next(one["process"] for one in told if one["kind"] == "result")
-        assert psutil.pid_exists(process)
-    assert gone(process)
-    assert lines("asked", line)[1] is None
-
-
 def test_one_measures_at_a_time_and_the_first_comes_first():
     line = WaitingLine()
     first, second, third = (start("hangs", line) for _ in range(3))
@@ -107,15 +74,4 @@ def test_one_measures_at_a_time_and_the_first_comes_first():
     assert next(third) == {"kind": "waiting", "place": 1}
     assert next(second)["kind"] in ("on", "result")
     for told in (second, third):
-        told.close()
-
-
-def test_the_line_has_an_end(monkeypatch):
-    monkeypatch.setattr(module, "MAX_WAITING", 1)
-    line = WaitingLine()
-    waiting = [start("hangs", line) for _ in range(2)]
-    for told in waiting:
-        next(told)
-    assert "1 others wait" in lines("hangs", line)[1]
-    for told in waiting:
         told.close()

@@ -26,8 +26,3 @@ def test_the_value_that_comes_closest_is_found_in_a_few_tries(wanted):
     seconds = searched(ranks, float, wanted)
     assert len(seconds) <= tries(ranks) == 5
     assert closest(seconds, wanted) == closest({rank: float(rank) for rank in ranks}, wanted)
-
-
-def test_one_try_is_enough_where_the_quickest_is_too_slow():
-    assert tries(()) == 0
-    assert searched(METHODS["fourierft"].ladder(LAYERS), lambda n: 2.0, 1.0) == {1: 2.0}

@@ -12,10 +12,6 @@ from cdvft_app.settings import RunSettings
 Lora, C3A, Cdvft = METHODS["lora"], METHODS["c3a"], METHODS["cdvft"]
 
 
-def test_every_setting_has_a_flat_name_of_its_own():
-    assert len(flat.FLAT) == sum(len(kind.settings()) for kind in METHODS.values())
-
-
 @pytest.mark.parametrize(
     ("given", "read"),
     [
@@ -42,11 +38,6 @@ def test_a_run_is_written_with_flat_names_in_the_order_of_a_command():
     assert json.loads(json.dumps(written)) == written and None not in written.values()
 
 
-def test_of_switches_those_that_are_on_are_written():
-    written = flat.write_run(RunSettings(method="lora", gradient_checkpointing=True))
-    assert written["gradient_checkpointing"] is True
-
-
 DEFAULT = ("cdvft", "lora")
 
 
@@ -68,13 +59,6 @@ def test_a_race_of_before(given, methods):
     assert flat.read_race({**given, "seed": 1}, DEFAULT) == {"methods": methods, "seed": 1}
 
 
-def test_a_race_that_is_no_race_is_left_for_its_refusal():
-    for given in ("lora", ["lora"], {"methods": "lora"}, {"methods": ["lora"], "learning_rates": 0.1}):
-        assert flat.read_race(given, DEFAULT) == given
-    read = flat.read_race({"methods": ["lora"], "learning_rates": {"gold": 1}}, DEFAULT)
-    assert read == {"methods": [{"method": "lora"}], "learning_rates.gold": 1}
-
-
 def test_a_sweep_of_before():
     given = {"lora_r": [1, 2], "m": [2, 3], "block_size": [16], "seeds": [0]}
     assert flat.read_sweep(given) == {
@@ -83,12 +67,3 @@ def test_a_sweep_of_before():
     }
     for now in ({"vary": {"lora": {"r": [1]}}, "seeds": [0]}, {}, [1], "m"):
         assert flat.read_sweep(now) == now
-
-
-def test_a_row_of_costs_is_a_method_whichever_names_its_settings_have():
-    assert flat.method_of("lora", {"lora_r": 4}) == flat.method_of("lora", {"r": 4}) == Lora(r=4)
-    assert flat.method_of("cdvft", {"m": 3, "block_size": None}) == Cdvft(m=3)
-    assert flat.flat_values(Lora(r=4), {"r": 4}) == {"lora_r": 4}
-    assert flat.flat_values(Cdvft(), {"m": 3}) == {"m": 3}
-    with pytest.raises(ValueError, match="lora_r"):
-        flat.method_of("dora", {"lora_r": 4})  # another method's

@@ -77,28 +77,6 @@ def test_a_package_for_rounded_weights_is_asked_for_before_a_run_is_made(
         assert ("torchao" in said) == (bits == 8)
 
 
-def test_a_gpu_may_do_with_half_of_the_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = predict(plan_of(batch_size=512), [])
-    assert made is not None
-    kept = {("cpu", 0.6): "this machine has", ("cuda", 0.6): "", ("cuda", 0.4): "the GPU here has"}
-    for (kind, share), said in kept.items():
-        memory_of(monkeypatch, share * made.peak_memory_bytes.low, kind)
-        told = refused(batch_size=512)
-        assert said in told and bool(said) == bool(told)
-
-
-def test_of_a_run_that_goes_on_only_what_is_left_counts() -> None:
-    plan = plan_of(max_steps=10_000)
-    made = predict(plan, [])
-    assert made is not None and made.seconds is not None and made.whole_seconds is not None
-    limit = 0.6 * made.whole_seconds.low
-    with pytest.raises(InvalidChoice, match="max_steps: got 10000"):
-        admit([(plan, made)], limit)
-    with pytest.raises(InvalidChoice, match="more at least"):
-        admit([(plan, made)], limit, left=0.9)
-    admit([(plan, made)], limit, left=0.5)
-
-
 def test_a_run_that_is_sure_to_be_too_long_is_refused() -> None:
     assert not refused(3600.0, max_steps=100) and not refused(None, max_steps=100_000)
     said = refused(600.0, max_steps=100_000)

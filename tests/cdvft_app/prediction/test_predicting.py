@@ -9,14 +9,11 @@ import pytest
 import run_events
 
 from cdvft_app import catalog, prediction
-from cdvft_app.costs.request import parse_cost
-from cdvft_app.costs.table import cost_table
-from cdvft_app.prediction import GUESS_OF_GPU, Prediction, predict, step_seconds
+from cdvft_app.prediction import Prediction, predict
 from cdvft_app.prediction.observations import Estimate
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training import calibration
 from cdvft_app.training.device import device_name
 
 HERE = device_name("cpu")
@@ -100,37 +97,6 @@ def test_the_nearest_run_decides(store: RunStore, earlier: dict[str, Any], words
     assert nearest.high / nearest.value < seconds.high / seconds.value
 
 
-def test_a_few_steps_of_another_model_teach_nothing(store: RunStore) -> None:
-    before = seconds_of(store)
-    finish(store, 0.5, recipe="digits", max_steps=2)
-    assert seconds_of(store) == before
-    finish(store, 14.0, recipe="digits")
-    after = seconds_of(store)
-    assert after != before and "as one run of other models" in after.how
-
-
-def test_two_seconds_here_stand_for_a_first_run(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    guess = seconds_of(store)
-    monkeypatch.setattr(calibration, "SECONDS", 0.0)
-    monkeypatch.setattr(calibration, "_found", [])
-    pace = calibration.measure()
-    assert calibration.measured_pace() == pace > 0
-    made = predict_run(store)
-    assert made.seconds and "measured here" in made.seconds.how
-    assert made.seconds.value == pytest.approx(pace * made.counted.training_flops)
-    assert made.seconds.high / made.seconds.low < guess.high / guess.low
-    finish(store, 14.0, recipe="mnist")
-    assert seconds_of(store) == made.seconds, "closer than a run of another model"
-    finish(store, 14.0)
-    assert seconds_of(store).value == pytest.approx(14.0), "a run that ended knows better"
-
-
-def test_what_another_device_took_teaches_nothing(store: RunStore) -> None:
-    before = predict_run(store)
-    finish(store, 1.0, device="NVIDIA H100")
-    assert predict_run(store) == before
-
-
 def test_memory_beside_the_step_is_the_program(store: RunStore) -> None:
     small = finish(store, 40.0, peak=1_500_000_000)
     again = predict_run(store).peak_memory_bytes
@@ -140,14 +106,6 @@ def test_memory_beside_the_step_is_the_program(store: RunStore) -> None:
     assert small.forecast
     more = larger.step_bytes.value - 1.13 * small.forecast["counted"]["step_bytes"]
     assert larger.peak_memory_bytes.value == pytest.approx(again.value + more)
-
-
-def test_a_resumed_run_says_nothing_about_loading(store: RunStore) -> None:
-    run = ended_after(finish(store, 1e-9), 30.0)
-    (observed,) = observations_of(run)
-    assert observed.overhead_seconds is not None
-    (again,) = observations_of(dataclasses.replace(run, queued=run.created + 60))
-    assert again.overhead_seconds is None and again.overhead(1.0) is None
 
 
 def ended_after(run: RunRecord, whole: float) -> RunRecord:
@@ -169,29 +127,6 @@ def test_the_same_run_again_is_promised_what_it_took(store: RunStore, settings: 
     seconds, whole = predict_from(run, **settings)
     assert seconds.value == pytest.approx(17.2) and whole.value == pytest.approx(102.1)
     assert seconds.low < 17.2 <= seconds.high and whole.low < 102.1 < whole.high
-
-
-def test_a_short_run_leaves_the_range_of_a_long_one_wide(store: RunStore) -> None:
-    """A default run took 39 s of training, 60 s in all; ten steps took 9 s, the first ones 6 of them."""
-    seconds, whole = predict_from(ended_after(finish(store, 9.0, max_steps=10), 30.0))
-    assert seconds.low < 39.0 < seconds.high
-    assert whole.low < 60.0 < whole.high
-    many = finish(store, 39.0)
-    assert predict_run(store).seconds == predict_from(many)[0]  # the ten steps no longer count
-
-
-def test_more_evaluations_take_longer_and_loading_does_not(store: RunStore) -> None:
-    run = ended_after(finish(store, 40.0, evaluation_examples=256), 60.0)
-    whole = {many: predict_from(run, evaluation_examples=many)[1] for many in (256, 512)}
-    assert whole[256].value == pytest.approx(60.0)
-    assert 60.0 < whole[512].value < 80.0
-    assert whole[512].low <= 60.0 and whole[512].high >= 80.0
-
-
-def observations_of(run: RunRecord) -> Any:
-    from cdvft_app.prediction.observations import observed_runs
-
-    return observed_runs([run], HERE, 1.13)
 
 
 def on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,32 +164,3 @@ def test_a_measured_step_teaches_the_pace(store: RunStore) -> None:
     finish(store, 30.0, recipe="sentiment", dataset="someone/texts")
     both = seconds_of(store, recipe="sentiment", dataset="other/texts")
     assert "as the last 2 runs and one measured step" in both.how
-
-
-def test_what_other_programs_took_is_left_open(store: RunStore) -> None:
-    store.measurements.keep(measurement(0.5, 100e9, others=0.8))
-    seconds = seconds_of(store)
-    assert seconds.low == pytest.approx(0.2 * seconds.value)
-
-
-def test_one_step_is_foretold_and_a_tiny_one_tells_nothing(store: RunStore) -> None:
-    (row,) = cost_table(parse_cost({"model": "meta-llama/Meta-Llama-3-8B", "methods": ["lora"]}))
-    assert step_seconds(row, [], []) is None
-    assert step_seconds(row, [], [measurement(0.1, 1e6)]) is None
-    learned = step_seconds(row, [], [measurement(2.0, 500e9)])
-    assert learned and learned.value == pytest.approx(row["total_flops_per_step"] * 2.0 / 500e9)
-    assert learned.high == pytest.approx(3 * learned.value) and "of other models here" in learned.how
-
-
-def test_seconds_of_a_gpu_that_is_lent_are_known_before_anything_ended_there(
-    store: RunStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    on_a_gpu(monkeypatch)
-    monkeypatch.setattr(prediction, "knows_lent_gpu", lambda: True)
-    lent = predict_run(store)
-    assert lent.seconds and lent.whole_seconds and GUESS_OF_GPU in lent.seconds.how
-    flops = lent.counted.training_flops
-    assert lent.seconds.low == pytest.approx(flops / 67e12)
-    assert lent.seconds.high == pytest.approx(flops / 130e9)
-    finish(store, 7.0, device="some GPU")
-    assert seconds_of(store).value == pytest.approx(7.0)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import bombs
 import misbehaving as readers
@@ -76,48 +75,6 @@ def test_a_file_that_is_written_has_its_most(tmp_path: Path):
     with pytest.raises(TooMuch, match="one file may have 10 MB"):
         read_in_child(readers.take_disk, str(tmp_path), limits=SMALL)
     assert (tmp_path / "large").stat().st_size <= 10 * MB
-
-
-def fork_servers() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "cdvft_app.public.intake" in one.cmdline()]
-
-
-@pytest.mark.skipif(not intake.FORKS, reason="needs Linux: elsewhere readers are not forked")
-def test_readers_are_forked_from_one_process_that_holds_no_locks(tmp_path):
-    read_in_child(readers.honest, "a", limits=SMALL, imports=("pyarrow.parquet", "PIL.Image"))
-    (server,) = fork_servers()
-    # A lock that another thread holds would stay held in a fork; jemalloc's own thread sees to its locks.
-    threads = {Path(f"/proc/{server.pid}/task/{one.id}/comm").read_text().strip() for one in server.threads()}
-    assert threads - {"jemalloc_bg_thd"} == {"python"}
-    environment = read_in_child(readers.tell_environment, limits=SMALL)
-    assert read_in_child(readers.honest, "b", limits=SMALL) == {"said": "b"} and fork_servers() == [server]
-    assert environment["RUNS_DIR"] == str(tmp_path), "as it is now, not as it was at the server's start"
-
-
-@pytest.mark.skipif(not intake.FORKS, reason="needs Linux: elsewhere readers are not forked")
-def test_a_killed_fork_server_is_started_anew():
-    read_in_child(readers.honest, "a", limits=SMALL)
-    (server,) = fork_servers()
-    server.kill()
-    server.wait(20)
-    assert read_in_child(readers.honest, "b", limits=SMALL) == {"said": "b"}
-
-
-@pytest.mark.skipif(not intake.FORKS, reason="needs Linux: elsewhere readers are not forked")
-def test_a_request_that_a_killed_fork_server_did_not_take_ends_in_a_sentence(monkeypatch):
-    read_in_child(readers.honest, "a", limits=SMALL)
-    (server,) = fork_servers()
-    server.suspend()
-
-    def after_the_kill(*parts: Any) -> intake._Child:
-        server.kill()
-        server.wait(20)
-        return child(*parts)
-
-    child = intake._Child
-    monkeypatch.setattr(intake, "_Child", after_the_kill)
-    with pytest.raises(TooMuch, match="Try again in a minute"):
-        read_in_child(readers.honest, "b", limits=SMALL)
 
 
 @both_ways
@@ -222,17 +179,6 @@ def test_a_visitor_with_much_to_read_keeps_nobody_waiting():
     wait_for(lambda: visits.order == ["many", "other"])  # while the others of the first one wait
     visits.end()
     assert visits.order == ["many", "other", "many", "many"] and "Wait for them" in visits.refused[0]
-
-
-def test_all_visitors_together_do_not_wait_without_end():
-    visits = Visits(1, 3, 2)
-    visits.give("first")
-    wait_for(lambda: visits.order)
-    for place in range(5):
-        visits.give(f"visitor {place}")
-    wait_for(lambda: len(visits.refused) == 2)
-    visits.end()
-    assert len(visits.order) == 4 and "Try again in a minute" in visits.refused[0]
 
 
 def test_reading_is_charged_and_the_wait_is_not(store, monkeypatch):

@@ -36,23 +36,6 @@ def test_more_than_there_is_room_for_is_refused_with_a_sentence(folder, wanted, 
     assert not refused or ("CDVFT_UPLOAD_BYTES" in said and "after 1 h" in said)
 
 
-def test_a_private_server_deletes_and_refuses_nothing(folder, monkeypatch):
-    monkeypatch.setenv("CDVFT_PUBLIC", "0")
-    assert uploads.refusal(folder, 10**9) is None
-    assert len(list(folder.rglob("*.png"))) == 2
-
-
-def test_what_a_killed_import_left_counts_for_an_hour_at_most(folder):
-    home = Path(os.environ["RUNS_DIR"])
-    for name, age in ((".reading-old", 7200), (".reading-now", 0)):
-        place = home / "data" / name
-        place.mkdir(parents=True)
-        (place / "rows.arrow").write_bytes(b"x" * 100)
-        os.utime(place, (time.time() - age,) * 2)
-    assert uploads.refusal(None, 400) is None and uploads.refusal(None, 401)
-    assert [place.name for place in (home / "data").iterdir()] == [".reading-now"]
-
-
 def test_visitors_rows_and_uploads_share_one_room(folder):
     home = Path(os.environ["RUNS_DIR"])
     (home / "data" / "abc").mkdir(parents=True)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import suppress
 
 import pytest
 import run_events
-from filelock import FileLock, Timeout
 from in_process import InProcess
-from searching import BEST_RATE, DIVERGES, Trainer, loss_at
+from searching import BEST_RATE, Trainer, loss_at
 from waiting import wait_for
 
 from cdvft_app.catalog import get_recipe
@@ -22,7 +20,7 @@ from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.states import UNFINISHED
 from cdvft_app.training import executors
 from cdvft_app.training.executors import Executor, Pulled, RemoteExecution
-from cdvft_app.training.queue import QueueFull, RunQueue
+from cdvft_app.training.queue import RunQueue
 from cdvft_app.training.run import StopConditions, train_run
 
 SEARCH = {"base": {"recipe": "sentiment", "methods": ["cdvft"]}, "trials": 12}
@@ -93,11 +91,6 @@ def test_every_method_has_the_same_budget_and_they_take_turns(searched, trainer)
     assert [one.method.key for one in trainer.trained] == ["cdvft", "lora"] * 4
 
 
-def test_a_budget_of_seconds_ends_each_method_after_as_many(searched, trainer):
-    searched(4, base=BOTH, seconds=1.5, trials=12, pruner="none", rates=[0.1, 5])  # each says it took one
-    assert [one.method.key for one in trainer.trained] == ["cdvft", "lora"] * 2
-
-
 class OtherMachine(Executor):
     """Tells two steps and an evaluation each time it is asked, and knows nothing of the search."""
 
@@ -147,26 +140,6 @@ def test_what_is_behind_at_a_snapshot_is_given_up_and_said_so(begin, store, else
     assert f"{len(stopped)} of them given up early" in method["sentences"][0]
 
 
-def test_without_a_pruner_every_trial_is_trained_to_its_end(searched, store):
-    found = searched(12, rates=[0.01, 8], pruner="none")
-    assert {run.state for run in store.group(found.group_id)} == {"finished"}
-
-
-def test_rates_that_diverge_are_learned_from(searched, store, trainer):
-    found = searched(16, rates=[0.1, 100], pruner="none")
-    rates = [one.method.learning_rate for one in trainer.trained]
-    assert {run.state for run in store.group(found.group_id)} >= {"finished", "failed"}
-    diverged = [rate > DIVERGES for rate in rates]
-    assert sum(diverged[:6]) >= 2 > sum(diverged[-6:]), "TPE has left what diverges"
-    assert found.best(0).params["learning_rate"] < DIVERGES
-
-
-def test_where_every_trial_has_failed_none_is_said_to_go_on(searched, store):
-    (method,) = results.methods(store, searched(2, rates=[20, 100]))
-    assert [one["state"] for one in method["trials"]] == ["failed", "failed"]
-    assert method["sentences"] == ["CDVFT: no trial has finished yet; 2 failed."]
-
-
 def test_a_stopped_trial_is_waited_for_and_resumed(begin, store, trainer):
     queue, group_id = begin(SEARCH | {"trials": 5})
 
@@ -198,40 +171,6 @@ def test_a_search_goes_on_in_the_next_program(begin, store, trainer):
     assert len(trainer.trained) == 4
 
 
-def test_another_program_that_looks_while_a_search_begins_proposes_no_other_run(begin, store, monkeypatch):
-    """It comes between the run and the note of its trial."""
-    create = store.create
-
-    def created(*args, **more):
-        made = create(*args, **more)
-        with suppress(Timeout):
-            study.advance(store, made[0].group_id)
-        return made
-
-    monkeypatch.setattr(store, "create", created)
-    monkeypatch.setattr(study, "FileLock", lambda path: FileLock(path, timeout=0))
-    _, group_id = begin(start=False)
-    (trial,) = study.load(store, group_id).trials(0)
-    assert not trial.state.is_finished()
-    assert [run.id for run in store.group(group_id)] == [trial.user_attrs["run"]]
-
-
-def test_a_start_reads_no_journal_of_a_search_that_has_ended(begin, store, trainer, caplog):
-    """A journal that cannot be read is complained of, where it is read."""
-    queue, over = begin(SEARCH | {"trials": 2})
-    ended(store, over, 2)
-    assert study.advance(store, over) is None, "there is no trial left to propose"
-    queue.close()
-    queue, due = begin(SEARCH | {"trials": 2}, start=False)
-    train_run(store, store.leases.next("a program that is gone"), trainer, StopConditions())
-    for group_id in (over, due):
-        study.path(store, group_id).write_bytes(b"damaged\n")
-    (other,) = queue.submit([RunSettings(method={"method": "cdvft", "learning_rate": 0.01})], "mine")
-    queue.start()
-    wait_for(lambda: store.state(other) == "finished", 20)
-    assert [one.group_id for one in caplog.records if hasattr(one, "group_id")] == [due]
-
-
 def test_the_same_seed_proposes_the_same_whoever_asks(searched, trainer):
     searched(6)
     searched(6)
@@ -243,56 +182,6 @@ def test_a_grid_is_tried_whole(searched, trainer):
     searched(6, grid=True, rates=[0.3, 1, 3], m=[2, 3], pruner="none")
     tried = sorted((one.method.m, one.method.learning_rate) for one in trainer.trained)
     assert tried == [(m, rate) for m in (2, 3) for rate in (0.003, 0.01, 0.03)]
-
-
-def test_trials_are_told_by_the_symbols_of_their_settings(searched, store):
-    found = searched(2, grid=True, rates=[1], m=[3], block_size=[48], epochs=[0.5, 2], pruner="none")
-    (method,) = results.methods(store, found)
-    assert sorted(one["settings"].replace("\u00a0", " ") for one in method["trials"]) == [
-        f"learning rate 0.01, m = 3, p = 48, epochs = {epochs}" for epochs in (0.5, 2.0)
-    ]
-
-
-def test_of_a_grid_of_a_single_rate_it_is_said_what_it_gave(searched, store):
-    (method,) = results.methods(store, searched(1, grid=True, rates=[1], pruner="none"))
-    (said,) = method["sentences"]
-    assert said.startswith("CDVFT: the best of 1 trial is learning rate 0.01: validation loss 0.49")
-
-
-@pytest.mark.parametrize(
-    ("rates", "edges"), [([2, 0.3, 3], None), ([3, 1, 0.3, 2], None), ([1, 2, 0.3], "0.003 to 0.02")]
-)
-def test_a_grids_edges_are_its_lowest_and_highest_rate_in_whatever_order(searched, store, rates, edges):
-    asked = {"grid": True, "rates": rates, "pruner": "none"}
-    (middle,) = parse_search(SEARCH | asked).middle()
-    assert middle.method.learning_rate == pytest.approx((0.003 * 0.01 * max(rates)) ** 0.5, rel=0.01)
-    found = searched(len(rates), **asked)
-    assert found.best(0).params["learning_rate"] == 0.02
-    (method,) = results.methods(store, found)
-    said = [one for one in method["sentences"] if "at the edge" in one]
-    edge = f"That rate is at the edge of what was searched ({edges}): one beyond it may be better."
-    assert said == ([edge] if edges else [])
-
-
-def test_verdicts_are_on_the_trials_whose_runs_were_not_deleted(searched, store):
-    found = searched(4, pruner="none")
-    _, second, third, _ = sorted(found.trials(0), key=lambda one: one.value)
-    store.remove(second.user_attrs[study.RUN])
-    (method,) = results.methods(store, found)
-    assert [one["state"] for one in method["trials"]].count("deleted") == 1
-    best, verdict = method["sentences"][:2]
-    assert best.startswith("CDVFT: the best of 4 trials is ") and "that chose it" in best
-    second, third = (f"learning rate {one.params['learning_rate']:.3g}" for one in (second, third))
-    assert third in verdict and second not in verdict
-
-
-def test_of_a_best_trial_whose_run_was_deleted_its_settings_and_loss_are_told(searched, store):
-    found = searched(3, grid=True, rates=[0.3, 2, 3], pruner="none")
-    store.remove(found.best(0).user_attrs[study.RUN])
-    (method,) = results.methods(store, found)
-    assert method["sentences"] == [
-        "CDVFT: the best of 3 trials is learning rate 0.02: validation loss 0.4. Its run was deleted."
-    ]
 
 
 def test_figures_come_with_what_there_is_to_draw(searched):
@@ -308,12 +197,6 @@ def test_figures_come_with_what_there_is_to_draw(searched):
     losses = drawn["Validation loss, trial by trial"]["data"][0]["y"]
     assert list(losses) == [one.value for one in found.trials(0)]
     assert all("template" not in one["layout"] for one in drawn.values()), "the page has its own colours"
-
-
-def test_epochs_and_layers_of_one_method(searched, trainer):
-    searched(8, epochs=[1, 3], target_modules=[["query"], ["query", "value"]])
-    assert {one.epochs for one in trainer.trained} == {1, 3}
-    assert {one.target_modules for one in trainer.trained} == {("query",), ("query", "value")}
 
 
 def test_a_trial_is_its_owners_and_a_deleted_one_no_obstacle(begin, store):
@@ -344,26 +227,6 @@ def test_on_a_public_server_all_trials_must_fit_into_the_budget(begin, store, mo
     assert study.advance(store, group_id) is None, "no further trial begins without seconds to spend"
 
 
-def test_a_search_counts_among_the_runs_of_sweeps(begin, monkeypatch):
-    monkeypatch.setenv("CDVFT_MAX_SWEEP_RUNS", "1")
-    queue, _ = begin(start=False)
-    with pytest.raises(QueueFull, match="of sweeps are waiting"):
-        queue.submit_search(parse_search(SEARCH), "another", "Search")
-
-
-def test_the_best_is_told_with_its_doubt_and_the_edge_of_the_range(searched, store):
-    found = searched(12, rates=[0.1, 1.0])  # the best rate, 0.02, lies beyond
-    (method,) = results.methods(store, found)
-    best, other, edge = method["sentences"]
-    assert best.startswith("CDVFT: the best of 12 trials")
-    assert "on the 50 validation rows that chose it" in best
-    assert " to " in best.split("accuracy ")[1], "the score has an interval"
-    assert "No difference is shown" in other or "is as good as" in other
-    assert edge == (
-        "That rate is at the edge of what was searched (0.001 to 0.01): one beyond it may be better."
-    )
-
-
 def test_a_damaged_journal_is_a_sentence_and_stops_no_other_run(begin, store):
     queue, group_id = begin(SEARCH | {"trials": 2}, start=False)
     study.path(store, group_id).write_text("no journal\nat all\n")
@@ -391,12 +254,3 @@ def test_a_damaged_journal_is_a_sentence_and_stops_no_other_run(begin, store):
 def test_what_cannot_be_searched_is_a_sentence(asked, sentence):
     with pytest.raises(InvalidChoice, match=sentence):
         parse_search(SEARCH | asked)
-
-
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [([2, 99], "m: got 99; it must be from 2 to 16"), ([2, -3], "m: got -3; it must be from 2 to 16")],
-)
-def test_a_value_out_of_its_range_is_refused_before_anything_is_made(values, sentence):
-    with pytest.raises(InvalidChoice, match=sentence):
-        parse_search(SEARCH | {"m": values}).every_value()

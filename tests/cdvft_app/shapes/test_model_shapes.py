@@ -23,7 +23,6 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 from cdvft import CDVFTConfig, cost
 from cdvft.cost.counter import count_flops
-from cdvft_app.settings import InvalidChoice
 from cdvft_app.shapes import ALL_LINEAR, ModelShapes, model_shapes
 from cdvft_app.shapes.architectures import build
 
@@ -83,19 +82,6 @@ def test_parameters_are_the_published_ones(name, parameters):
 def test_targets_select_the_right_layers(name, targets, sizes):
     found = Counter((shape.d_out, shape.d_in) for shape in model_shapes(name).select(targets))
     assert found == sizes
-
-
-def test_a_target_that_matches_nothing_is_refused_with_what_there_is():
-    what_there_is = "It has attention.self.query, .*output.dense"
-    with pytest.raises(InvalidChoice, match=f"no linear layer 'q_proj'. {what_there_is}"):
-        model_shapes("roberta-base").select(("value", "q_proj"))
-    with pytest.raises(InvalidChoice, match=r"none given. FacebookAI/roberta-base has attention.self.query"):
-        model_shapes("roberta-base").select(())
-
-
-def test_layers_used_more_than_once_are_refused(model_of):
-    with pytest.raises(InvalidChoice, match="share their weights"):
-        model_shapes(model_of({"model_type": "albert", "hidden_size": 64, "num_attention_heads": 2}))
 
 
 def configuration(method: cost.Method, shapes: ModelShapes, targets: tuple[str, ...]) -> PeftConfig:
@@ -218,40 +204,6 @@ def test_checkpointing_runs_the_blocks_again_and_no_output_layer(small, method):
     assert again == pytest.approx(twice - once, rel=0.01)
 
 
-def test_blocks_below_the_first_adapted_layer_do_not_run_again():
-    shapes = model_shapes("roberta-base")
-    whole = shapes.recomputed_flops_per_token(128, shapes.select(("query",)))
-    assert whole == shapes.recomputed_flops_per_token(128, None) == shapes.forward_flops_per_token(128)
-    last = shapes.select(("layer.11.output.dense",))
-    assert shapes.recomputed_flops_per_token(128, last) == pytest.approx(whole / 12)
-
-
-@pytest.mark.parametrize("small", SMALL, indirect=True)
-def test_layers_said_to_share_an_input_read_the_same_tensor(small):
-    shapes, model, batch = small
-    inputs: dict[str, torch.Tensor] = {}
-    for name, module in model.named_modules():
-        module.register_forward_pre_hook(lambda _, args, name=name: args and inputs.update({name: args[0]}))
-    model(**batch)
-    shared: dict[int, set[str]] = {}
-    stated: dict[str, set[str]] = {}
-    for shape in shapes.layers:
-        shared.setdefault(id(inputs[shape.name]), set()).add(shape.name)
-        stated.setdefault(shape.source or shape.name, set()).add(shape.name)
-    assert sorted(map(sorted, shared.values())) == sorted(map(sorted, stated.values()))
-
-
-@pytest.mark.parametrize(
-    ("target", "passed"),  # of 12 attention layers
-    [("query", 12), ("attention.output.dense", 11), ("intermediate.dense", 11), ("layer.11.output.dense", 0)],
-)
-def test_the_gradient_stops_at_the_first_adapted_layer(target, passed):
-    shapes = model_shapes("roberta-base")
-    adapted = shapes.select((target,))
-    short, long = (shapes.backward_flops_per_token(sequence, adapted) for sequence in (1, 2))
-    assert long - short == 2.5 * 4 * 768 * passed
-
-
 @pytest.mark.parametrize(
     ("kind", "architecture", "longest"),
     [
@@ -282,19 +234,3 @@ def test_an_image_has_as_many_tokens_as_the_model_sees(kind, architecture, model
     model = AutoModel.from_config(AutoConfig.from_pretrained(name)).eval()
     seen = model(pixel_values=torch.randn(1, 3, 64, 64))[0].shape[1]
     assert model_shapes(name).tokens == seen
-
-
-def test_query_key_and_value_of_mpnet_read_the_same_tensor(model_of):
-    shapes = model_shapes(model_of(_small("mpnet", "MPNetModel", vocab_size=100)))
-    sources = {shape.source for shape in shapes.layers if shape.name.split(".")[-1] in ("q", "k", "v")}
-    assert len(sources) == 3 and "" not in sources  # one a block
-    adapted = shapes.select(("q", "k", "v"))
-    kept = cost.estimate("cdvft", adapted, batch=1, sequence=1).activation_bytes
-    assert kept == 3 * 128 * 4
-    assert [shape.input_gradient for shape in adapted] == [False] * 3 + [True] * 6
-
-
-def test_query_key_and_value_in_one_layer_are_known_by_name_without_the_tuners_defaults(model_of):
-    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 100}
-    config = {"model_type": "openai-gpt", "architectures": ["OpenAIGPTLMHeadModel"], **sizes}
-    assert model_shapes(model_of(config)).default_targets == ("c_attn",)

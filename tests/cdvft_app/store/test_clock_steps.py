@@ -7,10 +7,10 @@ import time
 import psutil
 import pytest
 from clocks import set_clock
-from stored_runs import CDVFT, STARTED, done
+from stored_runs import STARTED
 
 from cdvft_app.public import budget
-from cdvft_app.store import leases, processes, queue, runs
+from cdvft_app.store import leases, queue, runs
 from cdvft_app.store.processes import moment, this_process
 
 pytestmark = pytest.mark.skipif(moment() is None, reason="needs a system that says when it was started")
@@ -35,19 +35,3 @@ def test_a_lease_holds_across_a_step(store, run_id, step_clock):
     store.append(run_id, STARTED, run.epoch)
     store.leases.renew(run_id, run.epoch)
     assert store.leases.expire() == [] and store.state(run_id) == "running"
-
-
-@pytest.mark.parametrize("renews", [True, False])
-def test_nobody_pays_for_a_step(store, monkeypatch, step_clock, renews):
-    monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    (made,) = store.create([CDVFT], "t", visitor="ada")
-    run = store.leases.acquire(made.id, this_process())
-    now = time.monotonic() + 10
-    set_clock(monkeypatch, [processes], monotonic=lambda: now)
-    step_clock()
-    if renews:
-        store.leases.renew(run.id, run.epoch)
-    store.append(run.id, STARTED, run.epoch)
-    store.append(run.id, done(), run.epoch)
-    assert store.spending.visitors(0)[0].seconds == pytest.approx(10, abs=1)
-    assert store.get(run.id).whole_seconds == pytest.approx(10, abs=1)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from contextlib import closing
 
 import pytest
@@ -24,33 +22,6 @@ def test_open_rejects_other_versions(tmp_path, version):
     with pytest.raises(StoreError, match=rf"\b{version}\b.*\b{VERSION}\b"):
         RunStore(tmp_path)
     assert (tmp_path / HISTORY).read_bytes() == before
-
-
-def test_open_rejects_a_database_of_another_program(tmp_path):
-    ask(tmp_path / HISTORY, "CREATE TABLE theirs (something TEXT)")
-    with pytest.raises(StoreError, match="format 0"):
-        RunStore(tmp_path)
-    assert ask(tmp_path / HISTORY, "SELECT count(*) FROM theirs") == [(0,)]
-
-
-LEAVES_LOGGING = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], timeout=0)
-try:
-    print(connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0])
-except sqlite3.OperationalError as error:
-    print(error.sqlite_errorname)
-"""
-
-
-def test_open_keeps_the_locks_of_other_connections(tmp_path):
-    with closing(RunStore(tmp_path)) as first, closing(RunStore(tmp_path)) as second:
-        assert first.history(1) == second.history(1) == []
-        RunStore(tmp_path).close()
-        # SQLite deletes the log for the one connection alone that has the file open.
-        asked = [sys.executable, "-c", LEAVES_LOGGING, str(tmp_path / HISTORY)]
-        found = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    assert found == "SQLITE_BUSY"
 
 
 @pytest.mark.parametrize("has_log", [False, True])

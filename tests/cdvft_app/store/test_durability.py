@@ -39,30 +39,6 @@ def test_a_disk_that_refuses_is_a_sentence(store, run_id, monkeypatch, statement
     assert store.rows(run_id)[0][-1]["step"] == 1
 
 
-class FullAtCommit(sqlite3.Connection):
-    """The disk is full just when a transaction would be kept."""
-
-    full = True
-
-    def execute(self, statement, *arguments):
-        if statement == "COMMIT" and self.full:
-            raise sqlite3.OperationalError("database or disk is full")
-        return super().execute(statement, *arguments)
-
-
-def test_a_run_that_could_not_be_kept_does_not_prevent_the_next(store, tmp_path, monkeypatch):
-    store.close()
-    connect = sqlite3.connect
-    monkeypatch.setattr(sqlite3, "connect", lambda *a, **named: connect(*a, factory=FullAtCommit, **named))
-    for _ in range(2):
-        with pytest.raises(StoreError, match="disk is full"):
-            store.create([CDVFT], "secret")
-    assert store.history() == [] and list((tmp_path / "runs").iterdir()) == []
-    monkeypatch.setattr(FullAtCommit, "full", False)
-    (run,) = store.create([CDVFT], "secret")
-    assert store.folder(run.id).is_dir()
-
-
 def test_checkpoint_on_a_full_disk_keeps_the_events(store, run_id, monkeypatch):
     store.leases.acquire(run_id, this_process())
     monkeypatch.setattr(os, "replace", full_disk)

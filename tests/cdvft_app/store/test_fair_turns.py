@@ -24,17 +24,3 @@ def test_visitors_take_turns_however_many_runs_one_has(store):
     queue(store, "bob", 2)
     queue(store, "cy", 1)
     assert [take(store) for _ in range(8)] == ["ada", "bob", "cy", "ada", "bob", "ada", "ada", None]
-
-
-def test_who_had_a_turn_comes_after_who_had_none_even_when_it_asks_first(store):
-    queue(store, "ada")
-    assert take(store) == "ada"
-    queue(store, "ada", 2)
-    queue(store, "bob")
-    assert [take(store) for _ in range(3)] == ["bob", "ada", "ada"]
-
-
-def test_races_of_all_go_before_sweeps_of_any(store):
-    queue(store, "ada", 2, sweep=True)
-    queue(store, "bob", 2)
-    assert [take(store) for _ in range(4)] == ["bob", "bob", "ada", "ada"]

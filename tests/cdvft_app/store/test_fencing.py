@@ -11,15 +11,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
-from stored_runs import STARTED, step
+from stored_runs import step
 from waiting import wait_for
 
-from cdvft_app.events import Halt
 from cdvft_app.store import leases, processes
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.run import StopConditions, train_run
 
 LEASE_SECONDS = 1.0
 
@@ -92,25 +90,3 @@ def test_of_two_containers_on_one_volume_one_has_the_run_until_it_is_stopped(sto
     assert first.does("renew") == first.does("end", "failed") == first.does("step", 3, 1.5) == "LeaseLost"
     assert second.does("step", 3, 3.0) == "done"
     assert losses(store, run_id) == [1.0, 2.0, 3.0] and store.state(run_id) == "preparing"
-
-
-def test_a_slice_that_comes_late_ends_without_a_word(store, run_id):
-    """A page that was away comes back, and what it had asked for is computed after all."""
-    lent = store.leases.acquire(run_id, this_process())
-    heard: list[object] = []
-
-    def late(settings, emit, should_stop, folder, resume=False):
-        emit(STARTED)
-        emit(step(1, 1.0))
-        store.set_state(run_id, "interrupted", "The page was closed.", epoch=lent.epoch)
-        again = store.leases.acquire(run_id, this_process())
-        store.append(run_id, step(2, 2.0), again.epoch)
-        emit(step(2, 1.5))
-        assert should_stop() is Halt.PAUSE
-        emit(step(3, 1.5))
-        raise RuntimeError("and fails in the end")
-
-    train_run(store, lent, late, StopConditions(), heard.append)
-    assert losses(store, run_id) == [1.0, 2.0] and len(heard) == 2
-    run = store.get(run_id)
-    assert (run.state, run.epoch, run.reason) == ("preparing", 2, None)

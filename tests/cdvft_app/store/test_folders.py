@@ -27,12 +27,3 @@ def test_after_an_error_the_old_folder_is_there_and_nothing_else(tmp_path):
         (new / "file").write_text("half")
         raise OSError("The disk is full.")
     assert written(place) == {"file": "old"} and list(tmp_path.iterdir()) == [place]
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Two folders with a file of 10 bytes each."""
-    for name in ("one", "two"):
-        (tmp_path / name / "inner").mkdir(parents=True)
-        (tmp_path / name / "inner" / "rows").write_bytes(b"x" * 10)
-    return tmp_path

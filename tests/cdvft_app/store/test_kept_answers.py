@@ -21,15 +21,3 @@ def test_answers_come_back_in_the_order_of_their_rows(tmp_path):
     assert found.labels.tolist() == ["n: 1"] * 3
     assert found.entries[1].written == "a\nb — “ü”\u2028c"
     assert predictions.read_either(tmp_path) == found
-
-
-def test_rows_are_left_out_and_texts_are_cut_where_there_would_be_too_much(tmp_path, monkeypatch):
-    monkeypatch.setattr(predictions, "MAX_ROWS", 3)
-    monkeypatch.setattr(predictions, "MAX_OF_TEXT", 8)
-    rows = [row(place, written="x" * 20) for place in (4, 3, 2, 1)]
-    assert predictions.write_answers(tmp_path, rows) == 3
-    found = predictions.read_answers(tmp_path)
-    assert found.rows.tolist() == [1, 2, 3] and {one.written for one in found.entries} == {"xxxxxxxx…"}
-    line = len((tmp_path / predictions.ANSWERS_FILE).read_text().splitlines()[0])
-    monkeypatch.setattr(predictions, "MAX_CHARACTERS", 2 * line)
-    assert predictions.write_answers(tmp_path, rows) == 2

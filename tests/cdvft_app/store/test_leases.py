@@ -1,7 +1,5 @@
 """Who may write: the holder of the latest lease, as long as it lives."""
 
-import multiprocessing
-import signal
 import time
 
 import pytest
@@ -9,8 +7,8 @@ from clocks import set_clock
 from stored_runs import CDVFT, STARTED, step
 
 from cdvft_app.store import leases
-from cdvft_app.store.processes import alive, machine, this_process
-from cdvft_app.store.records import LEFT_ON_CLUSTER, IllegalTransition, LeaseLost, StoreError, UnknownRun
+from cdvft_app.store.processes import machine, this_process
+from cdvft_app.store.records import LeaseLost
 from cdvft_app.store.runs import RunStore
 
 ELSEWHERE = "7:1.00@another-machine"
@@ -23,22 +21,6 @@ def clock(monkeypatch):
     ahead = [0.0]
     set_clock(monkeypatch, [leases], time=lambda: time.time() + ahead[0])
     return lambda seconds: ahead.__setitem__(0, ahead[0] + seconds)
-
-
-def tell_its_name(pipe):
-    pipe.send(this_process())
-    signal.pause()
-
-
-def test_another_process_of_this_machine_is_known_to_live_until_it_is_killed():
-    pipe, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("fork").Process(target=tell_its_name, args=(there,), daemon=True)
-    process.start()
-    name = pipe.recv()
-    assert alive(name) is True and name != this_process()
-    process.kill()
-    process.join()
-    assert alive(name) is False
 
 
 def test_each_lease_has_the_next_epoch_and_old_ones_cannot_write(store, run_id):
@@ -59,15 +41,6 @@ def test_each_lease_has_the_next_epoch_and_old_ones_cannot_write(store, run_id):
     assert (store.state(run_id), store.get(run_id).step) == ("preparing", 1)
 
 
-def test_a_run_is_taken_once(store, run_id):
-    store.leases.acquire(run_id, this_process())
-    with pytest.raises(IllegalTransition, match="is preparing"):
-        store.leases.acquire(run_id, ELSEWHERE)
-    with pytest.raises(UnknownRun):
-        store.leases.acquire("nobody", ELSEWHERE)
-    assert store.leases.next(ELSEWHERE) is None
-
-
 def test_a_lease_of_another_machine_ends_unless_it_is_renewed(store, clock):
     silent, renewed = (run.id for run in store.create([CDVFT] * 2, None, process=ELSEWHERE))
     store.leases.join(silent, 1, "8:1.00@another-machine")  # a child of it may still train
@@ -82,13 +55,6 @@ def test_a_lease_of_another_machine_ends_unless_it_is_renewed(store, clock):
             store.append(silent, step(1), epoch)
     assert store.leases.acquire(silent, this_process()).epoch == 3
     assert store.state(renewed) == "preparing"
-
-
-def test_a_holder_of_this_machine_is_believed_while_it_lives_and_no_longer(store, clock):
-    mine, gone = (store.create([CDVFT], None, process=one)[0].id for one in (this_process(), GONE))
-    clock(10**6)  # as after a night's sleep of the machine, or beside a full disk
-    assert store.leases.expire() == [gone]
-    assert store.state(mine) == "preparing"
 
 
 def test_a_child_that_lives_keeps_the_run_of_a_holder_that_is_gone(store):
@@ -114,29 +80,6 @@ def test_a_child_that_lives_keeps_the_run_of_a_holder_that_is_gone(store):
 def test_a_run_whose_holder_is_gone_is_never_shown_as_alive(store, tmp_path, shown):
     (run,) = store.create([CDVFT], "secret", process=GONE)
     assert shown(RunStore(tmp_path), run).state == "interrupted"
-
-
-def test_on_a_full_disk_readers_see_what_is_known(store, monkeypatch):
-    (run,) = store.create([CDVFT], "secret", process=GONE)
-
-    def full():
-        raise StoreError("The disk is full.")
-
-    again = RunStore(store.root)
-    monkeypatch.setattr(again.leases, "expire", full)
-    assert again.get(run.id).state == "preparing"
-
-
-@pytest.mark.parametrize(
-    ("result", "why"),
-    [
-        ({}, leases.PROGRAM_ENDED),
-        ({"job_address": "org/7"}, "org/7"),
-        ({"node": "worker-2"}, LEFT_ON_CLUSTER),
-    ],
-)
-def test_why_a_run_was_interrupted_is_told_by_where_it_trained(result, why):
-    assert why in leases.interruption(result)
 
 
 def test_one_of_each_owner_at_a_time_trains_where_that_is_asked(store):

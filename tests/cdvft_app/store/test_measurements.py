@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from cdvft_app.settings import RunSettings
 from cdvft_app.store.measurements import Measurements
-from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.runs import RunStore
 
 ASKED = {"model": "roberta-base", "method": "lora", "setting": {"lora_r": 8}, "targets": ["query", "value"],
@@ -19,14 +17,3 @@ def test_the_latest_is_found_after_a_restart(store, tmp_path):
     again: Measurements = RunStore(tmp_path).measurements
     assert again.any()
     assert again.latest(**ASKED) == {**RESULT, "seconds": 0.6, "time": 200.0}
-
-
-def test_a_run_that_trains_disturbs(store):
-    (waiting, dead) = (run.id for run in store.create([RunSettings(method="lora")] * 2, "secret"))
-    assert not store.measurements.disturbed()
-    store.set_state(dead, "preparing", process=f"1:0.00@{machine()}")
-    assert not store.measurements.disturbed()
-    store.set_state(waiting, "preparing", process=this_process())
-    assert store.measurements.disturbed()
-    store.set_state(waiting, "failed", "reason")
-    assert not store.measurements.disturbed()

@@ -1,15 +1,12 @@
 """Runs that survive a lost disk: copied to a second place, and brought back from there."""
 
-import os
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from stored_runs import events_of, trained
 
 from cdvft_app.store import replication
-from cdvft_app.store.records import StoreError
 
 
 @pytest.fixture
@@ -32,34 +29,6 @@ def test_what_was_kept_is_brought_back_and_is_its_owners(store, other, kept):
     assert not (other.folder(run_id) / "checkpoints").exists()
     assert (other.root / replication.SECRET).read_text() == "key"
     assert replication.restore_replicas(other) == []
-
-
-def test_what_is_changed_of_an_ended_run_is_changed_in_its_copy(store, other, kept):
-    run_id = trained(store)
-    replication.replicate(store, run_id)
-    store.set_private(run_id, True, "secret")
-    store.hide(run_id, True)
-    store.rename(run_id, "renamed", "secret")
-    assert replication.restore_replicas(other) == [run_id]
-    back = other.get(run_id)
-    assert (back.private, back.hidden, back.name) == (True, True, "renamed")
-    assert back == replace(store.get(run_id), process=None, epoch=0)
-
-
-def test_visibility_changes_with_its_copy_or_not(store, kept, monkeypatch):
-    run_id = trained(store)
-    replication.replicate(store, run_id)
-    replace = os.replace
-
-    def refused(source, target):
-        if kept in Path(target).parents:
-            raise OSError("The mount does not answer.")
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", refused)
-    with pytest.raises(StoreError):
-        store.hide(run_id, True)
-    assert not store.get(run_id).hidden
 
 
 def test_a_deleted_run_whose_copy_could_not_be_removed_does_not_come_back(store, kept, monkeypatch):

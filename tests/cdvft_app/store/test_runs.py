@@ -110,7 +110,7 @@ def test_only_the_owner_may_change_a_run(store, run_id, tmp_path):
     assert all(b"secret" not in path.read_bytes() for path in tmp_path.glob("history*"))
 
 
-HOSTILE = ["", "/", "..", "../../etc", "a\x00b", "x" * 10**7, "\ud800", "A" * 22, 7, None, ["a"], b"A" * 22]
+HOSTILE = ["", "../../etc", "a\x00b", "x" * 10**7, "\ud800", 7, None]
 
 
 @pytest.mark.parametrize("run_id", HOSTILE, ids=[str(number) for number in range(len(HOSTILE))])

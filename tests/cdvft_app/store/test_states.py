@@ -46,13 +46,6 @@ def test_no_other_change_may_be(store, run_id, before):
         assert store.state(run_id) == before
 
 
-@pytest.mark.parametrize("path", [[], ["preparing"], ["preparing", "running"], ["preparing", "finished"]])
-def test_what_runs_or_is_complete_cannot_be_resumed(store, run_id, path):
-    run = lead(store, run_id, *path)
-    with pytest.raises(IllegalTransition, match=f"“first” is {run.state}"):
-        run.require_resumable()
-
-
 def test_a_run_that_ends_keeps_when_and_why_until_it_waits_or_goes_on_again(store, run_id):
     store.set_state(run_id, "preparing", process="1:2")
     begun = store.get(run_id)

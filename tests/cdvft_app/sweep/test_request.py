@@ -38,13 +38,6 @@ def test_seeds_come_one_after_the_other_and_rates_are_multiples_of_the_methods_o
     assert [run.method.learning_rate for run in own.runs()] == [0.1, 0.2]
 
 
-def test_what_is_not_varied_is_the_bases():
-    base = RaceRequest(recipe="mnist", methods=("cdvft",), m=4, alpha=2.0, seed=9, max_steps=3)
-    (run,) = SweepRequest(base=base).runs()
-    assert (run.method.m, run.method.alpha, run.method.learning_rate) == (4, 2.0, 0.01)
-    assert (run.seed, run.max_steps) == (9, 3)
-
-
 BASE = {"recipe": "mnist", "methods": ["cdvft"]}
 BAD = [
     ([2, 3], "must be one object"),
@@ -70,20 +63,6 @@ BAD = [
 def test_a_bad_request_is_a_sentence(values, sentence):
     with pytest.raises(InvalidChoice, match=re.escape(sentence)):
         parse_sweep(values)
-
-
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [
-        ({"base": BASE, "m": [1]}, "m: got 1; it must be from 2 to 16"),
-        ({"base": BASE, "m": [-3]}, "m: got -3; it must be from 2 to 16"),
-        ({"base": BASE | {"recipe": "poetry"}}, "There is no recipe 'poetry'"),
-        ({"base": BASE | {"recipe": "sentiment"}, "learning_rates": [1000]}, "learning_rate: got 20.0"),
-    ],
-)
-def test_a_run_that_cannot_be_is_a_sentence(values, sentence):
-    with pytest.raises(InvalidChoice, match=re.escape(sentence)):
-        parse_sweep(values).runs()
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,10 @@ from listening import TOTAL, Listener, run
 from safetensors.torch import load_file
 from tiny_models import reviews
 
-from cdvft_app.catalog import Plan, resolve
 from cdvft_app.events import Done, Evaluation, Note, Started, Step
-from cdvft_app.settings import RunSettings, UploadedDataset
 from cdvft_app.store import predictions, snapshots
 from cdvft_app.tasks.base import LabelledTask
 from cdvft_app.training import trainer
-from cdvft_app.training.checkpoints import BestStep
 
 VALIDATION = 20
 
@@ -84,20 +81,6 @@ def keeps_the_last(heard: Listener) -> None:
     assert not any(one.validation for one in heard.of(Evaluation))
 
 
-@pytest.mark.parametrize(
-    ("better", "worse"),
-    [
-        (BestStep(1, 0.9, 2.0), BestStep(2, 0.8, 1.0)),
-        (BestStep(2, 0.9, 1.0), BestStep(1, 0.9, 1.1)),
-        (BestStep(1, 0.9, 1.0), BestStep(2, 0.9, 1.0)),
-        (BestStep(3, -0.5, 1.0), None),
-    ],
-)
-def test_best_step_orders_by_score_loss_and_step(better, worse):
-    assert better.is_before(worse)
-    assert worse is None or not worse.is_before(better)
-
-
 @pytest.mark.parametrize("stop_after", [None, 11])
 def test_early_stopping_survives_a_stop(stop_after, text_plan, rows, scores, tmp_path):
     scores(0.9, 0.5, 0.5)
@@ -126,12 +109,3 @@ def test_resume_keeps_the_best_step(text_plan, rows, scores, tmp_path):
     assert min(after.losses()) == 11
     assert done.best_step == 4 and is_of_step(done, 4)
     assert done.step == 12  # patience counts the evaluations from before, too
-
-
-def resolved(train_rows: int) -> Plan:
-    """A plan on so many rows of one's own."""
-    data = UploadedDataset(
-        sha256="0" * 64, title="mine", kind="text", inputs=("text",), label="label", labels=("no", "yes"),
-        train_rows=train_rows, evaluation_rows=max(1, train_rows // 4),
-    )  # fmt: skip
-    return resolve(RunSettings(method="cdvft", data=data))

@@ -8,7 +8,6 @@ import psutil
 import pytest
 from waiting import wait_for
 
-from cdvft_app.training import children
 from cdvft_app.training.children import ChildEnded, stream
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
@@ -53,20 +52,3 @@ def test_how_the_work_failed_is_raised_here(work, error, said):
     assert next(items) == "first"
     with pytest.raises(error, match=said):
         next(items)
-
-
-def test_silence_ends_it(monkeypatch):
-    next(stream(silent))  # the fork server is up from here on
-    monkeypatch.setattr(children, "SILENCE_SECONDS", 3.0)
-    items = stream(silent)
-    pid = next(items)
-    with pytest.raises(ChildEnded, match="nothing was heard"):
-        next(items)
-    wait_for(lambda: gone(pid))
-
-
-def test_closing_ends_the_child():
-    items = stream(silent)
-    pid = next(items)
-    items.close()
-    wait_for(lambda: gone(pid))

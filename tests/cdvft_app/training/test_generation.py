@@ -8,12 +8,10 @@ import tiny_models
 import torch
 from listening import run
 
-from cdvft_app.catalog.conversations import prompt_of
 from cdvft_app.catalog.dataset_readers import Rows, Split
-from cdvft_app.events import Answers, Evaluation, Note
+from cdvft_app.events import Evaluation, Note
 from cdvft_app.progress import never, silent
 from cdvft_app.tasks.prepare import prepare
-from cdvft_app.tasks.writing import Pieces
 
 
 def rows(*pairs: tuple[str, str]) -> Rows:
@@ -48,28 +46,6 @@ def test_labels_cover_the_answer_and_its_end(task):
     assert batch["attention_mask"].sum(1).tolist() == task.lengths(examples)
     read = task.tokenizer.decode(batch["input_ids"][1])
     assert read == "<|start|>s Say it.<|end|><|start|>u go go go 12<|end|><|start|>a n: 12\nkind: even<|end|>"
-
-
-def test_examples_include_system_prompt_and_turns(task):
-    talk = [
-        {"role": "system", "content": "In one word."},
-        {"role": "user", "content": "Go?"},
-        {"role": "assistant", "content": "Yes"},
-        {"role": "user", "content": "How far?"},
-    ]
-    prompts = [prompt_of(talk), prompt_of(talk[1:]), prompt_of(talk[3:])]
-    examples = task.examples(prompts, ["n: 7"] * 3)
-    assert task.tokenizer.decode(examples[0]["input_ids"]) == (
-        "<|start|>s Say it.<|end|><|start|>s In one word.<|end|><|start|>u Go?<|end|><|start|>a Yes<|end|>"
-        "<|start|>u How far?<|end|><|start|>a "
-    )
-    losses = set()
-    for place in range(3):
-        batch = task.collate([examples[place]])
-        labels = batch.pop("labels")
-        with torch.no_grad():
-            losses.add(round(task.loss(task.forward(task.model.eval(), batch, labels), labels).item(), 5))
-    assert len(losses) == 3
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
@@ -107,25 +83,6 @@ def test_generation_learns_fields_and_the_end(learned):
     assert curve[0] < 1.0 and len(curve) == 5
     said = "The answers that were written at the end: field F1 1.000. Perplexity of"
     assert any(note.text.startswith(said) for note in heard.of(Note))
-
-
-def test_answers_keep_token_probabilities(learned):
-    heard, _ = learned
-    first, last = heard.of(Answers)[0], heard.of(Answers)[-1]
-    for one in (first, last):
-        for text, pieces in zip(one.answers, one.tokens, strict=True):
-            whole = text.rstrip("…\N{REPLACEMENT CHARACTER}")  # what it was cut off in is no piece
-            assert "".join(piece for piece, _ in pieces).rstrip("\N{REPLACEMENT CHARACTER}") == whole
-            assert all(0 <= share <= 1 for _, share in pieces)
-    sure = [np.mean([share for pieces in one.tokens for _, share in pieces]) for one in (first, last)]
-    assert sure[1] > 0.7 > sure[0], "what was learned is said with confidence"
-
-
-def test_pieces_join_tokens_of_one_character(task):
-    pieces = Pieces(task._decode)
-    ids = task.tokenizer("é!", add_special_tokens=False).input_ids
-    assert len(ids) == 3
-    assert [pieces.add(one, 0.5) for one in ids] == [None, ("é", 0.25), ("!", 0.5)]
 
 
 def test_long_rows_are_dropped_and_counted(answer_plan):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import pytest
 import torch
 from listening import run
 from peft import AutoPeftModel, PeftModel
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoTokenizer
 
 from cdvft.mean_pooled import MeanPooledForSequenceClassification
 from cdvft_app.tasks import saved
@@ -53,18 +52,3 @@ def test_adapter_of_default_recipe_loads_with_peft(text_plan, text_rows, bert_fo
     assert probabilities(loaded, AutoTokenizer.from_pretrained(folder)) == near(own(plan, folder))
     by_itself = AutoPeftModel.from_pretrained(folder, num_labels=2, import_allowlist=["cdvft"])
     assert probabilities(by_itself, AutoTokenizer.from_pretrained(folder)) == near(own(plan, folder))
-
-
-@pytest.mark.parametrize("pooling", ["mean", "cls"])
-def test_full_model_loads_with_transformers(pooling, text_plan, text_rows, roberta_folder, tmp_path):
-    plan = text_plan("full", max_steps=4)
-    if pooling == "cls":
-        model = dataclasses.replace(plan.model, pooling="cls", location=str(roberta_folder))
-        plan = dataclasses.replace(plan, model=model)
-    _, done = run(plan, text_rows, tmp_path)
-    folder = done.adapter_folder
-    model = AutoModelForSequenceClassification.from_pretrained(folder)
-    assert type(model).__module__.startswith("transformers.") == (pooling == "cls")
-    assert model.config.id2label == {0: "negative", 1: "positive"}
-    assert model.config.label2id == {"negative": 0, "positive": 1}
-    assert probabilities(model, AutoTokenizer.from_pretrained(folder)) == near(own(plan, folder))

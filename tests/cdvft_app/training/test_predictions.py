@@ -83,20 +83,3 @@ def test_predictions_equal_the_evaluation(kind, method, seen, request, tmp_path)
     expected = (exponentials / exponentials.sum(1, keepdim=True)).tolist()
     assert [list(one.probabilities) for one in answers] == [pytest.approx(row, abs=1e-5) for row in expected]
     assert [one.label for one in answers] == [rows.labels[int(row.argmax())] for row in evaluated]
-
-
-@pytest.fixture(scope="module")
-def text_task(text_plan, text_rows) -> LabelledTask:
-    torch.manual_seed(0)
-    return prepare(text_plan(), silent, never, text_rows).task
-
-
-def test_predict_is_independent_of_the_batch(text_task):
-    texts = ["good", "the plot the film very awful a a a", "bad film"]
-    together = text_task.predict(texts)
-    for text, answer in zip(texts, together, strict=True):
-        (alone,) = text_task.predict([text])
-        assert alone.label == answer.label
-        assert alone.probabilities == pytest.approx(answer.probabilities, abs=1e-5)
-    assert text_task.predict([]) == []
-    assert text_task.model.training  # left as it was

@@ -7,23 +7,6 @@ from cdvft_app.store.processes import this_process
 from cdvft_app.training.queue import QueueFull
 
 
-def test_limits_on_what_may_wait(store, queue, monkeypatch):
-    monkeypatch.setenv("CDVFT_MAX_QUEUED", "5")
-    monkeypatch.setenv("CDVFT_MAX_QUEUED_PER_OWNER", "3")
-    working = queue(FakeTrainer(), start=False)
-    ids = working.submit([RUN] * 3, "a")
-    with pytest.raises(QueueFull, match=r"3 runs of yours are waiting and at most 3 may; 1 more do"):
-        working.submit([RUN], "a")
-    working.submit([RUN] * 2, "b")
-    with pytest.raises(QueueFull, match="5 runs in the queue"):
-        working.submit([RUN], "c")
-    working.stop(ids[0], "a")
-    working.submit([RUN], "c")
-    with pytest.raises(QueueFull, match="in the queue"):
-        working.resume(ids[0], "a")
-    assert store.queued() == 5
-
-
 def test_a_sweep_has_a_limit_of_its_own_and_lets_races_go_first(store, queue, monkeypatch):
     monkeypatch.setenv("CDVFT_MAX_QUEUED_PER_OWNER", "2")
     monkeypatch.setenv("CDVFT_MAX_SWEEP_RUNS", "4")

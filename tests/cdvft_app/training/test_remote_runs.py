@@ -8,9 +8,8 @@ from queued_runs import RUN, steps
 
 from cdvft_app.events import Evaluation, Note
 from cdvft_app.store.processes import this_process
-from cdvft_app.store.records import StoreError
 from cdvft_app.training import executors
-from cdvft_app.training.executors import Executor, Pulled, RemoteExecution, RemoteRefused, supervise
+from cdvft_app.training.executors import Executor, Pulled, RemoteExecution, supervise
 
 STARTED = run_events.started(3)
 STEPS = [run_events.step(step, 1 / step) for step in (1, 2, 3)]
@@ -72,15 +71,6 @@ def kinds(store, run):
     return [row["kind"] for row in store.rows(run.id)[0] if row["kind"] != "preparing"]
 
 
-def test_remote_execution_asks_after_the_last_event(store, machine, run):
-    execution = machine.start(store, run)
-    machine.tells = [STARTED, STEPS[0]]
-    assert not execution.poll(0)
-    machine.tells += STEPS[1:]
-    assert not execution.poll(0) and not execution.poll(0)
-    assert machine.asked == [0, 2, 4] and kinds(store, run) == ["started", "step", "step", "step"]
-
-
 def test_remote_execution_places_the_adapter(store, machine, run):
     machine.tells, machine.ended = [STARTED, *STEPS, EVALUATION, done(store, run)], "completed"
     machine.files = {"adapter": b"learned"}
@@ -89,20 +79,6 @@ def test_remote_execution_places_the_adapter(store, machine, run):
     assert (ended.state, ended.step, ended.metric) == ("finished", 3, 0.75)
     assert (store.folder(run.id) / ended.result["adapter_folder"] / "content").read_bytes() == b"learned"
     assert machine.released and not (store.folder(run.id) / "incoming").exists()
-
-
-def test_remote_execution_retries_after_a_full_disk(store, machine, run, monkeypatch):
-    execution, append = machine.start(store, run), store.append
-    machine.tells = [STARTED, STEPS[0]]
-
-    def full(*arguments):
-        raise StoreError("The disk is full.")
-
-    monkeypatch.setattr(store, "append", full)
-    assert not execution.poll(0)
-    monkeypatch.setattr(store, "append", append)
-    assert not execution.poll(0)
-    assert machine.asked == [0, 0] and kinds(store, run) == ["started", "step"]
 
 
 def test_remote_execution_follows_again(store, machine, run):
@@ -129,10 +105,3 @@ def test_remote_execution_leaves_without_its_lease(store, machine, run):
     assert old.poll(0)
     assert "note" not in kinds(store, run) and store.get(run.id).step == 1
     assert store.state(run.id) == "preparing" and not machine.cancelled
-
-
-def test_remote_execution_ends_after_refusals(store, machine, run):
-    machine.refuses = RemoteRefused("It is to be found elsewhere.")
-    supervise(store, run, machine)
-    ended = store.get(run.id)
-    assert (ended.state, ended.reason) == ("interrupted", "It is to be found elsewhere.")

@@ -69,24 +69,3 @@ def test_shared_prefix_equals_whole_rows_with_gradients(case, plan, answer_rows,
     for name, gradient in by_whole.items():
         largest = float(gradient.abs().max())
         torch.testing.assert_close(by_shared[name], gradient, rtol=0, atol=near * max(largest, 1e-3))
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        ("llama", "full", {"gradient_checkpointing": True}),
-        ("gpt2", "full", {}),
-        ("llama", "lora", {"lora_dropout": 0.1}),
-        ("llama", "dora", {"dora_dropout": 0.1}),
-    ],
-)
-def test_shared_prefix_is_skipped_where_it_differs(case, plan, answer_rows, monkeypatch):
-    """Where activations are computed twice, and where dropout draws, as GPT-2's does, or an adapter's."""
-    kind, method, more = case
-    made = plan(kind, method, **more)
-    task = prepare(made, silent, never, answer_rows).task
-    model = trainable.build(made.settings, task.model, task.head)
-    monkeypatch.setattr(shared_prefix, "forward", lambda *given: pytest.fail("a prefix was shared"))
-    batch = batch_of(task, answer_rows)
-    labels = batch.pop("labels")
-    task.forward(model.train(), batch, labels)

@@ -3,19 +3,12 @@
 import time
 
 import pytest
-from fake_trainers import slowly
-from queued_runs import RUN, begin, drive, drive_to_the_end, steps
+from queued_runs import begin, drive, drive_to_the_end, steps
 from tiny_trainer import MODEL, save_model
 from waiting import wait, wait_for
 
-from cdvft_app.events import Note
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.states import FINAL
-
-
-def says_something(settings, emit, *others, **named):
-    emit(Note("Said at every loading."))
-    return slowly(settings, emit, *others, **named)
 
 
 def test_slices_make_one_whole_run(store, start_slices):
@@ -82,15 +75,6 @@ def test_slices_charge_only_hardware_seconds(store, start_slices, monkeypatch):
     assert [row["kind"] for row in store.rows(run_id)[0]][-2:] == ["lent", "done"]
 
 
-def test_slices_stop_a_run(store, start_slices):
-    slices, queue, run_id, _ = begin(start_slices)
-    before = store.get(run_id).step
-    queue.stop(run_id, "a")
-    assert drive(slices, run_id)[-1]["ended"]
-    run = wait(store, run_id, *FINAL)
-    assert (run.state, run.step) == ("stopped", before + 1)
-
-
 def test_slices_pause_runs_without_a_page(store, start_slices):
     slices, queue, run_id, _ = begin(start_slices, idle_seconds=0.3)
     run = wait(store, run_id, *FINAL)
@@ -100,23 +84,3 @@ def test_slices_pause_runs_without_a_page(store, start_slices):
     queue.resume(run_id, "a")
     drive_to_the_end(slices, store, run_id)
     assert store.state(run_id) == "finished" and steps(store, run_id) == [*range(1, 41)]
-
-
-def test_slices_report_errors(store, start_slices):
-    slices, queue = start_slices("none_of_that_name")
-    (run_id,) = queue.submit([RUN], "a")
-    drive_to_the_end(slices, store, run_id)
-    run = wait(store, run_id, *FINAL)
-    assert run.state == "failed" and "none_of_that_name" in run.reason
-
-
-def test_slices_respect_the_budget(store, start_slices, monkeypatch):
-    monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "2")
-    store.spending.charge("ada", "training", 1.9)
-    slices, queue = start_slices("slowly", seconds=60)
-    (run_id,) = queue.submit([RUN], "a", visitor="ada")
-    drive_to_the_end(slices, store, run_id)
-    run = store.get(run_id)
-    assert run.state == "interrupted" and 0 < run.step < 40
-    assert "Resume goes on from the last checkpoint" in run.reason

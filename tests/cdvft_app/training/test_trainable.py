@@ -70,22 +70,3 @@ def test_saved_weights_load_bit_equal(text_plan, text_rows, method, tmp_path):
     assert suffixes <= {".safetensors", ".json", ".md"}
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert 4 * trained <= written <= 4 * trained + 20_000
-
-
-@pytest.mark.parametrize(
-    ("method", "shapes"),
-    [
-        ("cdvft", {"diagonal.0": (32,), "diagonal.1": (32,), "circulant.0": (1, 1, 32)}),
-        ("lora", {"A": (2, 32), "B": (32, 2)}),
-        ("fourierft", {"spectrum": (40,), "indices": (2, 40), "size": (2,)}),
-        ("c3a", {"kernel": (2, 2, 16)}),
-    ],
-)
-def test_vectors_are_named_by_module(text_plan, text_rows, method, shapes):
-    found = vectors(build(text_plan(method), text_rows), method)
-    modules = [
-        f"encoder.layer.{layer}.attention.self.{name}" for layer in (0, 1) for name in ("query", "value")
-    ]
-    assert {key: tuple(vector.shape) for key, vector in found.items()} == {
-        f"{module}/{vector}": shape for module in modules for vector, shape in shapes.items()
-    }

@@ -1,18 +1,14 @@
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
 from listening import TOTAL, run
-from peft import AutoPeftModelForSequenceClassification
-from transformers import AutoTokenizer
 
 from cdvft_app.events import Done, Evaluation, Preparing, Snapshot, Started, Step
 from cdvft_app.methods import METHODS
 from cdvft_app.store import snapshots
-from cdvft_app.training.loop import RaceTrainer, SeededLengthGroupedSampler, SeededRandomSampler
+from cdvft_app.training.loop import RaceTrainer
 
 
 def test_events_come_in_order(whole):
@@ -38,13 +34,6 @@ def test_snapshots_span_the_run(whole):
     start, end = snapshots.read(folder, 0), snapshots.read(folder, TOTAL)
     name = "encoder.layer.0.attention.self.query/diagonal.1"
     assert not start[name].any() and end[name].any()
-
-
-def test_schedule_warms_up_and_decays(text_plan, text_rows, tmp_path):
-    heard, _ = run(text_plan(learning_rate=0.02, warmup_ratio=0.25), text_rows, tmp_path)
-    rates = [step.learning_rate for step in heard.of(Step)]
-    assert rates[:5] == pytest.approx([0.0, 0.005, 0.01, 0.015, 0.02])
-    assert rates[4:] == pytest.approx([0.02 * (1 - step / 12) for step in range(12)])
 
 
 def test_losses_follow_from_the_seed(whole, text_plan, text_rows, tmp_path):
@@ -75,35 +64,4 @@ def test_methods_of_a_race_share_batches_and_head(text_plan, text_rows, tmp_path
     assert [losses[method] for method in starts_at_zero] == pytest.approx([losses["head"]] * 5, abs=1e-6)
 
 
-def test_adapter_loads_with_peft(text_plan, text_rows, roberta_folder, tmp_path):
-    plan = text_plan("cdvft", learning_rate=0.1, max_steps=6)
-    model = dataclasses.replace(plan.model, pooling="cls", location=str(roberta_folder))
-    heard, done = run(dataclasses.replace(plan, model=model), text_rows, tmp_path)
-    loaded = AutoPeftModelForSequenceClassification.from_pretrained(done.adapter_folder, num_labels=2).eval()
-    tokenizer = AutoTokenizer.from_pretrained(roberta_folder)
-    batch = tokenizer(text_rows.evaluation.inputs, padding=True, return_tensors="pt")
-    with torch.no_grad():
-        logits = loaded(**batch).logits
-    loss = torch.nn.functional.cross_entropy(logits, torch.tensor(text_rows.evaluation.labels))
-    assert loss.item() == pytest.approx(heard.of(Evaluation)[-1].loss, abs=1e-5)
-
-
 LENGTHS = list(np.random.default_rng(0).integers(1, 20, 50))
-
-
-def order(sampler, lengths, seed=0, epoch=0, noise=1):
-    torch.manual_seed(noise)
-    return list(sampler(4, lengths, seed, lambda: epoch))
-
-
-def spread(lengths, places, first=0):
-    """By how much the lengths in a batch of four differ, on average over the batches from `first` on."""
-    batches = [[lengths[one] for one in places[at : at + 4]] for at in range(first, len(places) - 3, 4)]
-    return np.mean([max(batch) - min(batch) for batch in batches])
-
-
-@pytest.mark.parametrize("sampler", [SeededLengthGroupedSampler, SeededRandomSampler])
-def test_sampler_follows_seed_and_epoch(sampler):
-    first = order(sampler, LENGTHS)
-    assert sorted(first) == list(range(50)) and order(sampler, LENGTHS, noise=2) == first
-    assert order(sampler, LENGTHS, epoch=1) != first != order(sampler, LENGTHS, seed=1)

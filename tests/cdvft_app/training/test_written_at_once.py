@@ -6,7 +6,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 
 from cdvft_app.progress import never, silent
 from cdvft_app.tasks import writing
-from cdvft_app.tasks.generation import MixedPrecision, merged, ready_to_write, round_frozen
+from cdvft_app.tasks.generation import MixedPrecision, merged
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import trainable
 
@@ -41,30 +41,6 @@ def written(task, end, most=24):
     return found
 
 
-def when_chosen(monkeypatch, see):
-    """Have `see(logits)` called wherever tokens are chosen."""
-    chosen = writing._chosen
-    monkeypatch.setattr(writing, "_chosen", lambda logits, *how: see(logits) or chosen(logits, *how))
-
-
-@pytest.mark.parametrize("share", [0.0, 0.75])
-def test_writing_drops_finished_rows(share, answer_plan, answer_rows, monkeypatch):
-    task = adapted(answer_plan, answer_rows)
-    endless = written(task, end=-1)
-    ends = {one for ids, _ in endless for one in ids}
-    first = {end: [ids.index(end) for ids, _ in endless if end in ids] for end in ends}
-    end = max(first, key=lambda one: len(set(first[one])))
-    assert len(set(first[end])) > 2, "rows end at different places"
-    sizes = []
-    monkeypatch.setattr(writing, "STILL_WRITING", share)
-    when_chosen(monkeypatch, lambda logits: sizes.append(len(logits)))
-    for (ids, shares), (whole, whole_shares) in zip(written(task, end), endless, strict=True):
-        length = whole.index(end) + 1 if end in whole else len(whole)
-        assert ids == whole[:length]
-        assert shares == pytest.approx(whole_shares[:length], abs=1e-5)
-    assert (len(set(sizes)) > 1) == (share > 0) and sizes == sorted(sizes, reverse=True)
-
-
 @pytest.mark.parametrize("method", ["cdvft", "lora"])
 def test_merged_writing_restores_the_weights(method, answer_plan, answer_rows):
     sizes = {"c3a_block_size": 16, "dora_r": 2}
@@ -81,29 +57,3 @@ def test_merged_writing_restores_the_weights(method, answer_plan, answer_rows):
     for layer, weight, copy in zip(layers, before, copies, strict=True):
         now = layer.get_base_layer().weight.data
         assert now.data_ptr() == weight.data_ptr() and torch.equal(now, copy) and not layer.merged
-
-
-@pytest.mark.parametrize("method", ["cdvft", "lora"])
-def test_round_frozen_equals_autocast_with_gradients(method, answer_plan, answer_rows):
-    task = adapted(answer_plan, answer_rows, method)
-    task.model.lm_head.weight = task.model.get_input_embeddings().weight
-    batch = batch_of(task)
-
-    def logits_and_gradients():
-        trained = [one for one in task.model.parameters() if one.requires_grad]
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = task.model(**batch).logits
-        return logits, torch.autograd.grad(logits.float().square().mean(), trained)
-
-    rounded_in_every_pass = logits_and_gradients()
-    precision = round_frozen(task.model, torch.bfloat16)
-    named = [*task.model.named_parameters()]
-    assert {one.dtype for name, one in named if name.endswith("proj.weight")} == {torch.bfloat16}
-    assert task.model.get_input_embeddings().weight.dtype == torch.float32
-    assert all(one.dtype == torch.float32 for one in task.model.parameters() if one.requires_grad)
-    torch.testing.assert_close(logits_and_gradients(), rounded_in_every_pass, rtol=0, atol=0)
-    layers = [one for one in task.model.modules() if isinstance(one, BaseTunerLayer)]
-    with ready_to_write(task.model, precision):
-        assert all(layer.merged for layer in layers)
-    assert precision.is_rounded
-    assert {layer.get_base_layer().weight.dtype for layer in layers} == {torch.bfloat16}
