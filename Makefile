@@ -75,7 +75,7 @@ test-all: install chromium ## run the nightly tests as well
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster
 
 cluster: install ## runs on a real Ray cluster of this machine: a head and two nodes, which are killed; some minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests/cdvft_app/cluster
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests/cdvft_app/executors
 
 faults: install ## kills, disk errors, clock steps and flipped bits: is anything kept lost? 200 of each; about five minutes
 	CDVFT_FAULTS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults

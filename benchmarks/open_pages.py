@@ -18,9 +18,9 @@ import gradio as gr
 from starlette.testclient import TestClient
 
 from benchmarks.machine import machine, write_record
+from cdvft_app.executors.queue import RunQueue
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.build import build
 from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.shared.state import AppState

@@ -132,11 +132,11 @@ def train_here(settings: RunSettings, plan: Plan, rows: Rows | None = None) -> T
 def _train_there(wanted: Sequence[RunSettings], ended: Callable[[Trained], None], cluster: str) -> None:
     from cdvft_app.catalog import resolve
     from cdvft_app.commands.train import on_cluster
+    from cdvft_app.executors.queue import run_elsewhere
     from cdvft_app.store import predictions
     from cdvft_app.store.processes import this_process
     from cdvft_app.store.records import NODE
     from cdvft_app.store.runs import RunStore
-    from cdvft_app.training.queue import run_elsewhere
 
     begun: dict[str, Trained] = {}
 

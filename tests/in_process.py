@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
+from cdvft_app.executors.base import Executor
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.executors import Executor
 from cdvft_app.training.run import StopConditions, Train, train_run
 
 

@@ -36,12 +36,12 @@ def test_nothing_heavy_is_imported(program: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "unneeded"),
     [
-        ("cost", {"catalog", "cluster", "data", "decision", "hub_jobs", "judging", "results", "store"}),
-        ("measure", {"catalog", "cluster", "data", "decision", "hub_jobs", "judging", "results", "store"}),
-        ("models", {"cluster", "data", "hub_jobs", "judging", "results", "store", "training"}),
-        ("runs", {"catalog", "cluster", "data", "hub_jobs", "judging", "results", "training"}),
-        ("train", {"cluster", "hub_jobs", "judging", "results"}),
-        ("sweep", {"cluster", "hub_jobs", "results"}),
+        ("cost", {"catalog", "data", "decision", "executors", "judging", "results", "store"}),
+        ("measure", {"catalog", "data", "decision", "executors", "judging", "results", "store"}),
+        ("models", {"data", "executors", "judging", "results", "store", "training"}),
+        ("runs", {"catalog", "data", "executors", "judging", "results", "training"}),
+        ("train", {"executors", "judging", "results"}),
+        ("sweep", {"results"}),
     ],
 )
 def test_the_help_of_a_command_imports_nothing_for_the_others(command: str, unneeded: set[str]) -> None:

@@ -12,10 +12,11 @@ from cdvft_app.catalog.hub import endpoint, pin_dataset_commit
 from cdvft_app.commands import FAILED, STOPPED
 from cdvft_app.commands.options import RunId, hub_token, with_settings
 from cdvft_app.commands.train import EXIT_CODES
-from cdvft_app.hub_jobs import executor
-from cdvft_app.hub_jobs.executor import HubJobs, JobOrder
-from cdvft_app.hub_jobs.hardware import hardware, known_offers
-from cdvft_app.hub_jobs.job import SCRIPT, write_job
+from cdvft_app.executors import hub_jobs as executor
+from cdvft_app.executors.hub_hardware import hardware, known_offers
+from cdvft_app.executors.hub_jobs import HubJobs, JobOrder
+from cdvft_app.executors.hub_script import SCRIPT, write_job
+from cdvft_app.executors.queue import run_elsewhere
 from cdvft_app.results.exporters import atomic_output
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.results.hub import check
@@ -23,7 +24,6 @@ from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.queue import run_elsewhere
 
 Flavor = Annotated[str, typer.Option(help="The hardware, such as t4-small or a10g-large.")]
 Minutes = Annotated[int, typer.Option(help="After so many the hub ends the Job.")]

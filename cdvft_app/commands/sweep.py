@@ -20,6 +20,7 @@ from cdvft_app.commands import FINISHED, STOPPED
 from cdvft_app.commands.data import Answer, Clean, EvaluationFile, File, Label, Prompt, Text
 from cdvft_app.commands.options import OPTIONS, Cluster, Json, console, table, with_sizes
 from cdvft_app.commands.train import ProgressBar, on_cluster, race_base
+from cdvft_app.executors.queue import run_elsewhere
 from cdvft_app.judging import verdict_text
 from cdvft_app.judging.compared_runs import (
     Configuration,
@@ -38,7 +39,6 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import SETTLED, UNFINISHED
 from cdvft_app.sweep import numbers, parse_sweep
 from cdvft_app.sweep.results import judged
-from cdvft_app.training.queue import run_elsewhere
 from cdvft_app.training.run import run_here
 from cdvft_app.training.schedule import processes
 

@@ -51,7 +51,7 @@ from cdvft_app.training.data_parallel import rank
 from cdvft_app.training.run import run_as_worker, run_here
 
 if TYPE_CHECKING:
-    from cdvft_app.cluster.executor import RayCluster
+    from cdvft_app.executors.ray_cluster import RayCluster
 
 
 class ProgressBar:
@@ -188,7 +188,7 @@ def _known(store: RunStore, run_id: str) -> RunRecord:
 
 def on_cluster(address: str) -> RayCluster:
     """Raises InvalidChoice where Ray is not installed, or this is no address."""
-    from cdvft_app.cluster.executor import RayCluster
+    from cdvft_app.executors.ray_cluster import RayCluster
 
     os.environ["CDVFT_CLUSTER"] = address
     try:
@@ -211,7 +211,7 @@ def trainer(store: RunStore, cluster: str | None) -> TrainOne:
     """
     if not cluster:
         return partial(run_here, store)
-    from cdvft_app.training.queue import run_elsewhere
+    from cdvft_app.executors.queue import run_elsewhere
 
     executor = on_cluster(cluster)
 

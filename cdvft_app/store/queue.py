@@ -89,7 +89,7 @@ def taken(run: sqlite3.Row, now: float) -> tuple[float, float]:
     """Return the seconds since an active run was taken from the queue, and how many of them it is charged.
 
     The latter are 0 for a run that does not keep this machine busy: as a Job, between two slices, or while it
-    waits for a node of a cluster; `training/slices.py` and `cluster/executor.py` charge what such runs take.
+    waits for a node of a cluster; those executors charge what such runs take.
     A dead program's lease has ended before.
     """
     seconds = seconds_between(run["began"], moment())

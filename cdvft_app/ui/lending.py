@@ -9,10 +9,10 @@ from typing import Any
 
 import gradio as gr
 
+from cdvft_app.executors.zero_gpu import NotLent, SliceNews, SliceOrder, Slices, TrainSlice, fetch
 from cdvft_app.format import exact_duration
 from cdvft_app.settings.environment import environment
 from cdvft_app.training.device import is_zero_gpu, stay_on_cpu
-from cdvft_app.training.slices import NotLent, SliceNews, SliceOrder, Slices, TrainSlice, fetch
 
 MORE = "Resume then goes on from the last checkpoint."
 _QUOTA = re.compile(

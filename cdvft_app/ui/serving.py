@@ -15,13 +15,13 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = (
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000")
 
-from cdvft_app.cluster.executor import RayCluster
+from cdvft_app.executors.queue import RunQueue, warm_up
+from cdvft_app.executors.ray_cluster import RayCluster
 from cdvft_app.settings.environment import Environment, environment
 from cdvft_app.store import replication
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.training import children
-from cdvft_app.training.queue import RunQueue, warm_up
 from cdvft_app.ui import logs
 from cdvft_app.ui.build import build
 from cdvft_app.ui.launching import launch_arguments

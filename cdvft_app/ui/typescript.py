@@ -15,11 +15,11 @@ from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_or
 from typing_extensions import get_original_bases, is_typeddict
 
 from cdvft_app import ASSETS
+from cdvft_app.executors.queue import RunQueue
 from cdvft_app.metrics import METRICS
 from cdvft_app.payloads import compare, factors, learn, page, shared, train, use
 from cdvft_app.store import states
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.build import build
 from cdvft_app.ui.shared.server_functions import Encoded, ServerFunction, known, types_of
 from cdvft_app.ui.shared.state import AppState

@@ -16,9 +16,9 @@ from ports import free_port
 from started_server import ask_endpoint
 from waiting import pace
 
+from cdvft_app.executors.queue import RunQueue
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.build import build
 from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.login import logins

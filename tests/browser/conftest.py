@@ -18,7 +18,7 @@ from studio import FLAGS, Hold, Server, Visit
 from visitors import Visitors
 from waiting import pace
 
-from cdvft_app.training.queue import warm_up
+from cdvft_app.executors.queue import warm_up
 from cdvft_app.ui.factors import tab as factors
 
 SECONDS = 60  # a page's patience on an idle machine: the first answers of a new server load torch

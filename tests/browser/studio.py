@@ -23,8 +23,8 @@ from playwright.sync_api import Locator, Page, Position, Request, expect
 from ports import free_port, is_free
 from waiting import pace, wait_for
 
+from cdvft_app.executors.queue import RunQueue
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.build import build
 from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.shared.state import AppState

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import run_events
 
+from cdvft_app.executors.queue import RunQueue
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import snapshots
 from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.shared.state import AppState, _load_secret
 from cdvft_app.ui.train.first_shown import first_shown
 from cdvft_app.ui.train.history import races

@@ -12,11 +12,11 @@ from fake_trainers import trains
 from in_process import InProcess
 from waiting import wait, wait_for
 
+from cdvft_app.executors.queue import RunQueue
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.training.run import Train
 
 

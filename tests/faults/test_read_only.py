@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from cdvft_app.executors.queue import RunQueue
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import StoreError
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.queue import RunQueue
 
 RUN = RunSettings(method="cdvft")
 

@@ -14,10 +14,10 @@ from fake_trainers import slowly
 from in_process import InProcess
 from waiting import wait
 
+from cdvft_app.executors.queue import RunQueue
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.records import LeaseLost
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.queue import RunQueue
 
 
 def serve(root: Path, pipe: Connection) -> None:

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from sources import FAILURES
 
-from cdvft_app.training.queue import warm_up
+from cdvft_app.executors.queue import warm_up
 from walks import fake_training
 from walks.pages import Tab
 from walks.studio import Studio

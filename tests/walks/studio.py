@@ -15,9 +15,9 @@ from in_process import InProcess
 from ports import free_port
 from waiting import wait_for
 
+from cdvft_app.executors.queue import RunQueue
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.build import build
 from cdvft_app.ui.launching import launch_arguments
 from cdvft_app.ui.shared.state import AppState

@@ -13,10 +13,10 @@ from typing import Any
 import gradio as gr
 
 from cdvft_app.catalog import Plan
+from cdvft_app.executors.queue import RunQueue
 from cdvft_app.prediction import Prediction, predict
 from cdvft_app.store.replication import SECRET
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.shared.gradio_adapter import page_being_built
 from cdvft_app.ui.shared.viewing import viewer
 

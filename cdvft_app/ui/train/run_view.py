@@ -18,6 +18,7 @@ from cdvft_app.catalog.conversations import transcript
 from cdvft_app.catalog.entries import Recipe
 from cdvft_app.catalog.hub import endpoint
 from cdvft_app.data.library import SHORT_SHA256
+from cdvft_app.executors.zero_gpu import Slices
 from cdvft_app.figures import palette
 from cdvft_app.format import joined
 from cdvft_app.judging.outcomes import judged_race
@@ -43,7 +44,6 @@ from cdvft_app.settings import HELD_OUT, RunSettings
 from cdvft_app.settings.environment import environment
 from cdvft_app.store.records import NODE, RunRecord, label_in
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.slices import Slices
 from cdvft_app.ui.shared.actions import buttons
 from cdvft_app.ui.shared.component import component, telling
 from cdvft_app.ui.shared.form import summary, with_titles

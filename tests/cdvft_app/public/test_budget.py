@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from clocks import Clock, set_clock
 
+from cdvft_app.executors.queue import QueueFull, RunQueue
 from cdvft_app.public import budget
 from cdvft_app.public.budget import Budget, OverBudget
 from cdvft_app.settings import RunSettings
 from cdvft_app.store import leases, processes, queue, runs
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.queue import QueueFull, RunQueue
 
 RUN = RunSettings(method="lora")
 HOUR = 3600.0

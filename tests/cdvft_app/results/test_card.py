@@ -21,7 +21,7 @@ from peft import LoraConfig
 
 from cdvft_app.catalog import resolve
 from cdvft_app.catalog.dataset_readers import Rows
-from cdvft_app.hub_jobs.job import script_text as job_script
+from cdvft_app.executors.hub_script import script_text as job_script
 from cdvft_app.results.card import Exported, card
 from cdvft_app.results.finished_run import FinishedRun
 from cdvft_app.settings import RunSettings

@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from cdvft_app.commands import main
+from cdvft_app.executors.queue import RunQueue
 from cdvft_app.results.answering import Answering
 from cdvft_app.results.exporters import base_note
 from cdvft_app.results.finished_run import ResultsError
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import endpoints, tab
 

@@ -7,10 +7,10 @@ import json
 import gradio as gr
 import pytest
 
+from cdvft_app.executors.queue import RunQueue
 from cdvft_app.results import answering
 from cdvft_app.results.answering import Answering, Questions
 from cdvft_app.results.predictor import SAME_PROMPT
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import endpoints
 

@@ -13,14 +13,14 @@ from waiting import wait_for
 
 from cdvft_app.catalog import get_recipe
 from cdvft_app.events import Evaluation
+from cdvft_app.executors import base as executors
+from cdvft_app.executors.base import Executor, Pulled, RemoteExecution
+from cdvft_app.executors.queue import RunQueue
 from cdvft_app.figures.search import figures
 from cdvft_app.public.budget import OverBudget
 from cdvft_app.search import parse_search, results, study
 from cdvft_app.settings import InvalidChoice, RunSettings
 from cdvft_app.store.states import UNFINISHED
-from cdvft_app.training import executors
-from cdvft_app.training.executors import Executor, Pulled, RemoteExecution
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.training.run import StopConditions, train_run
 
 SEARCH = {"base": {"recipe": "sentiment", "methods": ["cdvft"]}, "trials": 12}

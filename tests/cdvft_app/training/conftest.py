@@ -2,9 +2,9 @@ import pytest
 from in_process import InProcess
 from listening import run
 
-from cdvft_app.training import executors
-from cdvft_app.training.queue import RunQueue
-from cdvft_app.training.slices import Slices
+from cdvft_app.executors import base as executors
+from cdvft_app.executors.queue import RunQueue
+from cdvft_app.executors.zero_gpu import Slices
 
 
 @pytest.fixture(scope="session")

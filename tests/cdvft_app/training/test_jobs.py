@@ -9,12 +9,12 @@ from queued_runs import RUN, FakeTrainer, steps
 from waiting import wait, wait_for
 
 from cdvft_app.events import TrainingFailed
+from cdvft_app.executors import queue as queue_module
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.owners import EVERYTHING
 from cdvft_app.store.processes import machine, this_process
 from cdvft_app.store.records import IllegalTransition, NotOwner, StoreError, UnknownRun
 from cdvft_app.store.states import ACTIVE, FINAL
-from cdvft_app.training import queue as queue_module
 from cdvft_app.training.run import ERROR_FILE
 
 

@@ -11,14 +11,14 @@ import pytest
 from queued_runs import LONG, steps
 from waiting import pace, wait, wait_for
 
+from cdvft_app.executors import base as executors
+from cdvft_app.executors.base import LocalProcesses
+from cdvft_app.executors.queue import RunQueue
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
-from cdvft_app.training import executors
 from cdvft_app.training.children import Child
-from cdvft_app.training.executors import LocalProcesses
-from cdvft_app.training.queue import RunQueue
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 RUN = RunSettings(method="cdvft", max_steps=6)

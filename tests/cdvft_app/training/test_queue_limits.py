@@ -3,8 +3,8 @@
 import pytest
 from queued_runs import RUN, FakeTrainer
 
+from cdvft_app.executors.queue import QueueFull
 from cdvft_app.store.processes import this_process
-from cdvft_app.training.queue import QueueFull
 
 
 def test_a_sweep_has_a_limit_of_its_own_and_lets_races_go_first(store, queue, monkeypatch):

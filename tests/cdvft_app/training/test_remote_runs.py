@@ -7,9 +7,9 @@ import run_events
 from queued_runs import RUN, steps
 
 from cdvft_app.events import Evaluation, Note
+from cdvft_app.executors import base as executors
+from cdvft_app.executors.base import Executor, Pulled, RemoteExecution, supervise
 from cdvft_app.store.processes import this_process
-from cdvft_app.training import executors
-from cdvft_app.training.executors import Executor, Pulled, RemoteExecution, supervise
 
 STARTED = run_events.started(3)
 STEPS = [run_events.step(step, 1 / step) for step in (1, 2, 3)]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from served import Served
 
+from cdvft_app.executors.queue import RunQueue
 from cdvft_app.store.runs import RunStore
-from cdvft_app.training.queue import RunQueue
 from cdvft_app.ui.build import build
 from cdvft_app.ui.shared.state import AppState
 

@@ -18,11 +18,12 @@ from served import asking
 from waiting import wait, wait_for
 
 from cdvft_app.events import TrainingPaused
+from cdvft_app.executors import base as executors
+from cdvft_app.executors.queue import RunQueue
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
-from cdvft_app.training import device, executors
-from cdvft_app.training.queue import RunQueue
+from cdvft_app.training import device
 from cdvft_app.ui import lending
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: it forks")
@@ -132,7 +133,7 @@ def test_a_visitor_whose_quota_is_used_up_is_told_what_is_left_and_when_there_is
 
 
 def test_a_slice_that_takes_longer_than_it_asked_for_is_killed_and_tried_again(lent, monkeypatch):
-    monkeypatch.setattr("cdvft_app.training.slices.SPARE_SECONDS", 0.0)
+    monkeypatch.setattr("cdvft_app.executors.zero_gpu.SPARE_SECONDS", 0.0)
     store, slices, queue = lent(seconds=0.3, _loading=0.01)
     order = slices.order
     monkeypatch.setattr(slices, "order", lambda *asked: replace(order(*asked), asked_seconds=1))

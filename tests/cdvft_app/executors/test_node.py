@@ -9,7 +9,7 @@ import zipfile
 import pytest
 from held_runs import settings
 
-from cdvft_app.cluster import node
+from cdvft_app.executors import ray_node as node
 
 
 @pytest.fixture

@@ -24,16 +24,16 @@ from waiting import wait, wait_for
 from cdvft_app import catalog
 from cdvft_app.commands import FINISHED, main
 from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Snapshot
-from cdvft_app.hub_jobs import executor
-from cdvft_app.hub_jobs.executor import HubJob, HubJobs, JobOrder
-from cdvft_app.hub_jobs.job import CODE, event_line, pack_code, read_event, script_text
+from cdvft_app.executors import base as executors
+from cdvft_app.executors import hub_jobs as executor
+from cdvft_app.executors.hub_jobs import HubJob, HubJobs, JobOrder
+from cdvft_app.executors.hub_script import CODE, event_line, pack_code, read_event, script_text
 from cdvft_app.results.finished_run import ResultsError, find
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import IllegalTransition, UnknownRun
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
-from cdvft_app.training import executors
 
 SIZES = {"batch_size": 4, "train_examples": 16, "evaluation_examples": 8, "max_length": 16}
 SHORT = RunSettings(recipe="sentiment", method="cdvft", max_steps=6, **SIZES)
@@ -124,7 +124,8 @@ def test_the_code_of_a_job_is_whole_and_small(tmp_path):
     pack_code(tmp_path / CODE)
     assert (tmp_path / CODE).stat().st_size < 3_000_000
     zipfile.ZipFile(tmp_path / CODE).extractall(tmp_path / "studio")
-    code = "import cdvft_app.hub_jobs.job as job; from cdvft_app import ASSETS; print(job.__file__, ASSETS)"
+    code = "from cdvft_app import ASSETS; import cdvft_app.executors.hub_script as job"
+    code += "; print(job.__file__, ASSETS)"
     there = tmp_path / "studio"
     told = subprocess.run([sys.executable, "-c", code], cwd=there, capture_output=True, text=True, check=True)
     assert told.stdout.count(str(tmp_path / "studio")) == 2

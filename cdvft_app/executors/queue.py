@@ -17,6 +17,8 @@ from typing import Any
 from cdvft_app.catalog import libraries
 from cdvft_app.errors import UserError
 from cdvft_app.events import Event, decode
+from cdvft_app.executors.base import CLOSING_SECONDS, Executor, LocalProcesses, settle, train_to_end
+from cdvft_app.executors.zero_gpu import Slices
 from cdvft_app.public.budget import Budget
 from cdvft_app.search import SearchRequest, study
 from cdvft_app.settings import RunSettings
@@ -27,9 +29,7 @@ from cdvft_app.store.records import RunRecord, StoreError
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import STOPPABLE
 from cdvft_app.training import calibration
-from cdvft_app.training.executors import CLOSING_SECONDS, Executor, LocalProcesses, settle, train_to_end
 from cdvft_app.training.run import stop_signals
-from cdvft_app.training.slices import Slices
 
 NO_SWEEPS = (
     "Sweeps and searches are not for this server: its GPU is lent by the second, to a page that shows the "

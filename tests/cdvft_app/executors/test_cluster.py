@@ -22,11 +22,11 @@ from held_runs import (
 )
 from waiting import wait, wait_for
 
+from cdvft_app.executors.base import LocalProcesses, supervise
 from cdvft_app.settings import RunSettings, UploadedDataset
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
-from cdvft_app.training.executors import LocalProcesses, supervise
 
 HERE = Path(__file__).parent
 REAL = RunSettings(method="cdvft", max_steps=12, checkpoint_every=5, batch_size=8, seed=cluster_trainer.REAL)

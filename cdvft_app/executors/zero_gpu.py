@@ -21,6 +21,7 @@ from typing_extensions import TypedDict
 from cdvft_app.catalog import libraries
 from cdvft_app.errors import UserError
 from cdvft_app.events import Done, Event, Halt, Lent, Note, Preparing, Step
+from cdvft_app.executors.base import Executor, SaidNotes
 from cdvft_app.public.budget import Budget
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.leases import PROGRAM_ENDED
@@ -30,7 +31,6 @@ from cdvft_app.store.states import RunState
 from cdvft_app.training.checkpoints import RESUME, RESUMED_FROM
 from cdvft_app.training.children import messages
 from cdvft_app.training.device import is_zero_gpu, take_gpu
-from cdvft_app.training.executors import Executor, SaidNotes
 from cdvft_app.training.run import (
     TRAINER,
     StopConditions,

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.catalog import Plan
 from cdvft_app.events import ADAPTER, Event, Note, Sent
-from cdvft_app.hub_jobs.hardware import check_minutes
-from cdvft_app.hub_jobs.job import CODE, EVENT_PREFIX, SCRIPT, read_event, write_job
-from cdvft_app.results import hub
-from cdvft_app.results.finished_run import ResultsError
-from cdvft_app.settings import InvalidChoice
-from cdvft_app.store.records import RunRecord
-from cdvft_app.store.runs import RunStore
-from cdvft_app.training.executors import (
+from cdvft_app.executors.base import (
     Executor,
     NoNews,
     Pulled,
     RemoteExecution,
     RemoteRefused,
 )
+from cdvft_app.executors.hub_hardware import check_minutes
+from cdvft_app.executors.hub_script import CODE, EVENT_PREFIX, SCRIPT, read_event, write_job
+from cdvft_app.results import hub
+from cdvft_app.results.finished_run import ResultsError
+from cdvft_app.settings import InvalidChoice
+from cdvft_app.store.records import RunRecord
+from cdvft_app.store.runs import RunStore
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -19,10 +19,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from cdvft_app.cluster.node import COMES_BACK, NodeRun, Order, Update, packed, place_file
+from cdvft_app.executors.base import NoNews
+from cdvft_app.executors.ray_node import COMES_BACK, NodeRun, Order, Update, packed, place_file
 from cdvft_app.training.children import Connection as Pipe
 from cdvft_app.training.children import WorkerProcess
-from cdvft_app.training.executors import NoNews
 from cdvft_app.training.run import NOT_BEGUN
 
 NAMESPACE = "cdvft"
@@ -180,7 +180,7 @@ def _connect(address: str, ships_code: bool) -> None:
     environment: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         if ships_code:
-            from cdvft_app.hub_jobs.job import pack_code
+            from cdvft_app.executors.hub_script import pack_code
 
             code = Path(folder, "studio.zip")
             pack_code(code)

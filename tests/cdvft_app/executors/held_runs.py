@@ -13,12 +13,12 @@ from ray_cluster import LoopbackCluster
 from sources import ROOT
 from waiting import wait
 
-from cdvft_app.cluster.executor import RayCluster
 from cdvft_app.events import Step
+from cdvft_app.executors.queue import RunQueue
+from cdvft_app.executors.ray_cluster import RayCluster
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
-from cdvft_app.training.queue import RunQueue
 
 HERE = Path(__file__).parent
 PATHS = [ROOT, ROOT / "tests", HERE, HERE.parent / "training"]

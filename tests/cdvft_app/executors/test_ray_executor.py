@@ -8,14 +8,16 @@ from types import SimpleNamespace
 import pytest
 import run_events
 
-from cdvft_app.cluster import connection, executor
-from cdvft_app.cluster.node import Update
 from cdvft_app.events import Placed
+from cdvft_app.executors import base as executors
+from cdvft_app.executors import ray_cluster as executor
+from cdvft_app.executors import ray_connection as connection
+from cdvft_app.executors.base import NoNews, supervise
+from cdvft_app.executors.ray_node import Update
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import LEFT_ON_CLUSTER
-from cdvft_app.training import checkpoints, executors
-from cdvft_app.training.executors import NoNews, supervise
+from cdvft_app.training import checkpoints
 
 VISITOR = "address 192.0.2.1"
 LOST = Update(lost="Node lab-1 was lost.")

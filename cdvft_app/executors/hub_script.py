@@ -77,7 +77,7 @@ there = Path.cwd() / "studio"
 zipfile.ZipFile(code).extractall(there)
 sys.path.insert(0, str(there))
 
-from cdvft_app.hub_jobs.job import main
+from cdvft_app.executors.hub_script import main
 
 if __name__ == "__main__":  # processes that share the run import this file again
     sys.exit(main(SETTINGS, REPOSITORY))

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from cdvft_app.catalog.uploaded import ROWS
-from cdvft_app.cluster.connection import NO_CONNECTION, Connection, Pull, require_ray
-from cdvft_app.cluster.node import Order
 from cdvft_app.events import Done, Event, Note, Placed, decode
+from cdvft_app.executors.base import Executor, NoNews, Pulled, RemoteExecution
+from cdvft_app.executors.ray_connection import NO_CONNECTION, Connection, Pull, require_ray
+from cdvft_app.executors.ray_node import Order
 from cdvft_app.public.budget import Budget
 from cdvft_app.settings.environment import data_folder, environment
 from cdvft_app.store import snapshots
@@ -22,7 +23,6 @@ from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import STOPPABLE
 from cdvft_app.training import checkpoints
 from cdvft_app.training.checkpoints import CHECKPOINTS, RESUME
-from cdvft_app.training.executors import Executor, NoNews, Pulled, RemoteExecution
 from cdvft_app.training.run import NOT_BEGUN, TRAINER
 
 MAX_LOSSES = 3  # of nodes, after which a run is interrupted

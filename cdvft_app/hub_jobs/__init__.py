@@ -1,1 +1,0 @@
-"""Runs that train as Jobs of the Hugging Face hub, on their owner's account."""
