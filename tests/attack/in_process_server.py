@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +14,6 @@ import httpx
 import pytest
 from gradio.context import Context
 from ports import free_port
-from started_server import ask_endpoint
 from waiting import pace
 
 from cdvft_app.executors.queue import RunQueue
@@ -27,6 +27,36 @@ from cdvft_app.ui.shared.state import AppState
 
 OWNER = "the owner's token"
 SECRET_NAME = "a name for its owner alone"
+JSON = {"content-type": "application/json"}
+
+
+@dataclass
+class Answer:
+    """What came back: `value` of a call that went well, or the sentence of one that was refused."""
+
+    ok: bool
+    value: Any = None
+    sentence: str | None = None
+
+
+def ask_endpoint(client: httpx.Client, name: str, body: str, **headers: str) -> Answer:
+    """As Gradio's clients call it, with a body that need be no JSON; fails where the server does."""
+    sent = client.post(f"gradio_api/call/{name}", content=body, headers={**JSON, **headers})
+    assert sent.status_code < 500, sent.text
+    if not sent.is_success:
+        return Answer(False, sentence=sent.json()["detail"])
+    address = f"gradio_api/call/{name}/{sent.json()['event_id']}"
+    with client.stream("GET", address, headers=headers) as stream:
+        event = ""
+        for line in stream.iter_lines():
+            if line.startswith("event: "):
+                event = line.removeprefix("event: ")
+            elif line.startswith("data: ") and event in ("complete", "error"):
+                value = json.loads(line.removeprefix("data: "))
+                if event == "complete":
+                    return Answer(True, value[0] if isinstance(value, list) and value else value)
+                return Answer(False, sentence=value.get("error") if isinstance(value, dict) else value)
+    return Answer(False)
 
 
 class PublicServer:

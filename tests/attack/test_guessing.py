@@ -79,14 +79,3 @@ def test_many_addresses_together_are_no_faster() -> None:
     with ThreadPoolExecutor(16) as threads:
         threads.map(guess, range(200))
     assert len(compared) == 60
-
-
-def test_after_the_wait_it_may_be_tried_again() -> None:
-    guesses = Guesses("keys", "2/second", "100/second")
-    for number in range(2):
-        assert not guesses.judge("here", f"guess {number}", lambda: False)
-    with pytest.raises(TooManyGuesses, match=r"Too many wrong keys .* Wait 1 s, then try again") as refused:
-        guesses.judge("here", "the key", lambda: True)
-    assert guesses.judge("elsewhere", "the key", lambda: True)
-    time.sleep(refused.value.seconds)
-    assert guesses.judge("here", "the key", lambda: True)

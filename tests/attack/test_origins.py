@@ -111,18 +111,6 @@ def test_nothing_that_changes_or_tells_is_asked_by_another_site(server, method, 
         assert "access-control-allow-origin" not in answer.headers
 
 
-@pytest.mark.parametrize("origin", [FOREIGN, "null"])
-def test_a_browser_that_asks_beforehand_is_told_no(server: PublicServer, origin: str) -> None:
-    asked = {
-        "origin": origin,
-        "access-control-request-method": "POST",
-        "access-control-request-headers": "x-any",
-    }
-    answer = server.http.options("/gradio_api/call/start", headers=asked)
-    assert answer.status_code == 403
-    assert not [name for name in answer.headers if name.startswith("access-control-")]
-
-
 def test_another_site_may_link_to_the_page_and_embed_it(server: PublicServer) -> None:
     for kind in ("document", "iframe"):
         opened = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": kind}
@@ -141,13 +129,6 @@ def scope(method: str = "POST", path: str = "/gradio_api/call/start", scheme: st
     pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     app = SimpleNamespace(get_blocks=lambda: SimpleNamespace(share_url=None))
     return {"type": "http", "method": method, "path": path, "scheme": scheme, "headers": pairs, "app": app}
-
-
-def test_a_page_that_came_without_tls_does_not_ask_one_with_it(monkeypatch) -> None:
-    monkeypatch.delenv("SPACE_ID", raising=False)
-    for came, is_refused in (("http", True), ("https", False)):
-        asked = scope(scheme="https", host="studio.example.org", origin=f"{came}://studio.example.org")
-        assert bool(refusal(asked, environment())) == is_refused
 
 
 @pytest.mark.parametrize("origin", [FOREIGN, "null"])

@@ -11,6 +11,7 @@ import pytest
 from in_process_server import OWNER, SECRET_NAME, PublicServer, public_server
 
 from cdvft_app.store.owners import token_hash
+from cdvft_app.ui import incoming
 
 TOKENS: list[Any] = ["", "a stranger's token", token_hash(OWNER), None, True, [OWNER], {"token": OWNER}]
 WRONG: list[Any] = [None, True, -1, 2**70, 1e308, "", "\x00../../etc", "x" * 10_000, [], [[{}]], {"a": []}]
@@ -39,32 +40,6 @@ def private(server: PublicServer, request: pytest.FixtureRequest) -> Iterator[bo
 def endpoints(server: PublicServer) -> dict[str, list[dict[str, Any]]]:
     told = server.http.get("/gradio_api/info").json()["named_endpoints"]
     return {name.strip("/"): endpoint["parameters"] for name, endpoint in told.items()}
-
-
-def test_what_has_a_default_may_be_left_out(server: PublicServer) -> None:
-    for data in ([{"methods": ["cdvft"], "max_steps": 3}], [{"methods": ["cdvft"], "max_steps": 3}, False]):
-        ok, said = server.call("start", *data)
-        assert ok and said["token"], said
-        ok, stopped = server.call("stop", said["run_ids"][0], said["token"])
-        assert ok and stopped["state"] == "stopped"
-        ok, told = server.call("state", said["run_ids"][0])
-        assert ok and told["state"] == "stopped"
-    assert server.call("search_models")[0]
-    assert server.call("recipes")[0]
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "data", "said"),
-    [
-        ("start", [], "start takes settings, private"),
-        ("start", [{}, False, 1], "got a list of 3; start takes settings, private"),
-        ("start", [{}, "yes"], "private: got 'yes'; it is true or false"),
-        ("stop", ["a-run"], "got a list of 1; stop takes run_id, token"),
-    ],
-)
-def test_wrong_arguments_get_a_sentence(server: PublicServer, endpoint, data, said) -> None:
-    ok, told = server.call(endpoint, *data)
-    assert not ok and said in told
 
 
 def test_every_named_endpoint_answers_anything_with_a_sentence(server: PublicServer) -> None:
@@ -126,3 +101,15 @@ def test_nothing_of_the_page_does_anything_to_a_strangers_run(server: PublicServ
             assert answer.status_code == 200 or answer.json()["error"], handler.api_name
             asked += 1
     assert kept(server) == before and asked > 200
+
+
+@pytest.mark.skipif(not incoming.serves_agents(), reason="needs the package mcp")
+@pytest.mark.parametrize("value", ["[" * 10_000 + "]" * 10_000, "9" * 5000])
+def test_json_that_no_reader_takes_is_refused(server: PublicServer, value: str) -> None:
+    """The reader of the protocol for agents answers it with status 500."""
+    call = {"name": "describe_dataset", "arguments": {"id": "@"}}
+    asked = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call})
+    headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+    body = asked.replace('"@"', value)
+    answer = server.http.post("/gradio_api/mcp/", content=body, headers=headers)
+    assert answer.status_code == 400 and incoming.UNREADABLE in answer.text

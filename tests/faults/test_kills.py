@@ -39,7 +39,7 @@ def life(root: Path, say: Callable[..., object]) -> None:
     store = RunStore(root)
     old = [run for run in store.history() if run.state == "finished"]
     (run,) = store.create([RUN], "secret", "a run")
-    say("made", run=run.id, token="secret", visitor=None, name="a run")
+    say("made", run=run.id, token="secret")
     lease = store.leases.acquire(run.id, this_process())
     store.append(run.id, run_events.started(4), lease.epoch)
     folder = store.make_folder(run.id)
