@@ -2,7 +2,7 @@
 
 import pytest
 
-from cdvft.blocks import Partition, default_block_size, parameter_count, partition, partitions, vector_shapes
+from cdvft.blocks import default_block_size, parameter_count, partition, partitions, vector_shapes
 
 
 @pytest.mark.parametrize(
@@ -18,23 +18,6 @@ from cdvft.blocks import Partition, default_block_size, parameter_count, partiti
 def test_default_block_size(d_out: int, d_in: int, expected: int) -> None:
     assert default_block_size(d_out, d_in) == expected
     assert partition(d_out, d_in).p == expected
-
-
-@pytest.mark.parametrize(
-    ("shape", "p", "grid", "padded"),
-    [
-        ((768, 768), 64, (12, 12), False),
-        ((3072, 768), 768, (4, 1), False),
-        ((10, 6), 4, (3, 2), True),
-        ((10, 6), 5, (2, 2), True),  # divides one of the two
-        ((10, 6), 10, (1, 1), True),
-        ((5, 5), 1, (5, 5), False),
-    ],
-)
-def test_partition(shape: tuple[int, int], p: int, grid: tuple[int, int], padded: bool) -> None:
-    part = partition(*shape, p)
-    assert part == Partition(*shape, p)
-    assert ((part.q1, part.q2), part.padded, part.parameters) == (grid, padded, grid[0] * grid[1] * p)
 
 
 @pytest.mark.parametrize(

@@ -28,17 +28,6 @@ def test_saved_card_names_the_import(bert, tmp_path, name: str) -> None:
         assert card.text.count("import cdvft") == 1
 
 
-@pytest.mark.parametrize(
-    "content", [b"A project.", b"# On PEFT\n\n---\n\nlibrary_name: peft\n", b"Caf\xe9"], ids=range(3)
-)
-def test_other_readmes_are_left_alone(tmp_path, content: bytes) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_bytes(content)
-    for folder in (tmp_path / "adapter", tmp_path):
-        CDVFTConfig().save_pretrained(str(folder))
-    assert readme.read_bytes() == content
-
-
 REJECTED: dict[str, list[Any]] = {
     "m": [1, 0, -1, 65, 2.0, "2", True, None],
     "alpha": [0, math.nan, -math.inf, "1", True, -1e39, 10**400],
@@ -62,33 +51,6 @@ REJECTED: dict[str, list[Any]] = {
 def test_config_rejects_and_names_the_value(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=re.escape(f"{field} is {value!r}")):
         CDVFTConfig(**{field: value})
-
-
-@pytest.mark.parametrize(
-    ("pattern", "value"), [("m_pattern", 1), ("block_size_pattern", 0), ("alpha_pattern", 0.0)]
-)
-def test_config_rejects_pattern_entries(pattern: str, value: object) -> None:
-    with pytest.raises(ValueError, match=rf"^{pattern}\['query'\] is {value!r}"):
-        CDVFTConfig(**{pattern: {"query": value}})
-    with pytest.raises(ValueError, match=rf"^{pattern} .*'query\('"):
-        CDVFTConfig(**{pattern: {"query(": 4}})
-    assert CDVFTConfig(**{pattern: {r"(query|value)\(?": 4}})
-
-
-@pytest.mark.parametrize(
-    ("targets", "more", "field"),
-    [
-        (".*query", {"layers_to_transform": [0]}, "layers_to_transform"),
-        (".*query", {"layers_pattern": "layer"}, "layers_pattern"),
-        (["query"], {"layers_pattern": "layer"}, "layers_to_transform"),
-        (["0"], {"layers_pattern": "(?P<idx>x+)*", "layers_to_transform": [0]}, "idx"),
-        ("(" * 5000 + ")" * 5000, {}, "target_modules"),
-    ],
-    ids=range(5),
-)
-def test_config_rejects_contradictory_targets(targets: object, more: dict, field: str) -> None:
-    with pytest.raises(ValueError, match=field):
-        CDVFTConfig(target_modules=targets, **more)
 
 
 @pytest.mark.parametrize("init_weights", [True, False, "zero_input"])

@@ -118,22 +118,3 @@ def test_expert_adapters_switch_and_delete() -> None:
         model.eval()(input_ids=TOKENS, adapter_names=["default", "other"])
     model.delete_adapter("default")
     torch.testing.assert_close(logits(model), second)
-
-
-@pytest.mark.parametrize(
-    ("settings", "name"),
-    [
-        ({"target_parameters": ["down_proj", "up"]}, r"\['up'\]"),
-        ({"cdvft_dropout": 0.1}, r"cdvft_dropout is 0\.1"),
-        ({"target_parameters": ["model.norm.weight"]}, r"'weight' .*\(32,\)"),
-    ],
-)
-def test_bad_target_parameters_are_rejected(settings: dict, name: str) -> None:
-    with pytest.raises(ValueError, match=name):
-        adapted(mixtral(), **settings)
-
-
-def test_adapters_share_target_parameters() -> None:
-    model = adapted(mixtral(), target_parameters=["down_proj"])
-    with pytest.raises(ValueError, match=r"\['down_proj'\]"):
-        model.add_adapter("other", CDVFTConfig(target_parameters=["gate_up_proj"], target_modules=[]))

@@ -6,7 +6,7 @@ import scipy.linalg
 import torch
 from matrices import random
 
-from cdvft.circulant import block_circulant, circulant
+from cdvft.circulant import block_circulant
 from cdvft.factors import (
     circularity,
     effective_rank,
@@ -36,18 +36,6 @@ def test_singular_values_match_numpy() -> None:
     matrix = random(3, 7)
     np.testing.assert_allclose(singular_values(matrix), np.linalg.svd(matrix.numpy(), compute_uv=False))
     assert len(singular_values(torch.ones(2, 4096))) == 2
-
-
-@pytest.mark.parametrize(
-    ("matrix", "sizes"),
-    [
-        (torch.ones(4096, 1025), "4096 x 1025"),
-        *[(torch.full((3, 2), x), "3 x 2") for x in (torch.nan, torch.inf)],
-    ],
-)
-def test_singular_values_rejects_large_and_infinite(matrix: torch.Tensor, sizes: str) -> None:
-    with pytest.raises(ValueError, match=sizes):
-        singular_values(matrix)
 
 
 @pytest.mark.parametrize(
@@ -89,9 +77,3 @@ def test_circularity_matches_least_squares(shape: tuple[int, int], p: int) -> No
     residual = matrix.flatten() - basis @ torch.from_numpy(left)
     assert circularity(matrix, p) == pytest.approx(1 - float(residual.norm() / matrix.norm()) ** 2)
     assert circularity(block_circulant(random(*columns), *shape), p) == pytest.approx(1)
-
-
-def test_circularity_of_zero_and_alternating_matrices() -> None:
-    assert circularity(torch.zeros(3, 3)) == 0
-    alternating = torch.tensor([1.0, -1.0, 1.0, -1.0])
-    assert circularity(alternating[:, None] * circulant(torch.rand(4))) == pytest.approx(0, abs=1e-7)

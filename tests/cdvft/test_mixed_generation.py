@@ -9,7 +9,6 @@ import pytest
 import torch
 import transformers
 from peft import get_peft_model
-from test_experts import adapted, mixtral
 from torch import Tensor
 
 from cdvft import CDVFTConfig
@@ -101,9 +100,3 @@ def test_threads_keep_their_adapter_names(llama, beams: bool) -> None:
         return model.generate(**inputs, **options) if beams else model(**inputs).logits
 
     check_in_threads(run)
-
-
-def test_threads_share_experts() -> None:
-    torch.manual_seed(0)
-    mixture = adapted(mixtral())
-    check_in_threads(torch.no_grad()(lambda _: mixture(input_ids=IDS).logits))

@@ -39,37 +39,11 @@ def test_default_targets(kind: str, targets: set[str]) -> None:
         assert last_names(get_peft_model(model, CDVFTConfig())) == targets
 
 
-def test_vectors_stay_float32_with_a_warning(bert) -> None:
-    base = bert.model().bfloat16()
-    with pytest.warns(UserWarning) as caught:
-        model = get_peft_model(base, CDVFTConfig(), autocast_adapter_dtype=False)
-        get_peft_model(bert.model(), CDVFTConfig(), autocast_adapter_dtype=False)  # nothing is lost here
-    assert len([w for w in caught if "autocast_adapter_dtype" in str(w.message)]) == 1
-    vectors = [p for name, p in model.named_parameters() if "cdvft_" in name]
-    assert vectors and all(p.dtype == torch.float32 for p in vectors)
-
-
 class Experts(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.q_proj = nn.Linear(8, 8)
         self.gate_up_proj = nn.Parameter(torch.randn(4, 16, 8))
-
-
-@pytest.mark.parametrize(
-    ("name", "targets", "suggested"),
-    [
-        ("timm_vit", None, ["'custom'", "'fc1'", "'qkv'"]),
-        ("bert", ["q_proj"], ["'q_proj'", "'dense', 'key', 'query', 'value'"]),
-        ("experts", ["q_proj", "gate_up_proj"], ["'gate_up_proj'", "target_parameters"]),
-        ("experts", ["q_proj", "w_proj"], ["'w_proj'", "'q_proj'"]),
-    ],
-)
-def test_missing_targets_are_named(name: str, targets, suggested: list[str], all_tiny) -> None:
-    base = Experts() if name == "experts" else all_tiny[name].model()
-    with pytest.raises(ValueError) as caught:
-        get_peft_model(base, CDVFTConfig(target_modules=targets))
-    assert [text for text in suggested if text not in str(caught.value)] == []
 
 
 def test_patterns_by_layer(bert) -> None:
@@ -91,12 +65,6 @@ def test_patterns_by_layer(bert) -> None:
         assert (len(diagonals), len(circulants)) == (m, m - 1)
         count = sum(t.numel() for t in (*diagonals, *circulants))
         assert count == parameter_count(layer.out_features, layer.in_features, m, p)
-
-
-@pytest.mark.parametrize("pattern", ["m_pattern", "block_size_pattern", "alpha_pattern"])
-def test_unmatched_patterns_warn(bert, pattern: str) -> None:
-    with pytest.warns(RuntimeWarning, match=rf"{pattern} .*\['nowhere'\]"):
-        get_peft_model(bert.model(), CDVFTConfig(target_modules=["query"], **{pattern: {"nowhere": 4}}))
 
 
 def test_all_linear_and_layers_to_transform(bert) -> None:
@@ -145,23 +113,6 @@ def test_mixed_rows_use_their_own_head(bert, with_heads, rows: list[str], active
     torch.testing.assert_close(bert.outputs(with_heads), expected[active])  # no hook stays behind
 
 
-@pytest.mark.parametrize(
-    ("names", "named"),
-    [
-        (["d", "c", "a", "a"], "c, d"),
-        *[(names, "'headless'") for names in ([None] * 4, [0, 1, 2, 3], "abab", 4, {"a", "b"})],
-    ],
-)
-def test_mixed_batches_reject_bad_names(bert, with_heads, names: Any, named: str) -> None:
-    with pytest.raises(ValueError, match=named):
-        bert.outputs(with_heads, adapter_names=names)
-
-
-def test_mixed_batches_are_for_inference(bert, with_heads) -> None:
-    with pytest.raises(ValueError, match="adapter_names"):
-        bert.outputs(with_heads.train(), adapter_names=["a"] * 4)
-
-
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_tied_output_embedding_merges_alone_and_ties_again(gpt2) -> None:
     base = gpt2.model()
@@ -196,11 +147,6 @@ def test_tied_embeddings_stay_tied(llama, trained: dict[str, Any]) -> None:
     losses_of(model, lambda: model(input_ids=tokens, labels=tokens).loss, steps=1, lr=0.1)
     merged = model.eval().merge_and_unload()
     torch.testing.assert_close(merged.lm_head.weight, merged.model.embed_tokens.weight)
-
-
-def test_tied_target_is_rejected(gpt2) -> None:
-    with pytest.raises(ValueError, match="ensure_weight_tying is True"):
-        get_peft_model(gpt2.model(), CDVFTConfig(target_modules=["lm_head"], ensure_weight_tying=True))
 
 
 def test_dropout_applies_to_the_update_in_training() -> None:

@@ -1,12 +1,10 @@
 """What a PEFT user does with an adapter, on BERT, GPT-2, Llama and a timm ViT at toy size."""
 
-import copy
 import json
 from typing import Any
 
 import pytest
 import torch
-import transformers
 from peft import (
     PeftModel,
     convert_to_lora,
@@ -68,22 +66,6 @@ def test_save_and_load(tiny, tmp_path, settings: dict) -> None:
     assert not any(p.requires_grad for p in loaded.parameters())
 
 
-def test_default_targets_are_saved_and_reused(tmp_path) -> None:
-    """Those of some models name layers that only others have."""
-    sizes = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 40}
-    base = transformers.ViTModel(transformers.ViTConfig(**sizes, image_size=16, patch_size=8)).eval()
-    pixels = torch.randn(2, 3, 16, 16)
-    config = CDVFTConfig(init_weights=False)
-    model = get_peft_model(copy.deepcopy(base), config)
-    model.save_pretrained(tmp_path)
-    model.add_adapter("second", config)
-    assert all(layer.has_adapter("second") for layer in layers(model))
-    expected = model(pixels).last_hidden_state
-    again = PeftModel.from_pretrained(base, tmp_path)
-    torch.testing.assert_close(again(pixels).last_hidden_state, expected)
-    assert len(layers(again)) == len(layers(model)) == 4
-
-
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_merge_unmerge_and_unload(tiny, settings: dict) -> None:
     model = adapted(tiny, **settings)
@@ -96,31 +78,6 @@ def test_merge_unmerge_and_unload(tiny, settings: dict) -> None:
     assert not layers(merged)
     assert {n for n, _ in merged.named_modules()} == {n for n, _ in tiny.model().named_modules()}
     torch.testing.assert_close(tiny.outputs(merged), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_trained_heads_are_unloaded(tmp_path) -> None:
-    sizes = {"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
-    base = transformers.RobertaForSequenceClassification(
-        transformers.RobertaConfig(**sizes, intermediate_size=40)
-    )
-    base.eval().save_pretrained(tmp_path / "base")
-    tokens = torch.randint(3, 50, (4, 7))
-    start = base.roberta(tokens).last_hidden_state
-    settings = {"target_modules": ["query", "value"], "modules_to_save": ["classifier"]}
-    model = get_peft_model(base, CDVFTConfig(**settings, init_weights=False)).eval()
-    head = model.base_model.model.classifier.modules_to_save["default"]
-    with torch.no_grad():
-        for parameter in head.parameters():
-            parameter.add_(0.1)
-    trained = model(tokens).logits
-    model.save_pretrained(tmp_path / "adapter")
-    unloaded = model.unload()  # the base with the trained head
-    assert torch.equal(unloaded.roberta(tokens).last_hidden_state, start)
-    assert unloaded.classifier is head
-    loaded = PeftModel.from_pretrained(type(base).from_pretrained(tmp_path / "base"), tmp_path / "adapter")
-    merged = loaded.eval().merge_and_unload()
-    assert type(merged.classifier) is type(base.classifier) and not layers(merged)
-    torch.testing.assert_close(merged(tokens).logits, trained, rtol=1e-4, atol=1e-5)
 
 
 def test_several_adapters(tiny, tmp_path) -> None:

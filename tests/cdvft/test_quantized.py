@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from peft import PeftModel, get_peft_model
-from peft.utils.quantization_utils import ForwardOnlyQuantizationBackend, QuantizationBackend
+from peft.utils.quantization_utils import QuantizationBackend
 from short_training import losses_of
 from torch import Tensor, nn
 
@@ -126,23 +126,3 @@ def test_merge_measures_the_rounding_error(backend: Any, most: int, low: float, 
     assert layer.merge_error is None
     step = layer.base_layer.scale.max()
     assert (layer.base_layer.dequantized() - weight).abs().max() <= 1.01 * step  # rounded twice
-
-
-@pytest.mark.parametrize("name", ["gptq", "awq"])
-def test_forward_only_backends_are_not_merged(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PEFT calls both of GPT-QModel's methods gptq."""
-    forward_only = ForwardOnlyQuantizationBackend("gptq")
-    monkeypatch.setattr(quantized, "resolve_quantization_backend", lambda *_, **__: forward_only)
-    monkeypatch.setattr(quantized, "is_gptqmodel_awq_layer", lambda _: name == "awq")
-    model = adapted()
-    assert model.get_model_status().quantization_backend == name
-    model(inputs()).sum().backward()
-    with pytest.raises(ValueError, match=name):
-        model.merge_adapter()
-
-
-def test_untested_backends_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    untried = ForwardOnlyQuantizationBackend("eetq")
-    monkeypatch.setattr(quantized, "resolve_quantization_backend", lambda *_, **__: untried)
-    with pytest.raises(ValueError, match=r"'query'.*eetq"):
-        adapted()

@@ -11,7 +11,6 @@ import torch
 from peft import PeftModel, get_peft_model
 from torch import Tensor, nn
 from torch.autograd import forward_ad
-from torch.nn.modules.module import register_module_forward_hook
 
 from cdvft import CDVFTConfig
 from cdvft.kernels import cd_linear
@@ -46,13 +45,6 @@ def test_an_input_of_another_width_is_refused_before_memory_is_read(dtype: torch
         model(torch.randn(40, 1, dtype=dtype))
 
 
-def test_vectors_that_were_never_loaded_are_refused() -> None:
-    x = torch.randn(40, 48)
-    diagonals, circulants = vectors(48)
-    with pytest.raises(ValueError, match=r"input on cpu, but the adapter's vectors are on meta"):
-        cd_linear(x, diagonals, [c.to("meta") for c in circulants], 1.0)
-
-
 @pytest.mark.parametrize("grad", [True, False])
 @pytest.mark.parametrize("layout", [torch.jagged, torch.strided])
 def test_ragged_rows_are_as_by_themselves(layout: torch.layout, grad: bool) -> None:
@@ -67,34 +59,6 @@ def test_ragged_rows_are_as_by_themselves(layout: torch.layout, grad: bool) -> N
     if grad:
         sum(one.sum() for one in found).backward()
         assert ragged.grad is not None and model.base_model.model[0].cdvft_circulants["default"][0].grad.any()
-
-
-@pytest.mark.parametrize("layout", [torch.jagged, torch.strided])
-def test_of_ragged_rows_each_part_may_name_its_adapter(layout: torch.layout) -> None:
-    model = adapted(nn.Linear(8, 8))
-    model.add_adapter("other", CDVFTConfig(target_modules=["0"], init_weights=False))
-    parts, names = [torch.randn(n, 8) for n in (3, 1, 2)], ["other", "__base__", "default"]
-    ragged = torch.nested.nested_tensor(parts, layout=layout)
-    found = model.eval()(ragged, adapter_names=names).unbind()
-    expected = [
-        model(part, adapter_names=[name] * len(part)) for part, name in zip(parts, names, strict=True)
-    ]
-    torch.testing.assert_close(list(found), expected)
-    with pytest.raises(ValueError, match="but got 6 and 3"):
-        model(ragged, adapter_names=["other"] * 6)
-
-
-def test_ragged_rows_that_are_not_contiguous_are_refused_as_by_a_linear_layer() -> None:
-    model = adapted(nn.Linear(8, 8))
-    rows = [torch.randn(n, 8) for n in (3, 1, 4)]  # 8 in all, as wide as the layer
-    starts, lengths = torch.tensor([0, 1, 2]), torch.tensor([3, 2, 4])
-    narrowed = torch.nested.narrow(torch.randn(3, 6, 8), 1, starts, lengths, layout=torch.jagged)
-    for ragged in (torch.nested.nested_tensor(rows, layout=torch.jagged).transpose(1, 2), narrowed):
-        for layer in (nn.Linear(8, 8), model):
-            with pytest.raises(ValueError, match="contiguous"):
-                layer(ragged)
-    found = model(narrowed.contiguous()).unbind()
-    torch.testing.assert_close(list(found), [model(row) for row in narrowed.unbind()])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -126,26 +90,6 @@ def test_forward_mode_derivatives(backend: str) -> None:
         dual = cd_linear(forward_ad.make_dual(x, direction), diagonals, circulants, 0.5, backend)
         found = forward_ad.unpack_dual(dual).tangent
     torch.testing.assert_close(found, cd_linear(direction, diagonals, circulants, 0.5))
-
-
-@pytest.mark.parametrize(
-    "watch",
-    [
-        lambda base, seen: base.register_full_backward_pre_hook(seen),
-        lambda base, seen: register_module_forward_hook(
-            lambda module, *_: seen() if module is base else None
-        ),
-    ],
-    ids=["backward", "all modules"],
-)
-def test_hooks_see_the_base_layer(watch: Callable[..., object]) -> None:
-    model, calls = adapted(nn.Linear(16, 16)), []
-    handle = watch(model.base_model.model[0].base_layer, lambda *_: calls.append(1) or None)
-    try:
-        model(torch.randn(3, 16, requires_grad=True)).sum().backward()
-    finally:
-        handle.remove()
-    assert calls == [1]
 
 
 def test_in_evaluation_a_transformer_encoder_layer_does_not_pass_its_adapters_by() -> None:
@@ -209,19 +153,3 @@ def test_a_gradient_passes_through_weights_that_were_changed_in_inference(way: C
         model = way(model)
     model(x).square().sum().backward()
     assert x.grad is not None and x.grad.any()
-
-
-@WAYS
-def test_a_model_made_in_inference_stays_one_of_inference(way: Callable[[Any], Any]) -> None:
-    with torch.inference_mode():
-        model = way(with_experts())
-        assert all(parameter.is_inference() for parameter in model.parameters())
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")  # PEFT's, of the tied weight
-def test_an_output_embedding_gets_a_weight_of_its_own_that_trains(gpt2) -> None:
-    model = get_peft_model(gpt2.model(), CDVFTConfig(target_modules=["lm_head"], init_weights=False))
-    with torch.inference_mode():
-        merged = model.merge_and_unload()
-    assert not any(parameter.is_inference() for parameter in merged.parameters())
-    gpt2.outputs(merged.requires_grad_(True)).sum().backward()

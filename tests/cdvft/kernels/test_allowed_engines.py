@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from peft import get_peft_model
-from torch import Tensor, nn
+from torch import Tensor
 
-from cdvft import CDVFTConfig
 from cdvft.circulant import Factors
-from cdvft.kernels import adapted_linear, allowed_engines, calibrate, chunked, fused, native, self_test
-from cdvft.kernels.engine_choice import ENGINES, WRONG, available_engines, select
+from cdvft.kernels import allowed_engines, chunked, fused, native, self_test
+from cdvft.kernels.engine_choice import available_engines, select
 
 CPU = torch.device("cpu")
 UNIT = Factors([torch.ones(256)] * 2, [torch.ones(1, 1, 256)], 1.0)
@@ -61,25 +59,6 @@ def test_select_honors_explicit_fused(on_gpu: None, monkeypatch: pytest.MonkeyPa
     assert chosen() == "fused"
 
 
-@pytest.mark.skipif(native.library() is None, reason="needs a C compiler")
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        *[(value, ["native", "chunked"]) for value in ("auto", "", "chunked, native")],
-        *[("native", ["native"]), ("chunked", ["chunked"]), ("fused", ["chunked"])],
-    ],
-)
-def test_environment_names_engines(value: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CDVFT_ENGINE", value)
-    assert available_engines(torch.empty(3, 256), UNIT.circulants) == expected
-
-
-def test_environment_reference_selects_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CDVFT_ENGINE", "reference")
-    monkeypatch.setattr("cdvft.kernels.linear.select", lambda *_, **__: pytest.fail("an engine is selected"))
-    assert adapted_linear(torch.ones(2, 256), torch.eye(256), None, UNIT).shape == (2, 256)
-
-
 def test_environment_rejects_unknown_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CDVFT_ENGINE", "cuda, native")
     with pytest.raises(ValueError, match="'cuda'"):
@@ -113,21 +92,3 @@ def broken(wrong: str) -> Any:
 def test_self_test_rejects_wrong_engines(wrong: str, caplog: pytest.LogCaptureFixture) -> None:
     assert not self_test.is_correct(broken(wrong), CPU)
     assert caplog.records[0].args[:2] == ("broken", CPU)  # type: ignore[index]
-
-
-def test_self_test_runs_once_and_keeps_random_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine, calls = broken("nothing"), []
-    forward = engine.forward_
-    monkeypatch.setattr(engine, "forward_", lambda *args: calls.append(1) or forward(*args), raising=False)
-    state = torch.get_rng_state()
-    assert self_test.is_correct(engine, CPU) and self_test.is_correct(engine, CPU)
-    assert len(calls) == 2  # one plain, one with a row of NaN
-    assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_calibrate_marks_wrong_engines(monkeypatch: pytest.MonkeyPatch, no_times: None) -> None:
-    monkeypatch.setitem(ENGINES, "native", broken("update"))
-    model = get_peft_model(nn.Sequential(nn.Linear(24, 24)), CDVFTConfig(target_modules=["0"]))
-    (seconds,) = calibrate(model, 64, seconds=0.01).values()
-    wrong = {key for key, t in seconds.items() if t == WRONG}
-    assert wrong == {"native, transforms", "native, merged gradients"}  # those that use its forward pass

@@ -7,13 +7,11 @@ from typing import Any
 import pytest
 import torch
 from kernel_problem import near
-from operators_seen import Watch
 from peft import get_peft_model
 from torch import Tensor, nn
 
 from cdvft import CDVFTConfig, layer
-from cdvft.kernels import calibrate, calibration, linear
-from cdvft.kernels.merge_precision import MIN_RATIO
+from cdvft.kernels import calibration, linear
 
 WIDTH = 64
 
@@ -54,21 +52,3 @@ def test_autocast_matches_float64(ratio: float, cast: None) -> None:
     truth = model.double()(x.double())
     trained = [p for p in model.parameters() if p.requires_grad]
     near([out, *found], [truth, *torch.autograd.grad(truth, [x, *trained], grad.double())], 2e-2)
-
-
-@pytest.mark.parametrize("backend", ["auto", "merged"])
-@pytest.mark.parametrize("times", [4, 0.25])
-def test_autocast_rounds_the_output_once(times: float, backend: str, cast: None) -> None:
-    model, adapted_layer = adapted(times * MIN_RATIO * torch.finfo(torch.bfloat16).eps)
-    adapted_layer.cdvft_backend["default"] = backend
-    with torch.autocast("cpu", torch.bfloat16), torch.no_grad(), Watch() as seen:
-        model(torch.randn(9, WIDTH))
-    sums = [n for n, name in enumerate(seen.names) if name in ("addmm", "addmm_")]
-    assert sums and set(seen.names[sums[-1] + 1 :]) <= {"view", "_unsafe_view"}
-
-
-def test_calibrate_uses_autocast_dtype(cast: None, no_times: None) -> None:
-    model, _ = adapted(1e-3)
-    assert {case.dtype for case in calibrate(model, 8, seconds=0)} == {"torch.float32"}
-    with torch.autocast("cpu", torch.bfloat16):
-        assert {case.dtype for case in calibrate(model, 8, seconds=0)} == {"torch.bfloat16"}

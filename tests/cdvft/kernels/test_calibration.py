@@ -12,7 +12,7 @@ from peft import get_peft_model
 from torch import nn
 
 from cdvft import CDVFTConfig
-from cdvft.kernels import autograd_ops, calibrate, chunked, engine_choice
+from cdvft.kernels import autograd_ops, calibrate, engine_choice
 from cdvft.kernels.engine_choice import Selection, select, selections
 
 CPU = torch.device("cpu")
@@ -65,13 +65,6 @@ def test_select_uses_the_fastest_measured(fastest: str, monkeypatch: pytest.Monk
     assert [call.args[3].selection.key for call in autograd_ops.forward.call_args_list] == [fastest]
 
 
-@pytest.mark.parametrize(("tokens", "measured"), [(46, True), (90, True), (45, False), (91, False)])
-def test_times_hold_for_the_nearest_power_of_two(tokens: int, measured: bool) -> None:
-    layer = model()[0]
-    keep_fastest(layer)
-    assert (selected(layer, tokens).key == KEY) is measured
-
-
 def test_times_are_kept_per_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = model()[0]
     by_rule = selected(layer)
@@ -86,28 +79,3 @@ def test_times_are_kept_per_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(engine_choice, "machine", lambda _, change=change: machine | change)
         engine_choice._table.cache_clear()
         assert selected(layer) == by_rule
-
-
-@pytest.mark.parametrize("content", ["", '{"cases": [{}]}', "[]"])
-def test_unreadable_times_fall_back_to_the_rule(content: str, caplog: pytest.LogCaptureFixture) -> None:
-    layer = model()[0]
-    by_rule = selected(layer)
-    keep_fastest(layer)
-    path = engine_choice._path(CPU)
-    path.write_text(content)
-    engine_choice._table.cache_clear()
-    assert selected(layer) == by_rule
-    assert caplog.records[0].args[0] == path  # type: ignore[index]
-
-
-@pytest.mark.parametrize(("make", "tokens"), [(lambda: nn.Linear(2, 2), 64), (model, 0)])
-def test_calibrate_rejects_bad_input(make: Any, tokens: int) -> None:
-    with pytest.raises(ValueError, match="CDVFT adapter" if tokens else "tokens is 0"):
-        calibrate(make(), tokens)
-
-
-def test_calibrate_skips_failing_engines(monkeypatch: pytest.MonkeyPatch, caplog) -> None:
-    monkeypatch.setattr(chunked, "forward_", Mock(side_effect=RuntimeError("no kernel image is available")))
-    (seconds,) = calibrate(model(), 32, seconds=0.01).values()
-    assert "chunked, transforms" not in seconds and KEY in seconds
-    assert "chunked, transforms" in caplog.text

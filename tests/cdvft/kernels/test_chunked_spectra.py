@@ -7,13 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 
-from cdvft.circulant import Factors
-from cdvft.kernels import cd_linear
 from cdvft.kernels.chunked import kept_spectrum
-from cdvft.kernels.cost_model import PLANS
-from cdvft.kernels.engine_choice import Selection
 
 
 @pytest.fixture
@@ -51,13 +46,3 @@ def test_spectrum_is_recomputed_after_a_change(change: Callable, transforms: lis
     assert all(agrees(c) for _ in range(3)) and len(transforms) == 1
     change(c)
     assert agrees(c) and len(transforms) == 2
-
-
-def test_fake_tensors_leave_no_spectrum() -> None:
-    factors = Factors([torch.ones(11)] * 2, [nn.Parameter(torch.randn(1, 1, 11))], 1.0)
-    selection = Selection("chunked", PLANS["transforms"])
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        cd_linear(torch.randn(3, 11), *factors, selection)  # type: ignore[arg-type]
-    x = torch.randn(3, 11)
-    found = cd_linear(x, *factors, selection)  # type: ignore[arg-type]
-    torch.testing.assert_close(found, cd_linear(x, *factors, "reference"))

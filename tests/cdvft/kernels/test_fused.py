@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from cdvft.circulant import Factors
 from cdvft.kernels import adapted_linear, fused, native
 from cdvft.kernels.engine_choice import select
-from cdvft.kernels.fused.plan import Plan, plan_for
 
 needs_triton = [
     pytest.mark.skipif(platform.system() != "Linux", reason="needs Linux: Triton comes for it alone"),
@@ -161,33 +160,3 @@ class TestLayers:
         out = problem.run("fft")
         assert out.dtype == (torch.float32 if alone else dtype)
         near(problem.found(out), problem.expected(), 1e-6 if dtype == torch.float32 else 4e-3)
-
-
-@pytest.mark.parametrize(
-    ("width", "plan", "waste"),
-    [
-        *[(256 * radix, Plan(radix, 16, 16, 16), 0) for radix in (1, 3, 8)],
-        (4096, Plan(8, 16, 32, 32), 0),
-        *[(384, Plan(2, 12, 16, 16), 1 / 4), (1000, Plan(4, 10, 25, 32), 131 / 256)],
-    ],
-)
-def test_plan_for_fills_tiles(width: int, plan: Plan, waste: float) -> None:
-    assert plan_for(width) == plan
-    assert plan.width == width
-    assert plan.waste == pytest.approx(waste)
-
-
-@pytest.mark.parametrize(
-    ("shapes", "supported"),
-    [
-        ([(1, 1, 256)], True),
-        ([(3, 1, 256), (2, 2, 128)], True),
-        ([(3, 1, 256), (1, 1, 1021)], False),  # a prime
-        *[([(1, 1, width)], False) for width in (4100, 11008)],  # too wide
-        ([(2, 2, 64)], False),
-    ],
-)
-def test_supports_shapes(shapes: list, supported: bool) -> None:
-    circulants = [torch.empty(shape) for shape in shapes]
-    assert fused.supports_shapes(circulants) is supported
-    assert not fused.supports(torch.empty(1, 256), circulants)  # CUDA only

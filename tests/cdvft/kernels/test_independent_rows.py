@@ -163,17 +163,6 @@ def test_rows_of_fused_kernels_are_independent(operators: ModuleType, shape: tup
     assert is_independent(run, Problem(*shape, 5, dtype=dtype), 2, 0, 2)
 
 
-@needs_linux
-@pytest.mark.parametrize(("shape", "rows", "fewer"), [(FUSED[0], 6, 1), (FUSED[1], 5, 4), (FUSED[2], 3, 2)])
-def test_fused_rows_ignore_the_number_of_rows(operators: ModuleType, shape, rows: int, fewer: int) -> None:
-    x, grad, vectors = Problem(*shape, rows).frozen()
-    whole, part = (
-        [fused.update(x[:n], vectors), fused.gradients(x[:n], grad[:n], vectors, needs_x=True)[0]]
-        for n in (rows, fewer)
-    )
-    assert same_bits([found[:fewer] for found in whole], part)
-
-
 @needs_compiler
 @given(layers(), st.integers(1, 70))
 @examples
@@ -183,10 +172,3 @@ def test_native_rows_ignore_the_number_of_rows(layer: Layer, rows: int) -> None:
     update, (x, grad, _) = adapted_layer(NATIVE, alone=True), problem.frozen()
     whole, part = update(problem, x, grad), update(problem, x[:rows], grad[:rows])
     assert same_bits([found[row] for found in whole], [found[row] for found in part])
-
-
-def test_expected_rows_are_finite_and_not_zero() -> None:
-    problem = Problem(24, 24, 2, None, 5)
-    for run in (adapted_layer("reference", alone=True), adapted_layer("reference"), frozen_layer):
-        for found in run(problem, *problem.frozen()[:2]):
-            assert found.isfinite().all() and (found != 0).all()

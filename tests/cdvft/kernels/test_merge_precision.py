@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from kernel_problem import near
-from operators_seen import Watch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from cdvft.circulant import Factors, cd_product
 from cdvft.kernels import adapted_linear, merge_precision
-from cdvft.kernels.merge_precision import MEASURE_INTERVAL, update_survives_rounding
+from cdvft.kernels.merge_precision import update_survives_rounding
 
 EPS = {torch.bfloat16: 2**-7, torch.float16: 2**-10}
 WIDTH = 64
@@ -83,56 +80,6 @@ def test_merged_matches_float64(as_on_a_gpu: None, ratio: float, q: int, m: int)
     assert kept == pytest.approx(1, abs=0.02 if ratio == 0.1 else 0.1)
 
 
-@pytest.mark.parametrize(
-    ("ratio", "backend", "products"),  # forward and backward; two are the frozen layer's
-    [(0.1, "merged", 3), (0.001, "merged", 4), (0.1, "fft", 2), (0.001, "fft", 2)],
-)
-def test_large_updates_share_products(as_on_a_gpu: None, ratio: float, backend: str, products: int) -> None:
-    x = torch.randn(96, WIDTH).bfloat16().requires_grad_()
-    with Watch() as seen:
-        Layer(ratio)(x, backend).sum().backward()
-    assert sum(name in ("mm", "addmm", "addmm_") for name in seen.names) == products
-
-
-def test_changed_updates_are_measured_again(measured: list[float]) -> None:
-    layer = Layer(0.1)
-    with torch.no_grad():
-        assert all([layer.survives() for _ in range(3 * MEASURE_INTERVAL)])
-        assert len(measured) == 1
-        layer.circulants[0].mul_(0.01)
-        assert not layer.survives()
-        layer.load_state_dict(Layer(0.1).state_dict())
-        assert layer.survives()
-        layer.weight.mul_(1000)
-        assert not layer.survives()
-        layer.alpha *= 1000
-        assert layer.survives()
-
-
-@pytest.mark.parametrize(
-    "optimizer", [torch.optim.AdamW, partial(torch.optim.AdamW, fused=True)], ids=["AdamW", "fused"]
-)
-def test_training_measures_at_intervals(
-    optimizer: Callable, measured: list[float], as_on_a_gpu: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(merge_precision, "MEASURE_INTERVAL", 8)
-    layer = Layer(0.1)
-    steps = optimizer(layer.parameters(), lr=1e-4)
-    x = torch.randn(8, WIDTH).bfloat16()
-    small = {name: t if name == "weight" else 0.1 * t for name, t in layer.state_dict().items()}
-    for _ in range(4 * 8 + 5):
-        layer(x).float().square().mean().backward()
-        steps.step()
-        steps.zero_grad()
-    assert 5 <= len(measured) <= 6  # twice at first, when the counters show an optimizer's writes
-    layer.load_state_dict(small)  # after a step, as at the end of training
-    assert not layer.survives()
-    count = len(measured)
-    layer.load_state_dict({**small, "circulants.0": 1e4 * small["circulants.0"]})
-    assert layer.survives()
-    assert len(measured) == count + 1
-
-
 @pytest.mark.parametrize("reentrant", [True, False])
 def test_checkpoints_repeat_the_decision(reentrant: bool, measured, monkeypatch, as_on_a_gpu) -> None:
     monkeypatch.setattr(merge_precision, "MEASURE_INTERVAL", 1)
@@ -144,11 +91,3 @@ def test_checkpoints_repeat_the_decision(reentrant: bool, measured, monkeypatch,
     assert len(measured) == 1
     layer(x)
     assert len(measured) == 2
-
-
-def test_unmeasurable_updates_are_not_merged(measured: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    with torch.inference_mode():
-        assert not Layer(0.1).survives()
-    monkeypatch.setattr(merge_precision, "_is_captured", lambda _: True)
-    assert not Layer(0.1).survives()
-    assert measured == []

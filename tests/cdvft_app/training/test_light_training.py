@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -54,39 +50,3 @@ def test_bfloat16_keeps_trained_weights_in_float32(answer_plan, answer_rows, tmp
     assert {one.dtype for one in task.model.parameters()} == {torch.bfloat16}
     kept = load_file(str(done.adapter_folder / "adapter_model.safetensors"))
     assert {one.dtype for one in kept.values()} == {torch.float32}
-
-
-@pytest.mark.mirror
-@pytest.mark.nightly
-@pytest.mark.parametrize(
-    ("package", "cases"),
-    [
-        ("bitsandbytes>=0.48,<1", ["cdvft:4", "cdvft:32", "lora:4", "fourierft:4", "cdvft:8"]),
-        ("torchao>=0.18,<1", ["cdvft:8", "cdvft:32", "lora:8"]),
-    ],
-    ids=["bitsandbytes", "torchao"],
-)
-def test_quantized_models_train_on_a_cpu(package, cases, tmp_path):
-    """In a process with the package, which PEFT would import in every other one as well."""
-    packages = tmp_path / "packages"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
-    subprocess.run([*install, "--target", str(packages), package], check=True)
-    here = Path(__file__).parent
-    paths = [packages, ROOT, here, here.parent]
-    done = subprocess.run(
-        [sys.executable, here / "quantized_bases.py", tmp_path, *cases],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths)), "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    told = json.loads(done.stdout.splitlines()[-1])
-    for one in told.values():
-        assert len(one["losses"]) == 3 and one["moved"] > 1e-3
-        assert one["base"] == told["cdvft 32"]["base"], "a weight counts once, however many bits it has"
-        assert one["answer"]
-    first = {name: one["losses"][0] for name, one in told.items()}
-    for name in set(first) - {"cdvft 32"}:
-        assert first[name] != first["cdvft 32"]
-        assert first[name] == pytest.approx(first["cdvft 32"], rel=0.15)
