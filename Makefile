@@ -1,4 +1,4 @@
-# The same commands stand in the README and in .ci/run.
+# The README and .ci/run use these targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,13 +9,13 @@ SCRIPT_TOOLS := node_modules/.installed
 
 .PHONY: install lock run docs space chromium node test test-all check check-python check-scripts conformance bench gpu mutants upstream attack workflows audit faults cluster versions newest
 
-# Locked: every package by version and hash, all of them, so that pip need not resolve. torch comes afterwards, in
-# the build that suits the machine, and finds what it needs.
+# The lock files list every package with version and hash, so pip resolves nothing. torch is installed afterwards, in
+# the build for the machine.
 LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r
 
 $(RUN_STAMP): requirements.lock requirements-torch.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1" # older ones miss a cut-off download
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1" # older versions do not detect incomplete downloads
 	$(BIN)/python $(LOCKED) requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-torch.txt
 	touch $@
@@ -24,19 +24,19 @@ $(STAMP): $(RUN_STAMP) requirements-dev.lock
 	$(BIN)/python $(LOCKED) requirements-dev.lock
 	touch $@
 
-lock: ## requirements*.lock anew, after a change of requirements*.txt; UPGRADE=--upgrade takes the newest that those allow
+lock: ## rebuild requirements*.lock after a change of requirements*.txt; UPGRADE=--upgrade selects the newest allowed versions
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile --quiet $(UPGRADE) -c requirements-torch.txt -o requirements-dev.lock requirements-dev.txt
 	$(BIN)/uv pip compile --quiet -c requirements-torch.txt -c requirements-dev.lock -o requirements.lock requirements.txt
 
-install: $(STAMP) ## .venv with everything, and the data of the first recipe
+install: $(STAMP) ## set up .venv with all packages and the data of the first recipe
 	$(BIN)/python -m cdvft_app.catalog.offline minilm rotten_tomatoes
 
-run: $(RUN_STAMP) ## the page, with a recipe that trains offline
+run: $(RUN_STAMP) ## serve the app with a recipe that trains offline
 	$(BIN)/python -m cdvft_app.catalog.offline minilm rotten_tomatoes
 	$(BIN)/python app.py
 
-docs: $(STAMP) $(SCRIPT_TOOLS) ## build/docs: the documentation as a site; fails for a link that leads nowhere, or to another host's file
+docs: $(STAMP) $(SCRIPT_TOOLS) ## build the documentation in build/docs; fails on broken links and on files from other hosts
 	rm -rf build/docs-source build/docs
 	mkdir -p build && cp -R docs build/docs-source
 	mkdir build/docs-source/katex
@@ -47,12 +47,12 @@ docs: $(STAMP) $(SCRIPT_TOOLS) ## build/docs: the documentation as a site; fails
 	$(BIN)/zensical build --strict --config-file zensical.toml
 	$(BIN)/python deploy/check_links.py build/docs
 
-space: $(RUN_STAMP) ## build/space, which is pushed to a Hugging Face Space; served as one with ZeroGPU would
+space: $(RUN_STAMP) ## build build/space for a Hugging Face Space, and serve it as ZeroGPU would
 	$(BIN)/python deploy/build_space.py build/space $(SPACE)
 	$(BIN)/python -m cdvft_app.catalog.offline minilm rotten_tomatoes
 	$(BIN)/python tests/zero_gpu/as_space.py build/space
 
-# The one without a window first: a visit costs it a third less.
+# Prefer the headless shell: it needs a third less time per page.
 chromium:
 	@command -v chromium-headless-shell >/dev/null \
 	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium-headless-shell; } \
@@ -61,26 +61,26 @@ chromium:
 
 node:
 	@command -v npm >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nodejs npm; } \
-	  || { echo "The scripts' checks need Node.js 20 and npm: install 'nodejs' and 'npm' and try again."; exit 1; }
+	  || { echo "The script checks need Node.js 20 and npm: install 'nodejs' and 'npm' and try again."; exit 1; }
 
 $(SCRIPT_TOOLS): package-lock.json | node
 	npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
-test: install chromium ## run the tests, the app in Chromium included; at most six minutes on two cores
+test: install chromium ## run the tests, including the app in Chromium; at most six minutes on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -m "not nightly and not cluster"
 
-test-all: install chromium ## run the nightly tests as well
+test-all: install chromium ## run all tests, including the nightly ones
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -m "not cluster"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster
 
-cluster: install ## runs on a real Ray cluster of this machine: a head and two nodes, which are killed; some minutes
+cluster: install ## run the tests on a local Ray cluster with a head and two nodes; takes some minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests/cdvft_app/executors
 
-faults: install ## kills, full disks, and 200 flipped bits: does the store keep all events?
+faults: install ## test the store with kills, full disks, and 200 flipped bits
 	CDVFT_FAULTS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults
 
-check: check-python check-scripts docs ## lint, format, types, and what needs no browser of the scripts
+check: check-python check-scripts docs ## check lint, formatting, types, names, scripts, and documentation
 
 check-python: $(STAMP)
 	$(BIN)/ruff check .
@@ -92,7 +92,7 @@ check-python: $(STAMP)
 check-scripts: $(SCRIPT_TOOLS)
 	npm run --silent check
 
-workflows: ## what actionlint finds in .github/workflows; it needs Go, which GitHub's machines have
+workflows: ## run actionlint on .github/workflows; needs Go
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 AUDIT_TOOLS := build/audit/tools/bin
@@ -101,34 +101,34 @@ $(AUDIT_TOOLS)/pip-audit:
 	$(PYTHON) -m venv build/audit/tools
 	$(AUDIT_TOOLS)/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1 cyclonedx-bom==7.5.0
 
-audit: $(RUN_STAMP) $(AUDIT_TOOLS)/pip-audit | node ## build/audit: an SBOM and the licences of what is shipped; known weaknesses in it
+audit: $(RUN_STAMP) $(AUDIT_TOOLS)/pip-audit | node ## write an SBOM and all licenses to build/audit, and list known vulnerabilities
 	$(BIN)/python deploy/audit.py $(AUDIT_TOOLS) build/audit
 
-conformance: $(STAMP) ## PEFT's own test suite, run against CDVFT
+conformance: $(STAMP) ## run PEFT's own test suite against CDVFT
 	$(BIN)/python tests/conformance/run.py
 
-versions: $(STAMP) ## the library's tests on Python 3.12 and 3.13, in environments outside the checkout
+versions: $(STAMP) ## run the library tests on Python 3.12 and 3.13, in environments outside the checkout
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	OMP_NUM_THREADS=1 $(BIN)/python tests/other_versions.py 3.12 3.13
 
-newest: $(STAMP) ## the library's tests with the newest PEFT and transformers, in an environment outside the checkout
+newest: $(STAMP) ## run the library tests with the newest PEFT and transformers, in an environment outside the checkout
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	OMP_NUM_THREADS=1 $(BIN)/python tests/other_versions.py 3.11 --newest
 
-mutants: $(STAMP) ## break the arithmetic in one place after another: does a test notice? over a quarter of an hour of processor time
+mutants: $(STAMP) ## run mutation tests of the arithmetic; more than 15 minutes of processor time
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants/mutate.py run --max-children 2
 	$(BIN)/python tests/mutants/record.py
 
-bench: $(STAMP) ## speed side by side, ratios measured in one run
+bench: $(STAMP) ## measure the speed of layers and training steps
 	$(BIN)/python -m benchmarks.speed
 
-gpu: $(STAMP) ## everything on a CUDA or MPS device: tests, layers, steps, memory, launches, decoding, races
+gpu: $(STAMP) ## test and measure everything on a CUDA or MPS device
 	$(BIN)/python -m pytest -m gpu
 	$(BIN)/python -m benchmarks.gpu --tested
 
-upstream: $(STAMP) ## the patches for PEFT, applied to its sources: its linter and its tests
+upstream: $(STAMP) ## apply the patches to PEFT's sources, and run its linter and tests
 	$(BIN)/python -m upstream.check
 
 .PHONY: attack
-attack: install ## a public server, attacked: all fuzzed files and requests
+attack: install ## attack a public server with all requests and fuzzed files
 	CDVFT_ATTACK_LENGTH=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/attack

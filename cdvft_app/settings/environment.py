@@ -1,6 +1,6 @@
-"""What whoever runs this sets in the environment: one table of names, ranges, defaults and help.
+"""Settings from environment variables: names, ranges, defaults, and help.
 
-python -m cdvft_app.settings.environment     # the same as a table for the docs
+python -m cdvft_app.settings.environment     # print them as a Markdown table for the docs
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from cdvft_app.methods import InvalidChoice
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 TRACKERS = {"tensorboard": ("tensorboard", "tensorboardX"), "trackio": ("trackio",)}
-"""By their names the packages of which one must be installed."""
+"""Trackers, each with packages of which one must be installed."""
 MIN_KEY_LENGTH = 12
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-# Before a Space only the hub's proxies are there. They append the address of who asked to X-Forwarded-For.
+# A Space is only reachable through the Hub's proxies. They append the visitor's address to X-Forwarded-For.
 PRIVATE_NETWORKS = (
     "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "::1/128", "fc00::/7",
 )  # fmt: skip
 
 
 def _parts(text: object) -> object:
-    """ "a, b" as ("a", "b")."""
+    """Split "a, b" into ("a", "b")."""
     return tuple(part for one in text.split(",") if (part := one.strip())) if isinstance(text, str) else text
 
 
@@ -45,29 +45,29 @@ def _networks(found: tuple[str, ...]) -> tuple[str, ...]:
             ip_network(proxy)
         except ValueError:
             raise ValueError(
-                f"{proxy[:40]!r} is none; give addresses or networks, such as 127.0.0.1, 10.0.0.0/8"
+                f"{proxy[:40]!r} is not an address or network. Use for example 127.0.0.1, 10.0.0.0/8"
             ) from None
     return found
 
 
 def _long_enough(key: SecretStr) -> SecretStr:
     if 0 < len(key.get_secret_value()) < MIN_KEY_LENGTH:
-        raise ValueError(f"give at least {MIN_KEY_LENGTH} characters, so that nobody guesses it")
+        raise ValueError(f"use at least {MIN_KEY_LENGTH} characters, so that it cannot be guessed")
     return key
 
 
 def _installed(trackers: tuple[str, ...]) -> tuple[str, ...]:
     for one in trackers:
         if one not in TRACKERS:
-            raise ValueError(f"it is {' or '.join(TRACKERS)}, or both with a comma")
+            raise ValueError(f"use {' or '.join(TRACKERS)}, or both separated by a comma")
         if not any(map(find_spec, TRACKERS[one])):
-            raise ValueError(f"{one} is not installed here; run `pip install {one}`, or unset it")
+            raise ValueError(f"{one} is not installed. Run `pip install {one}`, or unset the variable")
     return trackers
 
 
 def _cluster(address: str) -> str:
     if address and address != "auto" and not re.fullmatch(r"(ray://)?[^\s/:]+:\d{1,5}", address):
-        raise ValueError("it is ray://host:10001, host:6379 or auto")
+        raise ValueError("use ray://host:10001, host:6379, or auto")
     return address
 
 
@@ -75,12 +75,12 @@ Resources = Annotated[tuple[tuple[str, Amount], ...], NoDecode]
 
 
 def _resources(text: object) -> object:
-    """ "a100=1, lab=0.5" as (("a100", 1.0), ("lab", 0.5))."""
+    """Split "a100=1, lab=0.5" into (("a100", "1"), ("lab", "0.5"))."""
     if not isinstance(text, str):
         return text
     pairs = [one.partition("=") for one in text.split(",") if one.strip()]
     if not all(sign and name.strip() for name, sign, _ in pairs):
-        raise ValueError("it is name=amount, several with commas")
+        raise ValueError("use name=amount, separated by commas")
     return tuple((name.strip(), amount) for name, _, amount in pairs)
 
 
@@ -92,130 +92,136 @@ Folder = Annotated[Path | None, AfterValidator(_folder)]
 
 
 class Environment(BaseSettings):
-    """Each field is the environment variable in its alias; an empty one is as if it were not set.
+    """Settings of the app. The alias of a field is its environment variable; empty variables are ignored.
 
-    The server is public if CDVFT_PUBLIC says so; with `auto`, if it is a Space, is bound to an address that
-    others reach, or is shared by a link.
+    With CDVFT_PUBLIC=auto, a server is public on a Space, on an address that is not loopback, or with a
+    share link.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, case_sensitive=True)
 
     runs_dir: Folder = Field(
-        None, alias="RUNS_DIR", description="holds all state; not set: a folder in the user's cache"
+        None,
+        alias="RUNS_DIR",
+        description="Folder of the history, runs, and uploaded data. Default: a folder in the user's cache.",
     )
     cache: Folder = Field(
         None,
         alias="CDVFT_CACHE",
-        description="prepared models and data; not set: a folder in the user's cache",
+        description="Folder of prepared models and datasets. Default: a folder in the user's cache.",
     )
     kept: Folder = Field(
         None,
         alias="CDVFT_KEPT",
-        description="takes copies of ended runs, which a restart brings back where RUNS_DIR is lost",
+        description="Folder for copies of ended runs. A start restores them if RUNS_DIR is lost.",
     )
     workers: Count | None = Field(
-        None, alias="CDVFT_WORKERS", description="runs that train at a time; not set: 1, in slices 16"
+        None, alias="CDVFT_WORKERS", description="Runs that train at once. Default: 1, or 16 on ZeroGPU."
     )
     cluster: Annotated[str, AfterValidator(_cluster)] = Field(
         "",
         alias="CDVFT_CLUSTER",
-        description="ray://host:10001, host:port or auto: runs train on the nodes of this Ray cluster",
+        description="Ray cluster that trains the runs: ray://host:10001, host:port, or auto.",
     )
     run_gpus: Amount | None = Field(
         None,
         alias="CDVFT_RUN_GPUS",
-        description="GPUs that a run on a cluster asks for, such as 0.5; not set: 1 where there are any",
+        description="GPUs per run on a cluster, such as 0.5. Default: 1 if the cluster has GPUs.",
     )
-    run_cpus: Amount = Field(
-        1, alias="CDVFT_RUN_CPUS", description="processors that a run on a cluster asks for"
-    )
+    run_cpus: Amount = Field(1, alias="CDVFT_RUN_CPUS", description="CPUs per run on a cluster.")
     run_resources: Annotated[Resources, BeforeValidator(_resources)] = Field(
         (),
         alias="CDVFT_RUN_RESOURCES",
-        description="the cluster's own resources that a run asks for: a100=1, lab=0.5",
+        description="Custom Ray resources per run, such as a100=1, lab=0.5.",
     )
     max_run_seconds: Count | None = Field(
-        None, alias="CDVFT_MAX_RUN_SECONDS", description="how long one run may take; not set: no limit"
+        None,
+        alias="CDVFT_MAX_RUN_SECONDS",
+        description="Maximum duration of a run, in seconds. Default: no limit.",
     )
-    max_queued: Count = Field(50, alias="CDVFT_MAX_QUEUED", description="runs of races that may wait")
+    max_queued: Count = Field(
+        50, alias="CDVFT_MAX_QUEUED", description="Maximum number of queued runs of races."
+    )
     max_queued_per_owner: Count = Field(
-        12, alias="CDVFT_MAX_QUEUED_PER_OWNER", description="runs of races of one owner that may wait"
+        12,
+        alias="CDVFT_MAX_QUEUED_PER_OWNER",
+        description="Maximum number of queued runs of races per owner.",
     )
     max_sweep_runs: Count = Field(
-        96, alias="CDVFT_MAX_SWEEP_RUNS", description="runs of sweeps that may wait"
+        96, alias="CDVFT_MAX_SWEEP_RUNS", description="Maximum number of queued runs of sweeps."
     )
     slice_seconds: Count = Field(
-        15, alias="CDVFT_SLICE_SECONDS", description="seconds of training in a slice, on ZeroGPU"
+        15, alias="CDVFT_SLICE_SECONDS", description="Training time per slice on ZeroGPU, in seconds."
     )
     report_to: Annotated[Parts, AfterValidator(_installed)] = Field(
         (),
         alias="CDVFT_REPORT_TO",
-        description="tensorboard, trackio, or both with a comma: they get losses too",
+        description="Trackers for losses and scores: tensorboard, trackio, or both.",
     )
     logins: Folder = Field(
         None,
         alias="CDVFT_LOGINS",
-        description="a file of lines name:password, mode 600: who may open the page",
+        description="File of logins, one name:password per line, with mode 600.",
     )
     log: Literal["text", "json"] = Field(
-        "text", alias="CDVFT_LOG", description="json: the log is an object a line, for programs"
+        "text", alias="CDVFT_LOG", description="Log format: text, or json for one JSON object per line."
     )
     public_setting: Literal["auto", "1", "0"] = Field(
         "auto",
         alias="CDVFT_PUBLIC",
-        description="whether the server is public; auto: on a Space, beyond loopback, or shared by a link",
+        description="Whether the server is public. auto: on a Space, beyond loopback, or with a share link.",
     )
     budget_seconds: Amount = Field(
-        1800, alias="CDVFT_BUDGET_SECONDS", description="seconds of this machine that a visitor may take"
+        1800, alias="CDVFT_BUDGET_SECONDS", description="Time budget per visitor, in seconds."
     )
     budget_hours: Amount = Field(
-        24, alias="CDVFT_BUDGET_HOURS", description="hours in which a visitor may take them"
+        24, alias="CDVFT_BUDGET_HOURS", description="Period of the time budget, in hours."
     )
     codes: Parts = Field(
         (),
         alias="CDVFT_CODES",
-        description="codes to give out, with commas; programs send one as the header X-CDVFT-Code",
+        description="Visitor codes, separated by commas. Programs send one in the header X-CDVFT-Code.",
     )
     trusted_proxies: Annotated[Parts, AfterValidator(_networks)] = Field(
         (),
         alias="CDVFT_TRUSTED_PROXIES",
-        description="addresses and networks, with commas, whose word on a visitor's address counts; not set: "
-        "nobody's, on a Space that of private networks",
+        description="Addresses and networks of proxies that may set a visitor's address. "
+        "Default: none; private networks on a Space.",
     )
     hosts: Parts = Field(
         (),
         alias="CDVFT_HOSTS",
-        description="further names that the server answers to, with commas; *: any",
+        description="Additional host names of the server, separated by commas. *: any.",
     )
     operator_key: Annotated[SecretStr, AfterValidator(_long_enough)] = Field(
         SecretStr(""),
         alias="CDVFT_OPERATOR_KEY",
-        description=f"bearer token for /metrics, {MIN_KEY_LENGTH} characters or more",
+        description=f"Bearer token for /metrics, at least {MIN_KEY_LENGTH} characters.",
     )
     serve_key: Annotated[SecretStr, AfterValidator(_long_enough)] = Field(
         SecretStr(""),
         alias="CDVFT_SERVE_KEY",
-        description=f"what requests to `serve` must bring, {MIN_KEY_LENGTH} characters or more; needed where "
-        "others reach it",
+        description=f"API key for `serve`, at least {MIN_KEY_LENGTH} characters. "
+        "Required if other hosts can reach the server.",
     )
     upload_bytes: Count = Field(
         500_000_000,
         alias="CDVFT_UPLOAD_BYTES",
-        description="of all uploads, files to download and rows of visitors' own data",
+        description="Total size of uploads, downloads, and uploaded datasets, in bytes.",
     )
     upload_hours: Amount = Field(
         1,
         alias="CDVFT_UPLOAD_HOURS",
-        description="hours that an upload is kept, and rows after their last use",
+        description="Hours until an upload is deleted, and a dataset after its last use.",
     )
     bound_to: str = Field(
-        "127.0.0.1", alias="GRADIO_SERVER_NAME", description="the address that the page is served on"
+        "127.0.0.1", alias="GRADIO_SERVER_NAME", description="Address that the app listens on."
     )
-    share: str = Field("", alias="GRADIO_SHARE", description="True: shared by a link of Gradio's")
-    space: str = Field("", alias="SPACE_ID", description="set by the hub on a Space")
-    space_hosts: Parts = Field((), alias="SPACE_HOST", description="set by the hub on a Space")
+    share: str = Field("", alias="GRADIO_SHARE", description="True: create a Gradio share link.")
+    space: str = Field("", alias="SPACE_ID", description="Set by the Hub on a Space.")
+    space_hosts: Parts = Field((), alias="SPACE_HOST", description="Set by the Hub on a Space.")
     oauth_secret: SecretStr = Field(
-        SecretStr(""), alias="OAUTH_CLIENT_SECRET", description="set by the hub on a Space with hf_oauth"
+        SecretStr(""), alias="OAUTH_CLIENT_SECRET", description="Set by the Hub on a Space with hf_oauth."
     )
 
     @property
@@ -226,16 +232,16 @@ class Environment(BaseSettings):
 
     @property
     def proxies(self) -> str:
-        """The addresses trusted to say where a request comes from, as uvicorn's FORWARDED_ALLOW_IPS.
+        """Trusted proxies, separated by commas, for uvicorn's FORWARDED_ALLOW_IPS.
 
-        It takes the last address of X-Forwarded-For that is not one of these: whoever asks makes up those
-        before. Empty, nobody's word counts; left out, uvicorn trusts loopback.
+        uvicorn uses the last address of X-Forwarded-For that is not trusted, because a client can invent the
+        earlier ones. An empty value trusts no proxy. Without a value uvicorn would trust loopback.
         """
         return ",".join(self.trusted_proxies or (PRIVATE_NETWORKS if self.space else ()))
 
     @property
     def hub_accounts(self) -> bool:
-        """Whether sessions are signed with the secret that the hub gives a Space: nobody makes one up."""
+        """Whether sessions are signed with the Space's secret, so that clients cannot forge them."""
         return bool(self.space and self.oauth_secret.get_secret_value())
 
     @property
@@ -249,23 +255,22 @@ _KEYS = tuple(map(os.environ.encodekey, NAMES))
 
 
 def environment() -> Environment:
-    """Return the settings that the environment's variables have now.
+    """Return the settings of the current environment variables.
 
     Raises:
-        InvalidChoice: a variable means nothing; which, what it holds, and what it may.
+        InvalidChoice: A variable is invalid. The message names it, its value, and valid values.
     """
-    # As os.environ holds them: its own `get` decodes, which takes 25 µs, ten times in every request.
+    # Read the raw values: decoding in `os.environ.get` takes 25 µs, ten times per request.
     return _read(tuple(map(os.environ._data.get, _KEYS)))  # type: ignore[attr-defined]
 
 
 def cache_folder() -> Path:
-    """Return the folder for what can be made again: CDVFT_CACHE, else `cdvft` in the user's cache folder."""
+    """Return the folder of reproducible files: CDVFT_CACHE, or `cdvft` in the user's cache folder."""
     return environment().cache or _users_cache()
 
 
 def runs_folder() -> Path:
-    """Return the folder of the history, runs and uploaded datasets: RUNS_DIR, else one in the user's
-    cache."""
+    """Return the folder of the history, runs, and uploaded datasets: RUNS_DIR, or one in the user's cache."""
     return environment().runs_dir or (_users_cache() / "runs").resolve()
 
 
@@ -274,7 +279,7 @@ def _users_cache() -> Path:
 
 
 def data_folder() -> Path:
-    """Return the folder of uploaded datasets' rows, each in a folder named by the SHA-256 of its file."""
+    """Return the folder of uploaded datasets. The SHA-256 of a file names its folder."""
     return runs_folder() / "data"
 
 
@@ -287,8 +292,8 @@ def _read(values: tuple[object, ...]) -> Environment:
 
 
 def table() -> Iterator[str]:
-    """Yield the variables as Markdown."""
-    yield "| variable | what | default |"
+    """Yield the variables as lines of a Markdown table."""
+    yield "| Variable | Description | Default |"
     yield "|---|---|---|"
     for field in Environment.model_fields.values():
         default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default

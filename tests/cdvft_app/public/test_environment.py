@@ -42,7 +42,7 @@ def test_auto_is_public_where_others_reach_the_server(set_environment, variables
 
 
 def test_no_message_shows_the_operators_key(set_environment):
-    with pytest.raises(ValueError, match="CDVFT_OPERATOR_KEY: give at least 12"):
+    with pytest.raises(ValueError, match="CDVFT_OPERATOR_KEY: use at least 12"):
         set_environment(CDVFT_OPERATOR_KEY="sesame")
     known = set_environment(CDVFT_OPERATOR_KEY="open, sesame seed", CDVFT_CODES="blue-7, red-9")
     assert "open, sesame seed" not in repr(known)
