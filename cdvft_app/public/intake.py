@@ -1,10 +1,9 @@
 """The room in which strangers' files are read: a child process with limits, one at a time for each visitor.
 
-`read_in_child` has a child forked by `python -m cdvft_app.public.intake`, which imports no torch and opens no
-file itself. Request and answers are JSON, a line each, so that a file that takes over the child still cannot
-hand objects to the page. The limits are the system's: memory, processor time, wall time and the size of a
-file that is written. Where the system has none (Windows, in part macOS), what the readers count by themselves
-is the limit.
+`read_in_child` starts `python -m cdvft_app.public.intake`, which imports no torch. Request and answers are
+JSON, a line each, so that a file that takes over the child still cannot hand objects to the page. The system
+limits memory, processor time, wall time, and the size of a file that is written. Where the system has no
+limits (Windows, in part macOS), the counts of the readers are the limit.
 """
 
 from __future__ import annotations
@@ -12,13 +11,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import select
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -41,9 +39,7 @@ MAX_CHILDREN = 2  # at once, of all visitors
 MAX_WAITING = 8  # behind them, of all visitors
 MAX_WAITING_EACH = 2  # of one visitor
 SPENT_ON = "reading of files"
-NOT_NOW = "Files cannot be read just now. Try again in a minute."
 MAX_ANSWER = 64 * 10**6  # characters of one line
-MAX_REQUEST_BYTES = 2**16  # bytes of the message with which a fork is asked for
 OOM_SCORE = "800"  # killed before a training, and long before the page
 NICE = 5  # page and training go first
 
@@ -75,13 +71,14 @@ class TooMuch(StoreError):
 
 
 class FairSemaphore:
-    """Admits at most `children` visitors at a time, each once; next is whoever came first and is not in."""
+    """Admits at most `children` visitors at a time, each once; the others wait."""
 
     def __init__(self, children: int, waiting: int, waiting_each: int) -> None:
-        self._children, self._most, self._most_each = children, waiting, waiting_each
-        self._changed = threading.Condition()
-        self._reading: set[str] = set()
-        self._waiting: list[list[str]] = []  # one item each; lists, since equal visitors are different waits
+        self._children = threading.Semaphore(children)
+        self._most, self._most_each = children + waiting, 1 + waiting_each
+        self._lock = threading.Lock()
+        self._visits: Counter[str] = Counter()  # that are read or wait
+        self._turns: dict[str, threading.Lock] = {}
 
     @contextmanager
     def held(self, visitor: str | None) -> Iterator[None]:
@@ -93,33 +90,26 @@ class FairSemaphore:
         if visitor is None:
             yield
             return
-        mine = [visitor]
-        with self._changed:
+        with self._lock:
             self._require_room(visitor)
-            self._waiting.append(mine)
-            self._changed.wait_for(lambda: self._next() is mine)
-            self._waiting = [one for one in self._waiting if one is not mine]
-            self._reading.add(visitor)
-            self._changed.notify_all()
+            self._visits[visitor] += 1
+            turn = self._turns.setdefault(visitor, threading.Lock())
         try:
-            yield
+            with turn, self._children:
+                yield
         finally:
-            with self._changed:
-                self._reading.discard(visitor)
-                self._changed.notify_all()
-
-    def _next(self) -> list[str] | None:
-        if len(self._reading) >= self._children:
-            return None
-        return next((one for one in self._waiting if one[0] not in self._reading), None)
+            with self._lock:
+                self._visits[visitor] -= 1
+                if not self._visits[visitor]:
+                    del self._visits[visitor], self._turns[visitor]
 
     def _require_room(self, visitor: str) -> None:
-        if sum(one[0] == visitor for one in self._waiting) >= self._most_each:
+        if self._visits[visitor] >= self._most_each:
             raise TooManyRequests(
-                f"{self._most_each + 1} files of yours are being read or wait for it. Wait for them, and "
-                "give this one again."
+                f"{self._most_each} files of yours are being read or wait for it. Wait for them, and give "
+                "this one again."
             )
-        if len(self._waiting) >= self._most:
+        if self._visits.total() >= self._most:
             raise TooManyRequests("Many files of others wait to be read here. Try again in a minute.")
 
 
@@ -173,14 +163,17 @@ def read_in_child(
         "path": sys.path,
         "environment": dict(os.environ),
     }
-    with _fork_server.child(request) if FORKS else _new_process(request) as child:
-        answer: dict[str, Any] = {}
+    with _started() as child:
+        assert child.stdin and child.stdout
         try:
-            while "fraction" in (answer := _answer(child.answers.readline(MAX_ANSWER))):
+            with suppress(BrokenPipeError), child.stdin:
+                child.stdin.write(json.dumps(request))
+            answer: dict[str, Any] = {}
+            while "fraction" in (answer := _answer(child.stdout.readline(MAX_ANSWER))):
                 progress(answer["fraction"], answer["text"])
-        except ConnectionResetError:  # the fork server was killed before it took up the request
-            raise TooMuch(NOT_NOW) from None
-        exit_code = 0 if answer else child.exit_code()
+            exit_code = 0 if answer else child.wait()
+        finally:
+            child.kill()
     if "value" in answer:
         return answer["value"]
     for refusal in refusals:
@@ -189,82 +182,13 @@ def read_in_child(
     raise TooMuch(answer.get("sentence") or _sentence(exit_code, limits))
 
 
-@dataclass(frozen=True)
-class _Child:
-    """A child that has its request; `exit_code` waits for its end."""
-
-    answers: IO[str]
-    exit_code: Callable[[], int]
-
-
-@contextmanager
-def _new_process(request: dict[str, Any]) -> Iterator[_Child]:
-    """Give a child that imports everything itself, in about 0.7 s; it is killed at the end."""
-    with _start(None, subprocess.PIPE, subprocess.PIPE) as process:
-        assert process.stdin and process.stdout
-        try:
-            with suppress(BrokenPipeError), process.stdin:
-                process.stdin.write(json.dumps(request))
-            yield _Child(process.stdout, process.wait)
-        finally:
-            process.kill()
-
-
-class _ForkServer:
-    """A process of one thread that keeps imported what readers need, and forks a child in milliseconds.
-
-    It is started when first needed, anew if it was killed, and ends with the page.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._control: socket.socket | None = None
-        self._process: subprocess.Popen[str] | None = None
-
-    @contextmanager
-    def child(self, request: dict[str, Any]) -> Iterator[_Child]:
-        """Give a child; it is killed at the end, when its connection is closed."""
-        ours, theirs = socket.socketpair()
-        with ours, ours.makefile("r", encoding="utf-8") as answers:
-            with theirs:
-                self._send({"path": request["path"], "imports": request["imports"]}, theirs)
-            with suppress(BrokenPipeError, ConnectionResetError):
-                ours.sendall(json.dumps(request).encode() + b"\n")
-            yield _Child(
-                answers, lambda: int(_answer(answers.readline(MAX_ANSWER)).get("exit_code", -signal.SIGKILL))
-            )
-
-    def _send(self, needed: dict[str, Any], connection: socket.socket) -> None:
-        with self._lock:
-            for _ in range(2):  # a process that was killed is noticed by writing to it
-                self._control = self._control or self._started()
-                try:
-                    socket.send_fds(self._control, [json.dumps(needed).encode()], [connection.fileno()])
-                    return
-                except (BrokenPipeError, ConnectionResetError):
-                    self._control.close()
-                    self._control = None
-        raise TooMuch(NOT_NOW)
-
-    def _started(self) -> socket.socket:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = _start(theirs.fileno(), subprocess.DEVNULL, None)
-        return ours
-
-
-FORKS = sys.platform == "linux"  # the libraries of macOS itself do not bear a fork
-_fork_server = _ForkServer()
-
-
-def _start(control: int | None, stdin: int, stdout: int | None) -> subprocess.Popen[str]:
-    """Start this module as a process: a fork server if `control` is a socket's descriptor."""
+def _started() -> subprocess.Popen[str]:
+    """Start this module as a process."""
     return subprocess.Popen(
-        [sys.executable, "-m", "cdvft_app.public.intake", *([] if control is None else [str(control)])],
-        stdin=stdin,
-        stdout=stdout,
+        [sys.executable, "-m", "cdvft_app.public.intake"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         encoding="utf-8",
-        pass_fds=() if control is None else (control,),
         env={**os.environ, **_OF_ONE_THREAD, "PYTHONPATH": _path()},
     )
 
@@ -315,51 +239,11 @@ def _memory_sentence(limits: ChildLimits) -> str:
 
 
 def main() -> None:
-    """Serve forks on the socket that the argument names; without one, read one file by standard input."""
+    """Read one file, as standard input asks."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is no answer
-    if len(sys.argv) > 1:
-        _serve_forks(socket.socket(fileno=int(sys.argv[1])))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # at Control-C the page ends, and kills this
     _read(sys.stdin.readline(), answers)
-
-
-def _serve_forks(control: socket.socket) -> NoReturn:
-    """Fork a child for each connection that comes, until the page has gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # at Control-C the page ends, and this with it
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # which reaps them
-    while True:
-        message, descriptors, _, _ = socket.recv_fds(control, MAX_REQUEST_BYTES, 1)
-        if not message:
-            os._exit(0)
-        connection = socket.socket(fileno=descriptors[0])
-        needed = json.loads(message)
-        sys.path[:] = needed["path"]
-        for module in needed["imports"]:
-            with suppress(Exception):  # the child says what is wrong with it
-                import_module(module)
-        if os.fork() == 0:
-            control.close()
-            _supervise(connection)
-        connection.close()
-
-
-def _supervise(connection: socket.socket) -> NoReturn:
-    """Fork the reader, kill it if the page hangs up, and tell its exit code."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    reader = os.fork()
-    if reader == 0:
-        with connection.makefile("r", encoding="utf-8") as requests:
-            _read(requests.readline(), connection.makefile("w", encoding="utf-8"))
-    events = select.poll()
-    events.register(os.pidfd_open(reader), select.POLLIN)
-    events.register(connection, select.POLLRDHUP)
-    events.poll()
-    with suppress(ProcessLookupError):
-        os.kill(reader, signal.SIGKILL)  # which an ended one does not notice
-    exit_code = os.waitstatus_to_exitcode(os.waitpid(reader, 0)[1])
-    with suppress(OSError):
-        connection.sendall(f'\n{{"exit_code": {exit_code}}}\n'.encode())  # after what may be half a line
-    os._exit(0)
 
 
 def _read(text: str, answers: IO[str]) -> NoReturn:

@@ -33,21 +33,10 @@ def public(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))  # where a child finds the readers
 
 
-@pytest.fixture
-def forks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param and not intake.FORKS:
-        pytest.skip("needs Linux: elsewhere readers are not forked")
-    monkeypatch.setattr(intake, "FORKS", request.param)
-
-
-both_ways = pytest.mark.parametrize("forks", [True, False], indirect=True, ids=["forked", "started"])
-
-
 SMALL = ChildLimits(memory=200 * MB, seconds=0.5, written=10 * MB)
 
 
-@both_ways
-def test_what_a_reader_says_comes_back(forks):
+def test_what_a_reader_says_comes_back():
     told = []
     found = read_in_child(readers.honest, "ä\n\ud800", limits=SMALL, progress=lambda *one: told.append(one))
     assert found == {"said": "ä\n\ud800"} and told == [(0.5, "half of it")]
@@ -55,7 +44,6 @@ def test_what_a_reader_says_comes_back(forks):
         read_in_child(readers.refused, limits=SMALL, refusals=[DataRefused])
 
 
-@both_ways
 @pytest.mark.parametrize(
     ("reader", "sentence"),
     [
@@ -66,7 +54,7 @@ def test_what_a_reader_says_comes_back(forks):
         (readers.lie, "cannot be read .KeyError."),
     ],
 )
-def test_a_reader_that_takes_too_much_ends_in_a_sentence(reader, sentence, forks):
+def test_a_reader_that_takes_too_much_ends_in_a_sentence(reader, sentence):
     with pytest.raises(TooMuch, match=sentence):
         read_in_child(reader, limits=SMALL)
 
@@ -77,8 +65,7 @@ def test_a_file_that_is_written_has_its_most(tmp_path: Path):
     assert (tmp_path / "large").stat().st_size <= 10 * MB
 
 
-@both_ways
-def test_a_reader_whose_asker_gives_up_is_killed(forks):
+def test_a_reader_whose_asker_gives_up_is_killed():
     pids = []
 
     def give_up(fraction: float | None, text: str) -> None:
@@ -92,7 +79,6 @@ def test_a_reader_whose_asker_gives_up_is_killed(forks):
 
 def most_memory(call: Callable[[], object]) -> tuple[str, float]:
     """What refuses the call; the most MB that this process and its children grew by."""
-    read_in_child(readers.honest, "", limits=SMALL)  # the fork server stands
     me, grown, ended = psutil.Process(), [0.0], threading.Event()
     before, others = me.memory_info().rss, {child.pid for child in me.children(recursive=True)}
 
