@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
-import sys
-from importlib import metadata
 
 import pytest
 from packaging.requirements import Requirement
-from sources import ROOT, imports, sources
+from sources import ROOT
 
 PYTHONS = ("3.11", "3.12", "3.13")
 PLATFORMS = {"Linux": "linux", "Darwin": "darwin", "Windows": "win32"}
@@ -25,15 +22,8 @@ ENVIRONMENTS = [
 ]
 BY_DEVICE = {"torch", "torchvision"}
 """What requirements-torch.txt has in place of the lock files."""
-OF_CUDA = ("cuda-", "nvidia-", "triton")
 """How the names begin of what torch's build for CUDA brings along."""
-BROUGHT = {"PIL": "torchvision", "fsspec": "torch", "jinja2": "torch", "typing_extensions": "torch"} | {
-    "tokenizers": "transformers",
-    "pydantic_core": "pydantic",
-    **dict.fromkeys(("anyio", "starlette", "uvicorn"), "gradio"),
-}
 """What comes with a package that the app needs anyway, and is a part of it."""
-OPTIONAL = {"ray", "spaces", "torchao", "triton"}
 FILES = ("requirements.txt", "requirements-dev.txt")
 
 
@@ -88,42 +78,3 @@ def test_every_pin_has_hashes_and_no_index_is_named(file: str) -> None:
     assert "://" not in (ROOT / lock).read_text()
     for line in lines(lock):
         assert re.fullmatch(r"[\w.-]+==[\w.]+( ; [^#]+?)?(\s+--hash=sha256:[0-9a-f]{64})+", line), line
-
-
-def test_what_runs_is_tested_at_the_same_versions() -> None:
-    for environment in ENVIRONMENTS:
-        tested = locked("requirements-dev.lock", environment)
-        assert locked("requirements.lock", environment).items() <= tested.items()
-
-
-@pytest.mark.parametrize("file", FILES)
-def test_what_locked_packages_need_is_locked_too(file: str) -> None:
-    """pip installs the lock file without its own look at what packages need."""
-    versions = locked(file.replace(".txt", ".lock"))
-    for name in versions:
-        needed = metadata.distribution(name).requires or []
-        assert not unmet(needed, versions, {}), f"{name} needs more than is locked. Run: make lock"
-
-
-def test_torch_is_pinned_beside_what_it_needs() -> None:
-    pins = {one.name: one.specifier for one in map(Requirement, lines("requirements-torch.txt"))}
-    assert pins.keys() == BY_DEVICE
-    asked = {one.name: one.specifier for one in map(Requirement, lines("requirements.txt"))}
-    versions = locked("requirements.lock")
-    for name, pin in pins.items():
-        assert asked[name].contains(str(pin).removeprefix("=="))
-        needed = metadata.distribution(name).requires or []
-        assert not unmet([one for one in needed if not one.startswith(OF_CUDA)], versions, {})
-
-
-def test_what_the_program_imports_is_asked_for() -> None:
-    asked = {canonical(Requirement(line).name) for line in lines("requirements.txt")}
-    modules, brings = sources(), metadata.packages_distributions()
-    imported = {
-        target.partition(".")[0]
-        for name, source in modules.items()
-        for target in imports(name, ast.parse(source), set(modules))
-    }
-    foreign = imported - {*sys.stdlib_module_names, "cdvft", "cdvft_app", *BROUGHT, *OPTIONAL}
-    assert {"torch", "gradio"} <= foreign
-    assert sorted(one for one in foreign if not {*map(canonical, brings.get(one, [one]))} & asked) == []

@@ -77,11 +77,6 @@ def tiny(request: pytest.FixtureRequest) -> Tiny:
 
 
 @pytest.fixture
-def all_tiny() -> dict[str, Tiny]:
-    return TINY
-
-
-@pytest.fixture
 def bert() -> Tiny:
     return TINY["bert"]
 

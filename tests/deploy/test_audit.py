@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-from email.message import Message
-
-import pytest
 
 from deploy import audit
 
@@ -20,22 +17,6 @@ def test_a_package_that_nobody_was_asked_about_is_not_taken_for_sound() -> None:
     }
     weak, not_asked = audit.weak_packages(json.dumps(report))
     assert weak == ["weak 2.0: PYSEC-1, mended in 2.1"] and not_asked == ["unknown"]
-
-
-@pytest.mark.parametrize(
-    ("fields", "name"),
-    [
-        ([("License-Expression", "MIT"), ("License", "a long text")], "MIT"),
-        ([("Classifier", "License :: OSI Approved :: BSD License"), ("License", "BSD")], "BSD License"),
-        ([("License", "Apache 2.0")], "Apache 2.0"),
-        ([("Name", "something")], "not stated"),
-    ],
-)
-def test_a_licence_is_told_by_its_name(fields, name) -> None:
-    told = Message()
-    for field, value in fields:
-        told[field] = value
-    assert audit.licence(told) == name
 
 
 def test_every_package_and_every_model_is_in_the_list_of_licences() -> None:

@@ -79,16 +79,3 @@ def test_the_hub_reads_its_card(card, space):
     assert (space / data.thumbnail.partition("/resolve/main/")[2]).is_file()
     for one in [*data.models, *data.datasets, *(line.split()[0] for line in data.preload_from_hub)]:
         assert re.fullmatch(r"[\w.-]+/[\w.-]+", one)
-
-
-def test_a_space_without_a_name_has_the_checkouts_card(tmp_path):
-    build(tmp_path / "space")
-    assert (tmp_path / "space" / "README.md").read_text() == (ROOT / "README.md").read_text()
-    with pytest.raises(ValueError, match="named owner/name"):
-        build(tmp_path / "space", "studio")
-
-
-def test_others_can_copy_it(card):
-    first = card.text.strip().splitlines()
-    assert first[0] == "# CDVFT Studio"
-    assert "(https://huggingface.co/spaces/you/studio?duplicate=true)" in first[2]

@@ -40,17 +40,6 @@ def test_rays_launcher_takes_its_file() -> None:
     assert "RAY_AUTH_MODE=token" in str(LAUNCHER["docker"]["run_options"])
 
 
-def test_rays_reader_of_kuberays_manifests_takes_ours() -> None:
-    from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
-
-    cluster = parts()["RayCluster"]
-    config = _derive_autoscaling_config_from_ray_cr(cluster)
-    types = config["available_node_types"]
-    assert types["headgroup"]["resources"]["CPU"] == 0
-    assert types["gpu"]["resources"]["GPU"] == 1 and types["gpu"]["max_workers"] == 4
-    assert cluster["spec"]["authOptions"] == {"mode": "token"}
-
-
 def test_kubernetes_takes_all_parts_that_are_its_own() -> None:
     found = parts()
     spec = found.pop("RayCluster")["spec"]
@@ -84,9 +73,3 @@ def test_all_parts_are_one_image_with_one_version_of_ray() -> None:
     assert images == {LAUNCHER["docker"]["image"]}
     (pinned,) = re.findall(r"ray\[client\]==([\d.]+)", (FOLDER / "Dockerfile").read_text())
     assert [spec["rayVersion"]] == RAY == [pinned]
-
-
-def test_the_only_service_is_the_pages() -> None:
-    service = parts()["Service"]
-    assert service["metadata"]["name"] == "cdvft-page"
-    assert "type" not in service["spec"]  # reached within the cluster alone

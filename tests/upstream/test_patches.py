@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -102,15 +101,6 @@ def test_an_adapter_of_the_library_gives_the_same_outputs_in_the_patched_peft(pa
     torch.testing.assert_close(merged, truth, **close)
     torch.testing.assert_close(frozen, bare, **close)
     torch.testing.assert_close(mixed, torch.stack([truth[0], bare[1], truth[2]]), **close)
-
-
-@pytest.mark.nightly
-def test_the_tuner_is_four_files_of_plain_torch(patched) -> None:
-    files = {file.name: file.read_text() for file in (patched / "src/peft/tuners/cdvft").glob("*.py")}
-    assert set(files) == {"__init__.py", "config.py", "layer.py", "model.py"}
-    for name, text in files.items():
-        assert text.startswith("# Copyright 2026"), name
-        assert not re.search(r"(from|import) cdvft\b|ctypes|triton", text), name
 
 
 def test_peft_has_no_such_method_yet() -> None:

@@ -35,22 +35,6 @@ def hangs(request, tell):
     signal.pause()
 
 
-def never_ends(request, tell):
-    tell({"kind": "begin", "method": "cdvft", "setting": None, "number": 1, "of": 2, "more": 1})
-    signal.pause()
-
-
 def refuses(request, tell):
     tell(RESULT)
     raise InvalidChoice("No such model.")
-
-
-def loads_nothing(request, tell):
-    """How much this process grew by importing what measures: its libraries must be there already."""
-    import psutil
-
-    before = psutil.Process().memory_info().rss
-    from cdvft_app.measuring import measure
-
-    assert measure
-    tell({"kind": "result", "grown": psutil.Process().memory_info().rss - before})

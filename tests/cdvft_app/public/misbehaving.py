@@ -51,10 +51,6 @@ def refused(_progress: object) -> None:
     raise DataRefused("It is empty.")
 
 
-def tell_environment(_progress: object) -> dict[str, str]:
-    return dict(os.environ)
-
-
 def tell_pid_and_sleep(progress: Callable[[float | None, str], None]) -> None:
     progress(None, str(os.getpid()))
     time.sleep(60)

@@ -6,7 +6,7 @@ import time
 
 import run_events
 
-from cdvft_app.events import Evaluation, Halt, Note, Preparing, TrainingPaused
+from cdvft_app.events import Evaluation, Halt, Preparing, TrainingPaused
 
 TICK = 0.005
 
@@ -65,18 +65,3 @@ crashes = at_step_3(lambda: os.kill(os.getpid(), signal.SIGSEGV))
 leaves = at_step_3(lambda: os._exit(7))
 hangs = at_step_3(hang)
 fails = at_step_3(fail)
-
-
-def is_deaf(settings, emit, should_stop, folder, resume=False):
-    """Never asks whether to stop, and always has something to say."""
-    emit(run_events.started(settings.max_steps))
-    while True:
-        emit(Note("Going on."))
-        time.sleep(TICK)
-
-
-def floods(settings, emit, should_stop, folder, resume=False):
-    """More events than anybody reads at a time."""
-    for number in range(6000):
-        emit(Note(f"Event {number}."))
-    return trains(settings, emit, should_stop, folder, resume)
