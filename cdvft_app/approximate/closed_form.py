@@ -1,9 +1,9 @@
-"""Rivals of circulant-diagonal products: structured matrices whose best fit to a target has a closed form."""
+"""Structured matrices whose best fit to a target has a closed form: low rank and block circulant."""
 
 from __future__ import annotations
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from cdvft.blocks import Partition, partition
 from cdvft.circulant import block_circulant
@@ -28,38 +28,6 @@ def fit_low_rank(target: Tensor, rank: int) -> Fit:
     b, a = u[:, :rank] * s[:rank], vh[:rank]
     dense = b @ a
     return Fit("low_rank", rank, rank * (len(b) + a.shape[1]), relative_error(target, dense), (b, a), dense)
-
-
-def fit_fourierft(target: Tensor, entries: int, seed: int = 0) -> Fit:
-    """Return the best values at n random positions for dW = Re IFFT2(E), the form that FourierFT trains.
-
-    E is real, so dW is a sum of cosines and obeys dW[-i, -j] = dW[i, j] (indices modulo the size): the part
-    of the target that is odd under this reflection stays out of reach for any n.
-
-    Source: Gao et al., "Parameter-Efficient Fine-Tuning with Discrete Fourier Transform", ICML 2024.
-
-    Args:
-        target: (d_out, d_in)
-
-    Returns:
-        factors: positions (n, 2) and values (n) of E. Only the values are counted: the positions follow from
-        a seed.
-
-    Raises:
-        ValueError: if the target cannot be fitted or n is not from 1 to d_out d_in.
-    """
-    target = checked_target(target)
-    _check_size("entries", entries, target.numel())
-    places = torch.randperm(target.numel(), generator=Generator().manual_seed(seed))[:entries]
-    chosen = torch.zeros(target.numel(), dtype=torch.float64)
-    chosen[places] = 1
-    # A pair of frequencies makes one cosine: its coefficient falls on the member that was drawn, or half on
-    # each. A frequency that is its own partner is counted twice here, so it keeps its coefficient whole.
-    drawn = chosen + chosen[_partner(target.shape).flatten()]
-    values = 2 * torch.fft.fft2(target).real.flatten() * chosen / drawn.clamp(min=1)
-    dense = torch.fft.ifft2(values.reshape(target.shape)).real
-    factors = (torch.stack([places // target.shape[1], places % target.shape[1]], dim=1), values[places])
-    return Fit("fourierft", entries, entries, relative_error(target, dense), factors, dense)
 
 
 def fit_block_circulant(target: Tensor, block_size: int) -> Fit:
@@ -92,12 +60,6 @@ def diagonal_places(part: Partition) -> Tensor:
     """For each entry (d_out, d_in) the index of its number among the q1 q2 p of the circulant blocks."""
     i, j, p = torch.arange(part.d_out)[:, None], torch.arange(part.d_in), part.p
     return (i // p * part.q2 + j // p) * p + (i - j) % p
-
-
-def _partner(shape: torch.Size) -> Tensor:
-    """Reading-order index of the frequency (-k, -l) for every (k, l), of the given shape."""
-    rows, columns = (-torch.arange(size) % size for size in shape)
-    return rows[:, None] * shape[1] + columns
 
 
 def _check_size(name: str, size: int, largest: int) -> None:

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { LayerData } from "../../assets/js/factors/data.js";
-import { multiplications, work } from "../../assets/js/learn/by_hand.js";
+import { work } from "../../assets/js/learn/flops.js";
 import { bestOfRank } from "../../assets/js/learn/singular.js";
 import { goingWrong } from "../../assets/js/learn/trial.js";
 import { Dense } from "../../assets/js/shared/circulant.js";
@@ -18,7 +18,7 @@ function layerOf({ method, d_out, d_in, scale, vectors }) {
     return [name, { shape, type, data: Buffer.from(numbers.buffer).toString("base64") }];
   });
   return new LayerData(
-    { steps: [0], vectors: Object.fromEntries(packed), bytes: 0, trained: 0, texts: [] },
+    { steps: [0], vectors: Object.fromEntries(packed), bytes: 0, trained: 0 },
     { module: "layer", depth: 0, kind: "query", d_out, d_in, scale },
     { method },
   );
@@ -28,7 +28,6 @@ const formulas = {
   update: (given) => entries(layerOf(given).update(0)),
   product: (d) => [work.dense(d), work.fft(d)],
   blocks: ([rows, cols, p]) => work.blocks(rows, cols, p),
-  multiplications: (d) => [multiplications.rows(d), multiplications.waves(d)],
   low_rank({ n, r, target }) {
     const { matrix, error } = bestOfRank(new Dense(Float64Array.from(target), n, n), r);
     return [error, ...matrix.values];

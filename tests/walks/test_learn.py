@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from cdvft_app.ui.learn.lesson_texts import LESSONS, Choice, Estimate, Question
@@ -125,3 +126,24 @@ def test_unknown_class_code_is_refused(visit: Visit) -> None:
     learn = visit(Learn, **{"class": "QQQQQ"})
     expect(learn.find("#class-bar [role=status]")).not_to_be_empty()
     expect(learn.find("#class-bar .presets button")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("lesson", "group"), [("circulant", "c"), ("fft", "FFT(c)")])
+def test_dragging_a_bar_changes_its_value(visit: Visit, lesson: str, group: str, width: int) -> None:
+    learn = visit(Learn, lesson=lesson)
+    learn.page.set_viewport_size({"width": width, "height": 900})
+    bars = learn.shown(lesson).locator(f"[role=slider][aria-label^='{group}']:visible")
+    for bar in bars.all():
+        others = [other.get_attribute("aria-valuenow") for other in bars.all()]
+        before = bar.get_attribute("aria-valuenow")
+        track = bar.locator(".bar-track")
+        track.scroll_into_view_if_needed()
+        box = track.bounding_box()
+        assert box is not None
+        track.click(position={"x": 0.9 * box["width"], "y": box["height"] / 2})
+        expect(bar).not_to_have_attribute("aria-valuenow", str(before))
+        changed = [
+            old != other.get_attribute("aria-valuenow") for old, other in zip(others, bars.all(), strict=True)
+        ]
+        assert sum(changed) == 1

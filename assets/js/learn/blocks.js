@@ -6,7 +6,7 @@ import { Dense } from "../shared/circulant.js";
 import { Heatmap } from "../shared/heatmap.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { table } from "../shared/table.js";
-import { work } from "./by_hand.js";
+import { work } from "./flops.js";
 import { entriesOf, nearestBlocks, relativeError, scaledBlocks, scaledExample } from "./fits.js";
 import { keptState } from "./kept_state.js";
 import { numbers, panel, renderLesson, settleSlider, signs, slider, stage } from "./parts.js";

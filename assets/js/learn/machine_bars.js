@@ -23,10 +23,10 @@ const places = (k) => (members(k) === 1 ? `${k}` : `${k}, ${D - k}`);
 
 /**
  * Bars that change `vectors` in place; `onchange()` follows every change, `onsettle(name, k)` the end of a drag, with the
- * number of a1, c or a3 that was dragged, `onwave(k)` a touched wave. `draw()` shows vectors that were changed elsewhere; `mark(place)` frames the numbers of an entry.
- * @param {{vectors: Vectors, onchange: () => void, onsettle: (name?: keyof Vectors, k?: number) => void, onwave: (k: number) => void}} options
+ * number of a1, c or a3 that was dragged. `draw()` shows vectors that were changed elsewhere; `mark(place)` frames the numbers of an entry.
+ * @param {{vectors: Vectors, onchange: () => void, onsettle: (name?: keyof Vectors, k?: number) => void}} options
  */
-export function machineBars({ vectors, onchange, onsettle, onwave }) {
+export function machineBars({ vectors, onchange, onsettle }) {
   const spectrum = waves(vectors.c);
 
   /** @param {keyof Vectors} name */
@@ -67,7 +67,6 @@ export function machineBars({ vectors, onchange, onsettle, onwave }) {
     })),
     text: twoDigits,
     onchange: followWaves,
-    onpoint: onwave,
     onsettle: () => onsettle(),
   });
   const angle = vectorBars({
@@ -81,7 +80,6 @@ export function machineBars({ vectors, onchange, onsettle, onwave }) {
     })),
     text: (value) => `${twoDigits(Math.round(value))}°`,
     onchange: followWaves,
-    onpoint: (at) => onwave(at + 1),
     onsettle: () => onsettle(),
   });
   function followC() {

@@ -1,13 +1,11 @@
-// The product with a circulant through the waves of x; then the multiplications of both ways, by hand for 8 numbers and as the
-// length doubles, and what they cost, counted and timed.
+// The product with a circulant through the waves of x, and its cost against the length, counted and timed.
 
 import { actButton, h, setText } from "../shared/dom.js";
 import { tell } from "../shared/events.js";
 import { count, percent } from "../shared/format.js";
 import { LinePlot } from "../shared/line_plot.js";
 import { outcomeOf } from "../shared/request.js";
-import { multiplications, work } from "./by_hand.js";
-import { handCalculation, MAX_PRODUCTS } from "./hand_calculation.js";
+import { work } from "./flops.js";
 import { keptState } from "./kept_state.js";
 import { D, fromWaves, unit } from "./machine.js";
 import { fromHundredths, fromWavesText, hundredths, wavesText } from "./machine_states.js";
@@ -138,17 +136,6 @@ export function mount({ element, server, life }) {
     afterwards(
       element,
       [
-        handCalculation({
-          value: kept.number(0, 0, 0, MAX_PRODUCTS),
-          onsettle: (done) => kept.set(0, done),
-        }),
-        doubling(),
-      ],
-      "fft-eight",
-    ),
-    afterwards(
-      element,
-      [
         slider({
           label: "d, length of the vector",
           min: 0,
@@ -166,47 +153,4 @@ export function mount({ element, server, life }) {
     ),
   );
   follow(first);
-}
-
-/** Multiplications of both ways, a row for each length, and how many times those of half the length. */
-function doubling() {
-  const MAX = 1024;
-  const list = h("ol", { class: "doubling", role: "list", "aria-label": "Multiplications as d doubles" });
-  const button = actButton("Double d", () => add());
-  /** @type {[string, (d: number) => number][]} */
-  const ways = [
-    ["rows", multiplications.rows],
-    ["waves", multiplications.waves],
-  ];
-  let d = D / 2;
-  const add = () => {
-    d *= 2;
-    list.append(
-      h(
-        "li",
-        { "data-d": d },
-        h("b", {}, `d = ${count(d)}`),
-        ways.map(([way, many]) => {
-          const bar = h("span", { class: "doubling-bar" });
-          bar.style.setProperty("--long", String(many(d)));
-          const more = d > D ? `, ×${(many(d) / many(d / 2)).toFixed(1)}` : "";
-          return h("span", { class: way }, bar, `${count(many(d))}${more}`);
-        }),
-      ),
-    );
-    list.style.setProperty("--most", String(d * d));
-    button.disabled = d >= MAX;
-  };
-  add();
-  return h(
-    "div",
-    { class: "panel" },
-    h(
-      "p",
-      { class: "caption" },
-      "Multiplications, row by row (grey) and through the waves (magenta), as the length doubles",
-    ),
-    list,
-    button,
-  );
 }

@@ -12,7 +12,6 @@ import { numbers, panel, renderLesson, setSlider, signs, slider, stage } from ".
 import { afterwards, lessonOf, onPrediction } from "./revealing.js";
 import { singularView } from "./singular_view.js";
 import { gliding } from "./tween.js";
-import { wavePlayer } from "./wave_player.js";
 
 /** @import { Vectors } from "./machine.js" */
 /** @import { Part } from "../shared/part.js" */
@@ -28,8 +27,7 @@ export function mount({ element, life }) {
   const readout = numbers(element),
     counts = numbers(),
     formula = h("p", { class: "quiet entry-formula" }),
-    singular = singularView(),
-    player = wavePlayer(element.id);
+    singular = singularView();
   const picture = new Heatmap({
     label: "The matrix diag(a₃) circ(c) diag(a₁)",
     onmove: (place) => place && point(place),
@@ -50,7 +48,6 @@ export function mount({ element, life }) {
       ],
     ]);
     singular.show(values);
-    player.show(vectors.c);
     point(picture.cursor ?? { i: 3, j: 1 });
   };
   const keep = () => kept.set(0, ...encoded(vectors));
@@ -81,7 +78,6 @@ export function mount({ element, life }) {
       keep();
       if (name !== undefined && k !== undefined) scale(name, k);
     },
-    onwave: player.choose,
   });
 
   /**
@@ -163,7 +159,6 @@ export function mount({ element, life }) {
       panel("… and by what angle the pairs are moved", angle.node).node,
     ),
     left,
-    player.node,
   ]);
   renderLesson(
     element,

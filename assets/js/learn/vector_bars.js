@@ -82,9 +82,11 @@ export function vectorBars({
   };
   /** @param {PointerEvent | MouseEvent} event */
   const under = (event) => {
-    const box = node.getBoundingClientRect();
-    const place = Math.floor(((event.clientY - box.top) / box.height) * values.length);
-    return Math.min(values.length - 1, Math.max(0, place));
+    const distances = bars.map((bar) => {
+      const { top, bottom } = bar.getBoundingClientRect();
+      return Math.abs(event.clientY - (top + bottom) / 2);
+    });
+    return distances.indexOf(Math.min(...distances));
   };
   /** @type {number | null} */
   let dragged = null;

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 from known_products import member
-from matrices import built, filled, random
+from matrices import built, random
 from torch import Tensor
 
-from benchmarks.fit_matrix import dimension, factors_needed
 from cdvft.blocks import parameter_count
 from cdvft.circulant import circulant
 from cdvft_app.approximate import (
@@ -17,7 +16,6 @@ from cdvft_app.approximate import (
     circulant_diagonal,
     fit_block_circulant,
     fit_circulant_diagonal,
-    fit_fourierft,
     fit_low_rank,
     make_target,
 )
@@ -104,20 +102,6 @@ def test_the_error_never_rises_with_m(name: str) -> None:
 # Counting
 
 
-@pytest.mark.parametrize(("n", "m"), [(1, 2), (3, 2), (4, 2), (5, 3), (4, 3), (5, 4), (6, 4), (6, 5)])
-def test_the_dimension_is_the_rank_of_the_jacobian_at_a_random_point(n: int, m: int) -> None:
-    assert filled(n, m) == dimension(n, m)
-
-
-@pytest.mark.parametrize(
-    ("n", "least", "enough"), [(1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 3, 4), (24, 13, 24), (768, 385, 768)]
-)
-def test_factors_needed_is_where_the_count_first_suffices(n: int, least: int, enough: int) -> None:
-    assert factors_needed(n) == (least, enough)
-    assert dimension(n, least) == n * n
-    assert n == 1 or dimension(n, least - 1) < n * n
-
-
 # Targets and errors
 
 
@@ -137,7 +121,6 @@ def test_factors_needed_is_where_the_count_first_suffices(n: int, least: int, en
         ),
         (lambda: fit_low_rank(torch.full((8, 8), 1e-200, dtype=torch.float64), 1), ["1e-200", "Scale it"]),
         (lambda: fit_low_rank(random(3, 4), 4), ["4", "1 to 3"]),
-        (lambda: fit_fourierft(random(3, 3), 0), ["0", "1 to 9"]),
         (lambda: fit_block_circulant(random(3, 3), 4), ["4", "1 to 3"]),
         (lambda: next(fit_circulant_diagonal(random(3, 4), 2)), ["3 x 4", "square"]),
         (lambda: next(fit_circulant_diagonal(random(3, 3), 0)), ["most_m is 0"]),

@@ -3,11 +3,9 @@
 import pytest
 import torch
 from matrices import random
-from peft import FourierFTConfig, get_peft_model
-from torch import Tensor, nn
 
 from cdvft.circulant import block_circulant
-from cdvft_app.approximate import fit_block_circulant, fit_fourierft, fit_low_rank
+from cdvft_app.approximate import fit_block_circulant, fit_low_rank
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (4, 7)])
@@ -20,25 +18,6 @@ def test_low_rank_leaves_the_smaller_singular_values(shape: tuple[int, int]) -> 
         b, a = fit.factors
         torch.testing.assert_close(b @ a, fit.dense)
         assert fit.parameters == b.numel() + a.numel()
-
-
-@pytest.mark.parametrize(("n", "entries"), [(4, 1), (4, 9), (5, 12), (6, 36)])
-def test_fourierft_is_the_best_that_pefts_layer_can_do(n: int, entries: int) -> None:
-    target = random(n, n)
-    fit = fit_fourierft(target, entries, seed=5)
-    positions, values = fit.factors
-    config = FourierFTConfig(n_frequency=entries, scaling=1.0, target_modules=["0"])
-    layer = get_peft_model(nn.Sequential(nn.Linear(n, n)), config).base_model.model[0].double()
-    layer.indices["default"] = positions.T
-
-    def delta(spectrum: Tensor) -> Tensor:
-        layer.fourierft_spectrum["default"].data = spectrum
-        return layer.get_delta_weight("default").detach().double()
-
-    torch.testing.assert_close(delta(values), fit.dense, atol=1e-6, rtol=1e-5)
-    basis = torch.stack([delta(unit).flatten() for unit in torch.eye(entries, dtype=torch.float64)], dim=1)
-    best = basis @ torch.linalg.lstsq(basis, target.reshape(-1, 1), driver="gelsd").solution
-    assert fit.error == pytest.approx(float((target - best.reshape(n, n)).norm() / target.norm()), abs=1e-6)
 
 
 @pytest.mark.parametrize(

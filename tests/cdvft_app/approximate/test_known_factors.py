@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-import torch
 from known_products import KINDS, member
-from matrices import built, random
+from matrices import built
 from torch import Tensor
 
 from cdvft_app.approximate import fit_circulant_diagonal
@@ -43,17 +42,3 @@ def test_a_noisy_product_is_fitted_as_well_as_from_the_truth() -> None:
 
 
 # Alternating least squares
-
-
-def test_no_round_raises_an_error_and_each_error_is_the_products() -> None:
-    target = random(7, 7)
-    target /= target.norm()
-    starts = random(5, 3, 7, seed=1)
-    before = torch.full((5,), torch.inf)
-    walk = alternate(target, starts)
-    for _ in range(20):
-        vectors, errors = next(walk)
-        assert bool((errors <= before + 1e-12).all())
-        before = errors
-    for found, error in zip(vectors, errors, strict=True):
-        assert relative_error(target, found) ** 2 == pytest.approx(float(error))

@@ -32,16 +32,6 @@ def machine_rank(a1_zeros: int = 0, a3_zeros: int = 0, c_zeros: int = 0, silent:
     return found
 
 
-def multiplications_through_waves() -> int:
-    """Real multiplications of an 8-point product by FFTs, by Winograd's count of the real FFT.
-
-    A real FFT of 8 values multiplies twice, by sqrt(1/2). Five values of its spectrum are stored: two are
-    real (1 multiplication each), three complex (4 each). The inverse FFT multiplies twice.
-    """
-    transform, real, complex_values = 2, 2, 3
-    return transform + real + 4 * complex_values + transform
-
-
 def best_error_of_random() -> float:
     targets = {target["key"]: target for target in _fixed("reach")["recorded"]["targets"]}
     return 100 * targets["gaussian"]["fits"][1]["error"]
@@ -53,7 +43,6 @@ def block_parameters(p: int) -> int:
 
 ESTIMATES: dict[str, Callable[[], float]] = {
     "circulant-entry": lambda: int((circulant(random(8)) != circulant(random(8) + torch.eye(8)[3])).sum()),
-    "fft-eight": multiplications_through_waves,
     "reach-random": best_error_of_random,
     "blocks": lambda: block_parameters(8),
     "shapes-rank": lambda: rank(product(*random(3, 32))),

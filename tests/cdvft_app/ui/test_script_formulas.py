@@ -5,7 +5,6 @@ PYTHONPATH=. python tests/cdvft_app/ui/test_script_formulas.py    # writes tests
 
 from __future__ import annotations
 
-import cmath
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -70,27 +69,10 @@ def products() -> Iterator[dict[str, Any]]:
 
 
 def ways_through_blocks() -> Iterator[dict[str, Any]]:
-    """FLOPs of a token's way through p x p blocks between two diagonals: `by_hand.js`."""
+    """FLOPs of a token's way through p x p blocks between two diagonals: `flops.js`."""
     for rows, cols, p in ((1536, 384, 384), (1536, 384, 3), (48, 64, 28), (64, 64, 64)):
         spent = flops.cdvft(cost.Shape("x", rows, cols), 2, p).forward_per_token
         yield {"given": [rows, cols, p], "expected": spent}
-
-
-def multiplications() -> Iterator[dict[str, Any]]:
-    """Real multiplications of the same, one by one, of a radix-2 transform of real numbers: `by_hand.js`."""
-
-    def transform(d: int) -> int:
-        """Of a butterfly's factors exp(-2 pi i k / d) those that are no 1, -1, i or -i, for k up to d / 4."""
-        if d <= 4:
-            return 0
-        turns = [cmath.exp(-2j * cmath.pi * k / d) for k in range(1, d // 4 + 1)]
-        parts = [(abs(turn.real), abs(turn.imag)) for turn in turns if abs(turn.real) > 1e-12]
-        own = sum(2 if cmath.isclose(real, imaginary) else 4 for real, imaginary in parts)
-        return own + 2 * transform(d // 2)
-
-    for d in (8, 16, 64, 1024):
-        waves = 2 * transform(d) + 2 + 4 * (d // 2 - 1)
-        yield {"given": d, "expected": [float(d * d), float(waves)]}
 
 
 def low_ranks() -> Iterator[dict[str, Any]]:
@@ -141,7 +123,6 @@ TABLE: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
     "update": updates,
     "product": products,
     "blocks": ways_through_blocks,
-    "multiplications": multiplications,
     "low_rank": low_ranks,
     "watch": watches,
     "score": scores,

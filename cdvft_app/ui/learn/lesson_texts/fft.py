@@ -1,6 +1,6 @@
 """Why a circulant is cheap."""
 
-from cdvft_app.ui.learn.lesson_texts.lesson import Choice, Estimate, Lesson, RealLayer, Task
+from cdvft_app.ui.learn.lesson_texts.lesson import Choice, Lesson, RealLayer, Task
 
 FFT = Lesson(
     "fft",
@@ -17,20 +17,6 @@ waves: it scales each by a number of $\mathrm{FFT}(c)$, and moves it.
             "A single entry holds all waves equally: its FFT is (1, 1, …, 1).",
             "FFT(1, 0, …, 0) = (1, 1, …, 1): each wave comes out as it went in.",
             "All values of FFT(c) are 1: every wave comes out as it went in, and circ(c) x is x.",
-        ),
-        Estimate(
-            "fft-eight",
-            "With 8 numbers, row by row takes 64 multiplications. How many does it take through the waves?",
-            "The FFT is cheaper not only asymptotically: with 8 numbers one can count it by hand.",
-            "8 numbers take 64 multiplications row by row, and 18 through the waves.",
-            "multiplications",
-            0,
-            64,
-            32,
-            18,
-            "2 for the FFT of x, 14 to scale its waves, and 2 for the way back. An FFT this short mostly "
-            "adds: of its factors only √½ differs from 1, −1, i and −i, and these need no multiplication.",
-            off=4,
         ),
         Choice(
             "fft",
@@ -58,9 +44,8 @@ the work. A fast Fourier transform of an even number $d$ of values is two of $d/
 that join them, sums and products: twice the length, twice the work and one more round. For $d$ a power of
 two that makes $\log_2 d$ rounds.
 
-**From which length on?** Counted in multiplications, the waves win at every power of two from 2 on. In time
-they may not: multiplying matrices is what processors do best. *Measure* says from which length on the waves
-win here.
+**Where does the FFT win?** Fewer FLOPs do not always take less time, because processors are fastest at
+matrix products. *Measure* shows the length from which the FFT is faster on this server.
 """,
     RealLayer("cdvft", "forward", "one token on its way through FFT, product and inverse FFT"),
     (
