@@ -1,6 +1,6 @@
-"""Trains a few numbers in no time, on a node that finds it by its name; a test can hold it at any phase.
+"""Trains a few numbers in no time, on a node that finds it by its name.
 
-A file of HELD, named by the run's seed, names the phase at which its first attempt waits until the file goes.
+A file of HELD, named by the seed of the run, makes the first attempt wait until the file goes.
 """
 
 import hashlib
@@ -25,15 +25,15 @@ def train_really(settings, emit, should_stop, folder, resume):
     def tell(event):
         emit(event)
         if isinstance(event, Step) and event.step == settings.checkpoint_every + 2:
-            hold(settings, folder, "training")
+            hold(settings, folder)
 
     return tiny_trainer.train(settings, tell, should_stop, folder, resume)
 
 
-def hold(settings, folder, phase):
+def hold(settings, folder):
     """Wait here where a test asks for it, and say so by a file beside the one that asks."""
     asked = Path(os.environ.get(HELD, ""), str(settings.seed))
-    if folder.parents[1].name.endswith("-1") and asked.is_file() and asked.read_text() == phase:
+    if folder.parents[1].name.endswith("-1") and asked.is_file():
         asked.with_suffix(".held").write_text(str(os.getpid()))
         while asked.exists():
             time.sleep(TICK)
@@ -51,7 +51,6 @@ def train(settings, emit, should_stop, folder, resume=False):
     if settings.seed >= REAL:
         return train_really(settings, emit, should_stop, folder, resume)
     emit(Preparing("Loading"))
-    hold(settings, folder, "preparing")
     draw = random.Random(settings.seed)
     weight, first = draw.gauss(0, 1), 0
     kept, _ = checkpoints.newest(folder / "checkpoints") if resume else (None, [])
@@ -73,14 +72,9 @@ def train(settings, emit, should_stop, folder, resume=False):
         time.sleep(TICK)
         halt = should_stop()
         if step % settings.checkpoint_every == 0 or halt:
-            if step == 2 * settings.checkpoint_every:
-                hold(settings, folder, "checkpoint")
             save(folder, step, (weight, draw.getstate()))
-        elif step > settings.checkpoint_every:
-            hold(settings, folder, "training")
     if halt is Halt.PAUSE:
         raise TrainingPaused
-    hold(settings, folder, "final evaluation")
     emit(Evaluation(step, step / 10, weight**2, "accuracy", 0.75, True))
     (folder / "adapter").mkdir(exist_ok=True)
     (folder / "adapter" / "adapter_model.safetensors").write_text(repr(weight))

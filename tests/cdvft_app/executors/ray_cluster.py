@@ -87,7 +87,7 @@ class LoopbackCluster:
         # Sockets of Ray and of the runs' processes lie there, and no system takes names above 107 letters.
         self.home = tempfile.mkdtemp(prefix="ray", dir="/tmp")
         self._environment = {**environment, "RAY_TMPDIR": self.home, "TMPDIR": self.home}
-        self._nodes: list[Node] = []
+        self.nodes: list[Node] = []
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the cluster
         self.ports = free_ports(2)
         try:
@@ -121,8 +121,8 @@ class LoopbackCluster:
     def add(self, cpus: int) -> Node:
         """Start a node."""
         self._ask({"num_cpus": cpus, "env_vars": self._environment})
-        self._nodes.append(Node(self._answer()["pid"]))
-        return self._nodes[-1]
+        self.nodes.append(Node(self._answer()["pid"]))
+        return self.nodes[-1]
 
     def _ask(self, asked: dict[str, Any]) -> None:
         assert self._starter.stdin
@@ -145,7 +145,7 @@ class LoopbackCluster:
 
     def _end(self) -> None:
         """As a machine does that loses its power."""
-        found = [one for node in self._nodes for one in node.processes()]
+        found = [one for node in self.nodes for one in node.processes()]
         with suppress(psutil.NoSuchProcess):
             starter = psutil.Process(self._starter.pid)
             found += [starter, *starter.children(recursive=True)]

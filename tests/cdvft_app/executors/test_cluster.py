@@ -3,8 +3,6 @@
 import hashlib
 import multiprocessing
 import os
-import signal
-from pathlib import Path
 
 import cluster_trainer
 import pytest
@@ -28,9 +26,7 @@ from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
 
-HERE = Path(__file__).parent
 REAL = RunSettings(method="cdvft", max_steps=12, checkpoint_every=5, batch_size=8, seed=cluster_trainer.REAL)
-PHASES = {"preparing": 11, "training": 12, "checkpoint": 13, "final evaluation": 14}
 pytestmark = pytest.mark.cluster
 
 
@@ -44,17 +40,12 @@ def ray(held, tmp_path_factory):
     model = tmp_path_factory.mktemp("model") / "bert"
     tiny_trainer.save_model(model)
     with ray_cluster(held, TINY_MODEL=str(model)) as made:
+        made.add(cpus=5)
         yield made
 
 
 @pytest.fixture(scope="module")
-def nodes(ray):
-    """Those that live; the first one is where runs are."""
-    return [ray.add(cpus=5)]
-
-
-@pytest.fixture(scope="module")
-def executor(ray, nodes):
+def executor(ray):
     made = executor_on(ray.address)
     wait_for(lambda: made.runs_at_once() > 1)  # Ray is imported, and the head has answered
     return made
@@ -100,42 +91,19 @@ def test_own_data_travels_with_the_run_and_is_removed_there(store, queue, monkey
     wait_for(lambda: not any("rows.arrow" in files for _, _, files in os.walk(ray.home)))
 
 
-@pytest.fixture(scope="module")
-def killed(store, queue, ray, nodes, held):
-    """The runs of a node that was killed, one in each phase, and of one that trained a model."""
-    asked = {phase: settings(seed) for phase, seed in PHASES.items()}
-    asked["training a model"] = REAL
-    for phase, one in asked.items():
-        held.hold(one.seed, phase.removesuffix(" a model"))
-    ids = dict(zip(asked, queue.submit(list(asked.values()), "a"), strict=True))
-    wait_for(lambda: held.holds(*(one.seed for one in asked.values())))
-    brought = {"training": 5, "checkpoint": 5, "final evaluation": 20, "training a model": 5}
-    for phase, step in brought.items():
-        came = store.folder(ids[phase]) / "checkpoints" / f"checkpoint-{step}"
-        wait_for(came.is_dir)
-    nodes[0].kill()
-    nodes[0] = ray.add(cpus=5)
-    for run_id in ids.values():
-        wait(store, run_id, *FINAL)
-    return ids
-
-
-@pytest.mark.parametrize("phase", PHASES)
-def test_a_run_whose_node_is_killed_goes_on_elsewhere(store, killed, phase):
-    run = ends_whole(store, killed[phase], settings(PHASES[phase]), attempt=2)
-    begun = {"preparing": "begins again elsewhere", "final evaluation": "goes on elsewhere from step 20"}
-    begun |= dict.fromkeys(("training", "checkpoint"), "goes on elsewhere from step 5")
-    (lost,) = (text for text in notes(store, run.id) if "was lost" in text)
-    assert lost.endswith(f"The run {begun[phase]}.")
-
-
-def test_a_model_goes_on_to_the_same_bit(store, killed, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("here")
-    here = RunStore(folder / "store")
-    tiny_trainer.save_model(folder / tiny_trainer.MODEL)
+def test_a_model_goes_on_to_the_same_bit(store, queue, ray, held, tmp_path):
+    held.hold(REAL.seed)
+    (run_id,) = queue.submit([REAL], "a")
+    came = store.folder(run_id) / "checkpoints" / "checkpoint-5"
+    wait_for(lambda: held.holds(REAL.seed) and came.is_dir())
+    ray.nodes[0].kill()
+    ray.add(cpus=5)
+    disturbed = wait(store, run_id, *FINAL)
+    here = RunStore(tmp_path / "store")
+    tiny_trainer.save_model(tmp_path / tiny_trainer.MODEL)
     (run,) = here.create([REAL], "a", process=this_process())
     supervise(here, run, LocalProcesses("tiny_trainer:train"))
-    undisturbed, disturbed = here.get(run.id), store.get(killed["training a model"])
+    undisturbed = here.get(run.id)
     assert disturbed.state == undisturbed.state == "finished", (disturbed.reason, undisturbed.reason)
     assert disturbed.result["attempt"] == 2 and disturbed.metric == undisturbed.metric
     assert losses(store, disturbed.id) == losses(here, run.id)
@@ -145,14 +113,6 @@ def test_a_model_goes_on_to_the_same_bit(store, killed, tmp_path_factory):
             (store.folder(disturbed.id), here.folder(run.id))]  # fmt: skip
     assert kept[0] == kept[1] and kept[0]
     here.close()
-
-
-def test_a_run_goes_on_when_the_connection_is_cut(store, queue, executor):
-    asked = settings(21, max_steps=300)
-    (run_id,) = queue.submit([asked], "a")
-    wait_for(lambda: store.get(run_id).step > 3)
-    os.kill(executor.connection.process, signal.SIGKILL)
-    ends_whole(store, run_id, asked)
 
 
 def test_a_page_that_was_killed_follows_its_runs_again(executor, ray, tmp_path, monkeypatch):

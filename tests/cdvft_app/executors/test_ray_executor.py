@@ -140,13 +140,3 @@ def test_run_is_left_on_the_cluster_when_the_program_ends(store, run, cluster, r
     assert outcome == ("interrupted", LEFT_ON_CLUSTER)
     store.set_state(run.id, *outcome, epoch=run.epoch)
     assert [one.id for one in ray.left(store)] == [run.id]
-
-
-def test_runs_at_once_counts_whole_runs_per_node(cluster, ray, monkeypatch):
-    cluster.alive = [{"memory": 1e9}, {"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}]
-    assert (ray.runs_at_once(), ray.resources()) == (3, {"CPU": 1, "GPU": 1})
-    monkeypatch.setenv("CDVFT_RUN_GPUS", "0.3")
-    monkeypatch.setenv("CDVFT_RUN_CPUS", "2")
-    assert ray.runs_at_once() == 4 + 3
-    monkeypatch.setenv("CDVFT_RUN_RESOURCES", "a100=1")
-    assert ray.runs_at_once() == 1, "the cluster may grow"

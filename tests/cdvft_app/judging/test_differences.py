@@ -13,14 +13,12 @@ from cdvft_app.judging.judge import (
     Contestant,
     Run,
     band,
-    mcnemar,
     of_difference,
     of_mean,
-    of_score,
     over_rows,
     unpaired,
 )
-from cdvft_app.judging.row_scores import of_predictions, of_scores, of_wrong
+from cdvft_app.judging.row_scores import of_predictions, of_scores
 from cdvft_app.store.predictions import Predictions
 
 FEW = 199  # rows drawn again so often, here
@@ -98,15 +96,6 @@ def test_of_many_rows_the_jackknife_is_the_paired_t_test(few, monkeypatch):
     assert found.alone is None
 
 
-def test_mcnemars_interval_where_the_runs_never_differ_or_only_to_one_side():
-    """By Clopper and Pearson: none of 100 is 1 − 0.025^(1/100) at most, six of six 0.025^(1/6) at least."""
-    most = 1 - 0.025 ** (1 / 100)
-    assert mcnemar(100, 0, 0).interval(0.95) == pytest.approx((-most, most))
-    often = stats.binomtest(6, 100).proportion_ci(0.95, "exact")
-    least = 2 * 0.025 ** (1 / 6) - 1
-    assert mcnemar(100, 6, 0).interval(0.95) == pytest.approx((least * often.low, often.high))
-
-
 SCORES = {0: [0.70, 0.72], 1: [0.80], 2: [0.76]}  # means 0.71, 0.80, 0.76
 OTHERS = {0: [0.69], 1: [0.75], 2: [0.74]}
 ROWS = 10**12  # so many that the rows' part is nothing
@@ -130,23 +119,6 @@ def test_welch_over_rows_and_seeds_at_once():
     assert of_mean(first).size == pytest.approx(first.mean())
     by_row = first.mean(0) - second[:2].mean(0)
     assert (found.var_rows, found.df_rows) == (pytest.approx(stats.sem(by_row) ** 2), 6)
-
-
-def test_a_score_over_seeds_is_the_mean_of_their_runs():
-    """Two runs of one seed and four of others: each seed counts once, and only its first run as its zero."""
-    rows = 50
-    runs = {seed: [of_wrong(rows, range(5 * seed, 5 * seed + 7 + seed))] for seed in range(5)}
-    runs[0].append(of_wrong(rows, range(1)))
-    scores = {seed: [one.score for one in own] for seed, own in runs.items()}
-    means = [np.mean(own) for own in scores.values()]
-    found = of_score("accuracy", rows, scores, runs)
-    assert (found.size, found.seeds) == (pytest.approx(np.mean(means)), 5)
-    assert found.var_seeds == pytest.approx(stats.sem(means) ** 2)
-    del scores[4], runs[4]
-    four = of_score("accuracy", rows, scores, runs)
-    assert (four.var_seeds, four.var_residual) == (0, 0)
-    by_row = np.mean([np.mean([one.terms[:, 0] for one in own], 0) for own in runs.values()], 0)
-    assert four.variance == pytest.approx(stats.sem(by_row) ** 2)
 
 
 # The 95 % interval of one side's score, which a chart draws

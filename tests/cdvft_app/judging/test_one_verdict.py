@@ -41,13 +41,3 @@ def test_every_reader_gives_the_same_verdict(store):
     assert verdict_text.result(judged.between(ids[1], ids[0])).startswith(
         "LoRA r\u00a0=\u00a08 is behind CDVFT m\u00a0=\u00a02"
     )
-
-
-def test_a_run_that_is_deleted_changes_no_verdict_of_the_others(store):
-    ids = race(store, **RIGHT)
-    before = verdict(store, {"runs": ids})["sentences"]
-    assert store.get(ids[0]).family == 3
-    store.remove(ids[2])
-    after = verdict(store, {"runs": ids[:2]})["sentences"]
-    assert after[0] == before[0]
-    assert "3 pairs are corrected together" in after[1]

@@ -90,20 +90,6 @@ def runs(**metrics):
     ]
 
 
-def labelled(run):
-    return f"m{run.settings.method.m}"
-
-
-def test_the_settings_of_one_method_meet_each_other_up_to_four():
-    finished = {f"m{m}": ("finished", 0.5 + m / 100) for m in range(2, 7)}
-    five = judge_runs(runs(**finished), "accuracy", labelled)
-    del finished["m6"]
-    four = judge_runs(runs(**finished), "accuracy", labelled)
-    assert ([*five.between], len(four.between)) == ([], 6)
-    assert four.between["m2", "m5"].word == "behind"
-    assert (next(one.word for one in four.against("m5")), four.along) == ("ahead", {})
-
-
 # A sweep's values are judged each at its own best of the other settings, never by averages over them
 
 OF_SWEEP = {"recipe": "mnist", "train_examples": 600, "evaluation_examples": 1000, "epochs": 2}
@@ -144,12 +130,3 @@ def test_a_rate_at_which_a_value_diverges_says_nothing_of_the_value():
     without = sweep(lambda m, rate, seed: diverging(m, min(rate, 1), seed))
     assert judged(without).along["cdvft", "m", "2 3"].size > 0.05
     assert plain(answer(compared)).startswith("CDVFT, each value at its own best: m = 3 is ahead of m = 2 by")
-
-
-def test_learning_rates_are_compared_with_their_neighbours_each_at_its_own_best():
-    """At three times the rate m = 3 diverges and m = 2 does not: what the rate costs is 8 points, not 78."""
-    compared = judged(sweep(diverging))
-    rates = {key[2]: one for key, one in compared.along.items() if key[1] == "learning_rates"}
-    assert [*rates] == ["0.3 1.0", "1.0 3.0"] and [one.word for one in rates.values()] == ["as good", "ahead"]
-    assert list(rates.values())[1].size == pytest.approx(0.08, abs=0.03)
-    assert "must be found: learning rate × 1 is ahead of learning rate × 3 by" in plain(answer(compared))

@@ -48,25 +48,6 @@ def test_every_method_is_measured(model_of, configuration, step, lacking):
     assert json.loads(json.dumps(found)) == found
 
 
-def test_seconds_are_matched_by_trying_values(model_of, monkeypatch):
-    """With a clock of our own: CDVFT takes 1 s, LoRA 0.3 s and 0.1 s for each rank, FourierFT always 2 s."""
-
-    def step_time(row, *_, **__):
-        value = next(iter(row["setting"].values()), 0)
-        seconds = {"cdvft": 1.0, "lora": 0.3 + 0.1 * value, "fourierft": 2.0, "head": 0.1}[row["method"]]
-        return {"seconds": seconds, "forward_seconds": 0.1}
-
-    monkeypatch.setattr("cdvft_app.measuring.measure.step_time", step_time)
-    wanted = {"match": "seconds_per_step", "methods": ["lora", "fourierft", "head"], "sequence": 8}
-    found = told({"model": model_of(BERT), **wanted})
-    tried = [(line["method"], line["setting"]) for line in found if line["kind"] == "result"]
-    ranks = [{"r": r} for r in (1, 32, 4, 8)]
-    assert tried == [("cdvft", {"m": 2, "block_size": None}), *(("lora", setting) for setting in ranks),
-                     ("fourierft", {"n": 1}), ("head", {})]  # fmt: skip
-    more = [line["more"] for line in found if line["kind"] == "begin"]
-    assert more == sorted(more, reverse=True) and more[-1] == 0
-
-
 def test_memory_is_the_model_and_what_a_step_adds():
     shapes = model_shapes("roberta-base")
     rows = {row["method"]: row for row in cost_table(parse_cost({"model": "roberta-base", "batch": 16}))}

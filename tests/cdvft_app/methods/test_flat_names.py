@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from cdvft_app.methods import METHODS, flat
-from cdvft_app.settings import RunSettings
 
 Lora, C3A, Cdvft = METHODS["lora"], METHODS["c3a"], METHODS["cdvft"]
 
@@ -26,16 +23,6 @@ def test_a_run_of_before(given, read):
     assert flat.read_run(given) == read
     for another in (read, {"seed": 1}, {"method": 8}, ["method"], "lora"):
         assert flat.read_run(another) == another, "which is none"
-
-
-def test_a_run_is_written_with_flat_names_in_the_order_of_a_command():
-    run = RunSettings(method=C3A(block_size=48, learning_rate=0.1), seed=5, target_modules=("query",))
-    written = flat.write_run(run)
-    assert list(written)[:3] == ["recipe", "method", "c3a_block_size"]
-    assert (written["method"], written["c3a_block_size"]) == ("c3a", 48)
-    assert (written["learning_rate"], written["seed"]) == (0.1, 5)
-    assert "block_size" not in written and "r" not in written
-    assert json.loads(json.dumps(written)) == written and None not in written.values()
 
 
 DEFAULT = ("cdvft", "lora")

@@ -12,8 +12,8 @@ from torch import nn
 
 from cdvft import cost
 from cdvft_app.format import plain
-from cdvft_app.methods import ADAPTERS, METHODS, Method, flat
-from cdvft_app.settings import RaceRequest, RunSettings, parse_race
+from cdvft_app.methods import ADAPTERS, METHODS, Method
+from cdvft_app.settings import RaceRequest, parse_race
 
 SMALL = {"cdvft": {"m": 3, "block_size": 4, "alpha": 0.5}, "lora": {"r": 2}, "dora": {"r": 2},
          "vera": {"r": 5}, "fourierft": {"n": 7}, "c3a": {"block_size": 4}}  # fmt: skip
@@ -123,25 +123,6 @@ def test_a_method_starts_at_the_pretrained_model(key):
 # As the version before wrote them.
 BEFORE = {"m": 3, "block_size": 64, "alpha": 0.5, "init_weights": "zero_input", "lora_r": 4,
           "fourierft_n": 200, "fourierft_scaling": 100.0, "c3a_block_size": 48}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("key", "own"),
-    [
-        ("cdvft", {"m": 3, "block_size": 64, "alpha": 0.5, "init_weights": "zero_input"}),
-        ("lora", {"r": 4}),
-        ("fourierft", {"n": 200, "scaling": 100.0}),
-        ("c3a", {"block_size": 48}),
-        ("head", {}),
-    ],
-)
-def test_flat_names_of_before_are_read(key, own):
-    run = RunSettings.model_validate({"method": key, "learning_rate": 0.01, "seed": 5, **BEFORE})
-    assert run.method == METHODS[key](learning_rate=0.01, **own)  # what is set since begins as it did
-    assert RunSettings.model_validate_json(run.model_dump_json()) == run
-    race = parse_race({"methods": [key], "learning_rates": {key: 0.01}, "seed": 5, **BEFORE})
-    assert race.runs() == (run,)
-    assert RunSettings.model_validate(flat.write_run(run)) == run
 
 
 def test_a_race_is_a_list_of_methods_with_settings():

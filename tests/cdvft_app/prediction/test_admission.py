@@ -40,11 +40,6 @@ def memory_of(monkeypatch: pytest.MonkeyPatch, size: float, kind: str = "cpu") -
     monkeypatch.setattr(prediction, "total_bytes", lambda kind: round(size))
 
 
-def test_the_usual_race_fits_into_four_gigabytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory_of(monkeypatch, 4 * GB)
-    assert not any(refused(method=method) for method in ("cdvft", "lora", "fourierft", "full"))
-
-
 def test_a_batch_that_no_memory_holds_is_refused_and_one_that_fits_is_named_if_any(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import bombs
 import misbehaving as readers
@@ -18,8 +16,6 @@ from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_in_child
 from cdvft_app.data.source import DataRefused, limits
 from cdvft_app.errors import TooManyRequests
-from cdvft_app.public import intake
-from cdvft_app.public.budget import Budget, OverBudget
 from cdvft_app.public.intake import ChildLimits, FairSemaphore, TooMuch, read_in_child
 from cdvft_app.store.records import StoreError
 
@@ -63,18 +59,6 @@ def test_a_file_that_is_written_has_its_most(tmp_path: Path):
     with pytest.raises(TooMuch, match="one file may have 10 MB"):
         read_in_child(readers.take_disk, str(tmp_path), limits=SMALL)
     assert (tmp_path / "large").stat().st_size <= 10 * MB
-
-
-def test_a_reader_whose_asker_gives_up_is_killed():
-    pids = []
-
-    def give_up(fraction: float | None, text: str) -> None:
-        pids.append(int(text))
-        raise RuntimeError("stopped by its owner")
-
-    with pytest.raises(RuntimeError, match="stopped by its owner"):
-        read_in_child(readers.tell_pid_and_sleep, limits=SMALL, progress=give_up)
-    wait_for(lambda: not psutil.pid_exists(pids[0]))
 
 
 def most_memory(call: Callable[[], object]) -> tuple[str, float]:
@@ -165,18 +149,3 @@ def test_a_visitor_with_much_to_read_keeps_nobody_waiting():
     wait_for(lambda: visits.order == ["many", "other"])  # while the others of the first one wait
     visits.end()
     assert visits.order == ["many", "other", "many", "many"] and "Wait for them" in visits.refused[0]
-
-
-def test_reading_is_charged_and_the_wait_is_not(store, monkeypatch):
-    now = [1000.0]
-    budget = Budget(store)
-    monkeypatch.setattr(
-        "cdvft_app.public.budget.time", SimpleNamespace(monotonic=lambda: now[0], time=time.time)
-    )
-    monkeypatch.setenv("CDVFT_BUDGET_SECONDS", "30")
-    with intake.slot(budget, "ada"):
-        now[0] += 31
-    with pytest.raises(OverBudget), intake.slot(budget, "ada"):
-        pass
-    with intake.slot(budget, None):  # on a server that is not public
-        pass

@@ -18,20 +18,10 @@ CLOUDFLARE = "173.245.48.0/20, 172.64.0.0/13"
 KINDS = {
     # environment, peer, headers that arrive, whose time is counted
     "bare": ({"CDVFT_PUBLIC": "1"}, REAL, {"x-forwarded-for": FORGED}, REAL),
-    "bare, from this machine": ({"CDVFT_PUBLIC": "1"}, "127.0.0.1", {"x-forwarded-for": FORGED}, "127.0.0.1"),
-    "nginx": ({"CDVFT_TRUSTED_PROXIES": "127.0.0.1"}, "127.0.0.1", {"x-forwarded-for": REAL}, REAL),
     "nginx that appends": (
         {"CDVFT_TRUSTED_PROXIES": "127.0.0.1"}, "127.0.0.1", {"x-forwarded-for": f"{FORGED}, {REAL}"}, REAL,
     ),
     "past nginx": ({"CDVFT_TRUSTED_PROXIES": "127.0.0.1"}, REAL, {"x-forwarded-for": FORGED}, REAL),
-    "Caddy": (
-        {"CDVFT_TRUSTED_PROXIES": "172.18.0.0/16"}, "172.18.0.2",
-        {"x-forwarded-for": REAL, "x-forwarded-proto": "https"}, REAL,
-    ),
-    "Cloudflare": (
-        {"CDVFT_TRUSTED_PROXIES": CLOUDFLARE}, EDGE,
-        {"x-forwarded-for": f"{FORGED}, {REAL}", "cf-connecting-ip": REAL}, REAL,
-    ),
     "Cloudflare before nginx": (
         {"CDVFT_TRUSTED_PROXIES": f"127.0.0.1, {CLOUDFLARE}"}, "127.0.0.1",
         {"x-forwarded-for": f"{FORGED}, {REAL}, {EDGE}", "cf-connecting-ip": REAL}, REAL,
@@ -40,12 +30,8 @@ KINDS = {
         {"CDVFT_TRUSTED_PROXIES": CLOUDFLARE}, REAL,
         {"x-forwarded-for": FORGED, "cf-connecting-ip": FORGED}, REAL,
     ),
-    "Space": ({"SPACE_ID": "you/studio"}, "10.16.3.80", {"x-forwarded-for": REAL}, REAL),
     "Space, with a made-up part": (
         {"SPACE_ID": "you/studio"}, "10.16.3.80", {"x-forwarded-for": f"{FORGED}, 10.0.0.1, {REAL}"}, REAL,
-    ),
-    "Space, two proxies": (
-        {"SPACE_ID": "you/studio"}, "10.16.3.80", {"x-forwarded-for": f"{FORGED}, {REAL}, 10.20.1.1"}, REAL,
     ),
     "Space, IPv6": (
         {"SPACE_ID": "you/studio"}, "10.16.3.80", {"x-forwarded-for": "2001:db8:1:2::9"}, "2001:db8:1:2::/64",

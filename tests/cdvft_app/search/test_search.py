@@ -6,17 +6,12 @@ import math
 import os
 
 import pytest
-import run_events
 from in_process import InProcess
-from searching import BEST_RATE, Trainer, loss_at
+from searching import BEST_RATE, Trainer
 from waiting import wait_for
 
 from cdvft_app.catalog import get_recipe
-from cdvft_app.events import Evaluation
-from cdvft_app.executors import base as executors
-from cdvft_app.executors.base import Executor, Pulled, RemoteExecution
 from cdvft_app.executors.queue import RunQueue
-from cdvft_app.figures.search import figures
 from cdvft_app.public.budget import OverBudget
 from cdvft_app.search import parse_search, results, study
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -37,8 +32,8 @@ def begin(store, trainer):
     """Starts a queue and a search; gives both."""
     queues = []
 
-    def make(asked=SEARCH, start=True, executor=None, **more):
-        queue = RunQueue(store, 1, executor or InProcess(trainer))
+    def make(asked=SEARCH, start=True, **more):
+        queue = RunQueue(store, 1, InProcess(trainer))
         queues.append(queue)
         if start:
             queue.start()
@@ -91,44 +86,8 @@ def test_every_method_has_the_same_budget_and_they_take_turns(searched, trainer)
     assert [one.method.key for one in trainer.trained] == ["cdvft", "lora"] * 4
 
 
-class OtherMachine(Executor):
-    """Tells two steps and an evaluation each time it is asked, and knows nothing of the search."""
-
-    is_remote = True
-
-    def start(self, store, run, limit=None):
-        return RemoteExecution(store, run, OnOtherMachine(run.settings, store.folder(run.id) / "adapter"))
-
-
-class OnOtherMachine:
-    pull_seconds = 0.0
-
-    def __init__(self, settings, adapter):
-        self.settings, self.adapter, self.step, self.is_cancelled = settings, adapter, 0, False
-
-    def pull(self, after, into):
-        before, self.step = self.step, self.step + (0 if self.is_cancelled else 2)
-        ends = self.is_cancelled or self.step == 10
-        loss = loss_at(self.settings, self.step)
-        events = [] if before else [run_events.started(10, evaluation_examples=50)]
-        events += [run_events.step(step, 1.0) for step in range(before + 1, self.step + 1)]
-        events.append(Evaluation(self.step, self.step / 10, loss, "accuracy", 0.5, ends))
-        if ends:
-            state = "stopped" if self.is_cancelled else "finished"
-            events.append(run_events.done(self.step, self.adapter, state=state))
-        return Pulled(events, after + len(events), "", ended="completed" if ends else None)
-
-    def cancel(self):
-        self.is_cancelled = True
-
-    def release(self):
-        pass
-
-
-@pytest.mark.parametrize("elsewhere", [False, True])
-def test_what_is_behind_at_a_snapshot_is_given_up_and_said_so(begin, store, elsewhere, monkeypatch):
-    monkeypatch.setattr(executors, "POLL_SECONDS", 0.0)
-    _, group_id = begin(SEARCH | {"rates": [0.01, 8]}, executor=OtherMachine() if elsewhere else None)
+def test_what_is_behind_at_a_snapshot_is_given_up_and_said_so(begin, store):
+    _, group_id = begin(SEARCH | {"rates": [0.01, 8]})
     found = ended(store, group_id, 12)
     stopped = [run for run in store.group(group_id) if run.state == "stopped"]
     assert stopped and all(5 <= run.step < 10 for run in stopped), "in the second half of its steps"
@@ -176,27 +135,6 @@ def test_the_same_seed_proposes_the_same_whoever_asks(searched, trainer):
     searched(6)
     rates = [one.method.learning_rate for one in trainer.trained]
     assert rates[:6] == rates[6:] and len(set(rates[:4])) == 4
-
-
-def test_a_grid_is_tried_whole(searched, trainer):
-    searched(6, grid=True, rates=[0.3, 1, 3], m=[2, 3], pruner="none")
-    tried = sorted((one.method.m, one.method.learning_rate) for one in trainer.trained)
-    assert tried == [(m, rate) for m in (2, 3) for rate in (0.003, 0.01, 0.03)]
-
-
-def test_figures_come_with_what_there_is_to_draw(searched):
-    found = searched(8, m=[2, 3], pruner="none")
-    drawn = dict(figures(found.studies[0]))
-    assert list(drawn) == [
-        "Validation loss, trial by trial",
-        "Every trial's settings",
-        "How much each setting matters",
-    ]
-    (bars,) = [one for one in drawn["How much each setting matters"]["data"] if one["type"] == "bar"]
-    assert sorted(bars["y"]) == ["learning_rate", "m"]
-    losses = drawn["Validation loss, trial by trial"]["data"][0]["y"]
-    assert list(losses) == [one.value for one in found.trials(0)]
-    assert all("template" not in one["layout"] for one in drawn.values()), "the page has its own colours"
 
 
 def test_a_trial_is_its_owners_and_a_deleted_one_no_obstacle(begin, store):

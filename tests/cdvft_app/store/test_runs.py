@@ -6,7 +6,7 @@ import pytest
 from stored_runs import CDVFT, LORA, STARTED, done, step
 
 from cdvft_app.events import Evaluation, Note, Preparing, Snapshot
-from cdvft_app.store.records import IllegalTransition, NotOwner, StoreError, UnknownRun
+from cdvft_app.store.records import IllegalTransition, NotOwner, StoreError
 from cdvft_app.store.states import ACTIVE
 
 
@@ -111,22 +111,6 @@ def test_only_the_owner_may_change_a_run(store, run_id, tmp_path):
 
 
 HOSTILE = ["", "../../etc", "a\x00b", "x" * 10**7, "\ud800", 7, None]
-
-
-@pytest.mark.parametrize("run_id", HOSTILE, ids=[str(number) for number in range(len(HOSTILE))])
-def test_an_id_that_is_none_finds_nothing(store, run_id):
-    assert store.get(run_id) is None and store.state(run_id) is None
-    assert store.group(run_id) == [] and store.rows(run_id, 5) == ([], 5)
-    assert store.queue_place(run_id) is None and not store.owner(run_id, "secret")
-    for refused in (
-        lambda: store.folder(run_id),
-        lambda: store.append(run_id, step(1)),
-        lambda: store.set_state(run_id, "stopped"),
-        lambda: store.delete(run_id, "secret"),
-    ):
-        with pytest.raises(UnknownRun, match="There is no run") as raised:
-            refused()
-        assert len(str(raised.value)) < 300
 
 
 def test_delete_takes_the_rows_and_the_folder(store, run_id):

@@ -99,13 +99,3 @@ def cut_off(plan, rows, folder, at: int) -> None:
 
     with pytest.raises(InterruptedError):
         trainer.train_plan(plan, emit, lambda: 0, folder, rows=rows)
-
-
-def test_resume_keeps_the_best_step(text_plan, rows, scores, tmp_path):
-    plan = text_plan(checkpoint_every=5)
-    scores(0.9, 0.5, 0.6, 0.7)
-    cut_off(plan, rows, tmp_path, 11)
-    after, done = run(plan, rows, tmp_path, resume=True)
-    assert min(after.losses()) == 11
-    assert done.best_step == 4 and is_of_step(done, 4)
-    assert done.step == 12  # patience counts the evaluations from before, too

@@ -83,14 +83,3 @@ def test_generation_learns_fields_and_the_end(learned):
     assert curve[0] < 1.0 and len(curve) == 5
     said = "The answers that were written at the end: field F1 1.000. Perplexity of"
     assert any(note.text.startswith(said) for note in heard.of(Note))
-
-
-def test_long_rows_are_dropped_and_counted(answer_plan):
-    given = rows(("go 1", "n: 1"), ("a" * 90, "n: 1"), ("b 2", "n: 2"))
-    prepared = prepare(answer_plan(), silent, never, given)
-    assert len(prepared.train) == len(prepared.evaluation) == 2
-    assert sorted(prepared.evaluation_rows) == [0, 2] and prepared.watched.prompts == ("go 1", "b 2")
-    assert prepared.task.notes[-2:] == tuple(
-        f"1 of 3 rows to {purpose} are longer than the run takes and left out; raise the length to take them."
-        for purpose in ("train on", "evaluate on")
-    )

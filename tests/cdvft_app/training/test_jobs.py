@@ -1,20 +1,17 @@
 """The queue with trainers that take milliseconds: what they do is what a trainer may do to it."""
 
 import errno
-import threading
 
 import pytest
 import run_events
 from queued_runs import RUN, FakeTrainer, steps
-from waiting import wait, wait_for
+from waiting import wait
 
 from cdvft_app.events import TrainingFailed
-from cdvft_app.executors import queue as queue_module
 from cdvft_app.settings import RunSettings
-from cdvft_app.store.owners import EVERYTHING
 from cdvft_app.store.processes import machine, this_process
-from cdvft_app.store.records import IllegalTransition, NotOwner, StoreError, UnknownRun
-from cdvft_app.store.states import ACTIVE, FINAL
+from cdvft_app.store.records import IllegalTransition, NotOwner, UnknownRun
+from cdvft_app.store.states import FINAL
 from cdvft_app.training.run import ERROR_FILE
 
 
@@ -110,28 +107,3 @@ def test_queue_start_interrupts_runs_of_dead_processes(store, queue):
     assert wait(store, left, *FINAL).state == "finished" and trainer.calls[-1][1] is True
     assert steps(store, left) == [1, 2, 3, 4, 5, 6]
     store.set_state(alive, "stopped")
-
-
-def test_queue_ends_runs_once_the_disk_has_room(store, queue, monkeypatch):
-    monkeypatch.setattr(queue_module, "POLL_SECONDS", 0.02)
-    full, refused = threading.Event(), []
-
-    def unless_full(write):
-        def written(*given, **named):
-            if full.is_set():
-                refused.append(write.__name__)
-                raise StoreError("The disk is full.")
-            return write(*given, **named)
-
-        return written
-
-    for write in (store.append, store.set_state):
-        monkeypatch.setattr(store, write.__name__, unless_full(write))
-    (run_id,) = queue(FakeTrainer(3, lambda step: step == 2 and full.set())).submit([RUN], "a")
-    wait_for(lambda: refused.count("set_state") > 2)
-    assert store.state(run_id) in ACTIVE
-    shown = store.seen_by(lambda: EVERYTHING).get(run_id)  # the page's
-    assert (shown.state, shown.reason) == ("failed", "The disk is full.")
-    full.clear()
-    run = wait(store, run_id, *FINAL)
-    assert (run.state, run.reason, run.step) == ("failed", "The disk is full.", 1)

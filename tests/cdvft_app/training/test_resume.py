@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from forked import Forked
-from listening import TOTAL, run
+from listening import run
 
-from cdvft_app.events import Done, Evaluation, Note, Step
+from cdvft_app.events import Evaluation, Note, Step
 from cdvft_app.store import snapshots
 from cdvft_app.training import trainer
 
@@ -68,18 +68,6 @@ def test_resume_skips_damaged_checkpoints(damage, stopped, whole, text_plan, tex
     said = f"The checkpoint of step {latest.name.split('-')[1]} is damaged and was passed over."
     notes = [(note.text, note.kind) for note in after.of(Note)]
     assert ((said, "warning") in notes) == (damaged is not None)
-
-
-@pytest.mark.parametrize("untold", [Evaluation, Done])
-def test_resume_after_the_last_step_only_evaluates(untold, whole, text_plan, text_rows, tmp_path):
-    def emit(event):
-        if isinstance(event, untold) and event.step == TOTAL:
-            raise InterruptedError
-
-    with pytest.raises(InterruptedError):
-        trainer.train_plan(text_plan(), emit, lambda: False, tmp_path, rows=text_rows)
-    heard, done = run(text_plan(), text_rows, tmp_path, resume=True)
-    assert heard.of(Step) == [] and done.step == TOTAL and done.metric == whole[0][-1].metric
 
 
 def told_in_a_file(plan, rows, folder: Path, log: Path, stop: int) -> None:

@@ -1,11 +1,9 @@
 """Slices that somebody drives: one run, as if it was of one piece."""
 
-import time
-
 import pytest
 from queued_runs import begin, drive, drive_to_the_end, steps
 from tiny_trainer import MODEL, save_model
-from waiting import wait, wait_for
+from waiting import wait
 
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.states import FINAL
@@ -55,23 +53,6 @@ def test_slices_match_an_uninterrupted_run(store, start_slices):
     assert weights[0].read_bytes() == weights[1].read_bytes()
     notes = [row["text"] for row in store.rows(sliced, kinds=["note"])[0]]
     assert len(set(notes)) == len(notes) and not [note for note in notes if "Went on" in note]
-
-
-def test_slices_charge_only_hardware_seconds(store, start_slices, monkeypatch):
-    monkeypatch.setenv("CDVFT_PUBLIC", "1")
-    slices, _, run_id, first = begin(start_slices, seconds=0.05, visitor="ada")
-    lent, of_slice = first[-1]["lent_seconds"], first[-1]["loading_seconds"] + 0.05
-    # What the run told as its last is a little less: the end of the slice was still to come.
-    assert of_slice <= store.get(run_id).result["lent_seconds"] <= lent == slices.lent_seconds(run_id)
-    time.sleep(1)  # nobody drives it
-    (spent,) = store.spending.visitors(0)
-    assert spent.training == pytest.approx(lent)
-    drive_to_the_end(slices, store, run_id)
-    (spent,) = store.spending.visitors(0)
-    run = store.get(run_id)
-    assert lent < run.result["lent_seconds"] <= spent.training < run.ended - run.started - 0.9
-    wait_for(lambda: slices.lent_seconds(run_id) is None)
-    assert [row["kind"] for row in store.rows(run_id)[0]][-2:] == ["lent", "done"]
 
 
 def test_slices_pause_runs_without_a_page(store, start_slices):
