@@ -107,13 +107,25 @@ audit: $(RUN_STAMP) $(AUDIT_TOOLS)/pip-audit | node ## write an SBOM and all lic
 conformance: $(STAMP) ## run PEFT's own test suite against CDVFT
 	$(BIN)/python tests/conformance/run.py
 
-versions: $(STAMP) ## run the library tests on Python 3.12 and 3.13, in environments outside the checkout
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	OMP_NUM_THREADS=1 $(BIN)/python tests/other_versions.py 3.12 3.13
+# Environments outside the checkout: uv would lock for the pyproject.toml that it finds.
+ENVIRONMENTS := $(or $(CDVFT_CACHE),$(HOME)/.cache/cdvft)/environments
+UV := cd $(HOME) && $(CURDIR)/$(BIN)/python -m uv
 
-newest: $(STAMP) ## run the library tests with the newest PEFT and transformers, in an environment outside the checkout
+# The library's tests in the environment of the name $*, with Python $(VERSION) and the packages $(NEWEST) upgraded.
+environment-%: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	OMP_NUM_THREADS=1 $(BIN)/python tests/other_versions.py 3.11 --newest
+	$(UV) venv --quiet --allow-existing --seed --python $(VERSION) $(ENVIRONMENTS)/$*
+	$(UV) pip install --quiet --python $(ENVIRONMENTS)/$*/bin/python --no-deps --require-hashes -r $(CURDIR)/requirements-dev.lock
+	$(UV) pip install --quiet --python $(ENVIRONMENTS)/$*/bin/python -r $(CURDIR)/requirements-torch.txt
+	$(if $(NEWEST),$(UV) pip install --quiet --python $(ENVIRONMENTS)/$*/bin/python $(foreach name,$(NEWEST),--upgrade-package $(name)) $(NEWEST))
+	OMP_NUM_THREADS=1 $(ENVIRONMENTS)/$*/bin/python -m pytest tests/cdvft
+
+versions: ## the library's tests on Python 3.12 and 3.13, in environments outside the checkout
+	$(MAKE) environment-3.12 VERSION=3.12
+	$(MAKE) environment-3.13 VERSION=3.13
+
+newest: ## the library's tests with the newest PEFT and transformers, in an environment outside the checkout
+	$(MAKE) environment-newest VERSION=3.11 NEWEST="peft transformers"
 
 mutants: $(STAMP) ## run mutation tests of the arithmetic; more than 15 minutes of processor time
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants/mutate.py run --max-children 2

@@ -39,13 +39,6 @@ def test_default_targets(kind: str, targets: set[str]) -> None:
         assert last_names(get_peft_model(model, CDVFTConfig())) == targets
 
 
-class Experts(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.q_proj = nn.Linear(8, 8)
-        self.gate_up_proj = nn.Parameter(torch.randn(4, 16, 8))
-
-
 def test_patterns_by_layer(bert) -> None:
     config = CDVFTConfig(
         target_modules=["query", "value", "dense"], exclude_modules=["pooler.dense"], init_weights=False,

@@ -9,8 +9,6 @@ import pytest
 from cdvft.blocks import partitions
 from cdvft.kernels.cost_model import MEASURED, Plan, choose_plan
 
-FUSED = {"device": "cuda", "engine": "fused"}
-
 
 def choose(d: int, tokens: int, *, p: int | None = None, m: int = 2, **other: Any) -> Plan:
     shapes = tuple((part.q1, part.q2, part.p) for part in partitions(d, d, m, p))

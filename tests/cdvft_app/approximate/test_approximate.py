@@ -94,9 +94,3 @@ def test_the_error_never_rises_with_m(name: str) -> None:
         assert fit.parameters == parameter_count(7, 7, fit.size)
         torch.testing.assert_close(built(fit.factors), fit.dense)
         assert fit.error == pytest.approx(float((target - fit.dense).norm() / target.norm()))
-
-
-# Counting
-
-
-# Targets and errors

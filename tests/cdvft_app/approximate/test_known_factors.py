@@ -39,6 +39,3 @@ def test_a_noisy_product_is_fitted_as_well_as_from_the_truth() -> None:
     target, truth = member("10 % of noise", 12, 0)
     *_, fit = fit_circulant_diagonal(target, 2)
     assert 0.02 < fit.error <= 1.001 * alternated(target, truth, 300)
-
-
-# Alternating least squares

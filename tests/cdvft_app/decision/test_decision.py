@@ -22,10 +22,6 @@ def decided(here=16 * 10**9, lookup=lambda row: None, **asked):
     return decide(parse_cost({"model": "roberta-base", "methods": ["cdvft", "lora"], **asked}), here, lookup)
 
 
-def answer(made, key):
-    return next(one for one in made.answers if one["key"] == key)
-
-
 @pytest.mark.parametrize(("model", "aim"), [*itertools.product(MODELS, AIMS)])
 def test_recommended_row_is_the_best_of_its_column(model, aim):
     for where in DEVICE_KEYS:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
-import sys
 import threading
-import zipfile
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,11 +19,11 @@ from waiting import wait, wait_for
 
 from cdvft_app import catalog
 from cdvft_app.commands import FINISHED, main
-from cdvft_app.events import Answers, Done, Evaluation, Note, Preparing, Snapshot
+from cdvft_app.events import Note, Snapshot
 from cdvft_app.executors import base as executors
 from cdvft_app.executors import hub_jobs as executor
 from cdvft_app.executors.hub_jobs import HubJob, HubJobs, JobOrder
-from cdvft_app.executors.hub_script import CODE, event_line, pack_code, read_event, script_text
+from cdvft_app.executors.hub_script import CODE, event_line, read_event, script_text
 from cdvft_app.results.finished_run import ResultsError, find
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.processes import this_process
@@ -59,29 +55,6 @@ def follow(store, api, monkeypatch):
         return run.id
 
     return begin
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        Preparing("Loading", 0.5),
-        run_events.started(3),
-        run_events.step(1, throughput=12.5),
-        Evaluation(3, 0.2, 0.5, "accuracy", 0.75, True),
-        Answers(1, 0.1, ("a",), ("b",)),
-        Note("A note with “quotes”.", "warning"),
-        run_events.done(3, train_loss=None),
-    ],
-    ids=lambda event: type(event).__name__,
-)
-def test_an_event_comes_back_from_its_line(event, tmp_path):
-    line = event_line(event)
-    assert "\n" not in line
-    for prefix in ("", "2026-11-26T08:00:00Z "):
-        back = read_event(prefix + line, tmp_path)
-        if isinstance(event, Done):
-            event = replace(event, adapter_folder=tmp_path / "adapter")
-        assert type(back) is type(event) and back == event
 
 
 def test_other_lines_and_strangers_events_are_none(tmp_path):
@@ -118,17 +91,6 @@ def test_the_scripts_head_pins_what_is_installed_here():
     }
     assert RunSettings.model_validate(constants["SETTINGS"]) == catalog.resolve(SHORT).settings
     assert constants["REPOSITORY"] == "ada/films"
-
-
-def test_the_code_of_a_job_is_whole_and_small(tmp_path):
-    pack_code(tmp_path / CODE)
-    assert (tmp_path / CODE).stat().st_size < 3_000_000
-    zipfile.ZipFile(tmp_path / CODE).extractall(tmp_path / "studio")
-    code = "from cdvft_app import ASSETS; import cdvft_app.executors.hub_script as job"
-    code += "; print(job.__file__, ASSETS)"
-    there = tmp_path / "studio"
-    told = subprocess.run([sys.executable, "-c", code], cwd=there, capture_output=True, text=True, check=True)
-    assert told.stdout.count(str(tmp_path / "studio")) == 2
 
 
 @pytest.mark.nightly

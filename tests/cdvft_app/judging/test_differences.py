@@ -38,10 +38,6 @@ def classified(answers, labels):
     return of_predictions(Predictions(rows, np.asarray(labels), np.eye(2)[answers]), "matthews")
 
 
-def told(found, confidence=0.9):
-    return found.size, found.p, *found.interval(confidence)
-
-
 def mean_difference(x, y, axis):
     return x.mean(axis) - y.mean(axis)
 

@@ -13,22 +13,15 @@ from cdvft_app.judging.judge import (
     Contestant,
     Pair,
     Run,
-    band,
     exchange_bound,
     holm,
     judge,
     mcnemar,
     over_rows,
 )
-from cdvft_app.judging.row_scores import of_predictions, of_scores, of_wrong
-from cdvft_app.store.predictions import Predictions
+from cdvft_app.judging.row_scores import of_scores, of_wrong
 
 ROWS = 1024
-
-
-def scored(*scores, rows=ROWS):
-    """The runs of seeds 0, 1, ... that kept no answers."""
-    return tuple(Run(seed, score, rows) for seed, score in enumerate(scores))
 
 
 def answered(*answers):
@@ -63,27 +56,6 @@ def test_the_interval_leaves_out_0_exactly_where_the_test_rejects():
         assert (low > 0 or high < 0) == (found.p < 0.05), (first, second)
         assert low <= found.size <= high
         assert mcnemar(ROWS, second, first).interval(0.95) == pytest.approx((-high, -low))
-
-
-@pytest.mark.parametrize("seeds", [(2, 2), (5, 5), (2, 1)])
-def test_more_seeds_that_never_differ_are_as_good_on_many_rows_alone(seeds):
-    """None of 20 rows differs: by Clopper and Pearson up to 1 − 0.025^(1/20) = 17 % of all may."""
-    few, many = (judged(*(answered(*[of_wrong(rows, [])] * of) for of in seeds)) for rows in (20, 2000))
-    assert (few.word, few.size, few.high) == ("not shown", 0, pytest.approx(1 - 0.025 ** (1 / 20)))
-    assert (few.low, many.word) == (pytest.approx(-few.high), "as good")
-
-
-@pytest.mark.parametrize("metric", ["matthews", "pearson"])
-def test_equal_correlations_are_not_as_good_whatever_the_rows(metric):
-    """Two collapses to one class, and two runs that are right throughout, of which a chart shows no band."""
-    labels = np.array([0, 1] * 5)
-    for given in (labels, np.zeros(10, int)):
-        outputs = np.eye(2)[given] if metric == "matthews" else given[:, None]
-        side = answered(of_predictions(Predictions(np.arange(10), labels, outputs), metric))
-        found = judged(side, side, metric)
-        assert (found.word, found.low, found.high) == ("not shown", None, None)
-        if given.any():
-            assert band(Contestant("A", side), metric) is None
 
 
 @pytest.mark.parametrize("rows", [6, 11, 14])
@@ -135,9 +107,3 @@ def test_seeds_that_differ_count_for_methods_and_not_for_runs(monkeypatch):
     assert (found.word, found.about) == ("not shown", "methods")
     monkeypatch.setattr("cdvft_app.judging.judge.RESAMPLES", 199)
     assert over_rows(lucky, plain).p <= 2 / 200
-
-
-# From an interval to a word, and how many more rows or seeds a difference would need
-
-
-# Several races of the same methods together: the doubt shrinks where they agree, grows where not

@@ -37,16 +37,6 @@ def race():
     return judged_runs([race_run(method) for method in METHODS])
 
 
-def test_two_runs_of_a_race_are_compared_from_the_firsts_side(race):
-    one = race.between("id of cdvft", "id of lora")
-    assert (one.word, one.size, one.alone) == ("ahead", pytest.approx(0.1), (10, 0))
-    assert race.between("id of lora", "id of cdvft") == one.turned
-    assert race.between("id of fourierft", "id of lora").alone == (0, 10)
-    assert race.between("id of lora", "id of lora") is None
-    assert race.between("id of lora", "no such run") is None
-    assert race.between("no such run", "nor such") is None
-
-
 def priced(wrong, **numbers):
     """A race in which each method has so many rows of 100 wrong, and trains so many numbers."""
     answers = {method: of_wrong(100, range(wrong[method])) for method in numbers}

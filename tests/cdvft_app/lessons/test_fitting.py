@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cdvft_app.approximate import Fit, make_target
+from cdvft_app.approximate import make_target
 from cdvft_app.lessons.fitting import fitted
 
 
@@ -31,14 +31,6 @@ def test_fit_stops_at_time_limit() -> None:
     states = list(fitted(make_target("gaussian", 12), 5, "", seconds=0.0))
     assert [state["running"] for state in states] == [False]
     assert [fit["size"] for fit in states[0]["fits"]] == [1]
-
-
-def cdvft(error: float, restarts: tuple[float, ...] = ()) -> Fit:
-    return Fit("circulant_diagonal", 3, 20, error, (), torch.eye(4), restarts=restarts)
-
-
-def lora(error: float) -> Fit:
-    return Fit("low_rank", 2, 16, error, (), torch.eye(4))
 
 
 CLOSE, SPREAD = (0.5, 0.51, 0.6), (0.5, 0.7, 0.8)  # errors at which CDVFT's starts ended

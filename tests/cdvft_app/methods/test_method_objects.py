@@ -121,8 +121,6 @@ def test_a_method_starts_at_the_pretrained_model(key):
 
 
 # As the version before wrote them.
-BEFORE = {"m": 3, "block_size": 64, "alpha": 0.5, "init_weights": "zero_input", "lora_r": 4,
-          "fourierft_n": 200, "fourierft_scaling": 100.0, "c3a_block_size": 48}  # fmt: skip
 
 
 def test_a_race_is_a_list_of_methods_with_settings():

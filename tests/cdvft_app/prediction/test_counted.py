@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,13 @@ import pytest
 import timm
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel
 
 from cdvft.mean_pooled import MeanPooledForSequenceClassification
 from cdvft_app import catalog
-from cdvft_app.costs.request import parse_cost
-from cdvft_app.costs.table import cost_table
 from cdvft_app.methods import METHODS
 from cdvft_app.prediction import count
 from cdvft_app.settings import RunSettings
 from cdvft_app.shapes.architectures import build
-from cdvft_app.shapes.hub_models import describe_model
 from cdvft_app.training import trainable
 
 SETTINGS: dict[str, dict[str, Any]] = {"cdvft": {"m": 3, "block_size": 100}, "lora": {"lora_r": 4}}
@@ -63,12 +58,6 @@ def test_numbers_and_file_of_the_offline_recipes(recipe: str, method: str, tmp_p
         assert promised.adapter_bytes == kept
 
 
-def compared(method: str, ranks: str) -> dict[str, Any]:
-    """The method's row on the Compare tab."""
-    asked = {"model": "minilm", "methods": [method], f"{method}_rank_pattern": ranks}
-    return cost_table(parse_cost(asked))[0]
-
-
 def test_texts_count_their_mean_length_and_memory_their_longest() -> None:
     usual = counted()
     assert counted(max_length=27).step_flops == usual.step_flops  # no review has more on average
@@ -92,27 +81,3 @@ def test_evaluations_are_forward_passes() -> None:
     assert best.final_evaluation_flops == pytest.approx(2 * forward, rel=1e-3)
     once = counted(**chosen, keep="last", evaluations=1)
     assert (once.evaluations, once.evaluation_flops) == (1, once.final_evaluation_flops)
-
-
-@pytest.mark.parametrize("method", ["head", "lora", "full"])
-def test_a_model_that_writes_is_counted_as_a_head_reads_it(method: str, tmp_path: Path) -> None:
-    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 96}
-    config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 50_000, **sizes}
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(config))
-    (folder / "model.safetensors").touch()
-    describe_model(str(folder), "text")
-    plan = catalog.resolve(RunSettings(recipe="sentiment", method=method, model=str(folder)))
-    promised = count(plan)
-    assert promised
-    inner = AutoModel.from_config(AutoConfig.from_pretrained(folder))
-    base = MeanPooledForSequenceClassification.on(inner, num_labels=2)
-    whole = sum(one.numel() for one in inner.parameters())
-    model = trainable.build(plan.settings, base, "classifier")
-    trained, _, _ = trainable.count_parameters(model, "classifier")
-    kept = trainable.save(model, tmp_path)
-    assert promised.trainable_parameters == trained and plan.model.parameters == whole
-    assert kept * (0.99 if method == "full" else 1) <= promised.adapter_bytes <= kept
-    logits = 12 * 16 * plan.dataset.max_tokens * 50_000
-    assert promised.step_bytes < logits

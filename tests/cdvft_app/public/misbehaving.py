@@ -49,8 +49,3 @@ def honest(text: str, progress: Callable[[float | None, str], None]) -> dict[str
 
 def refused(_progress: object) -> None:
     raise DataRefused("It is empty.")
-
-
-def tell_pid_and_sleep(progress: Callable[[float | None, str], None]) -> None:
-    progress(None, str(os.getpid()))
-    time.sleep(60)

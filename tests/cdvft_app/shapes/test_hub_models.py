@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from cdvft_app import catalog
-from cdvft_app.catalog import hub
 from cdvft_app.settings import RunSettings
 from cdvft_app.shapes import hub_models
 from cdvft_app.shapes.hub_models import describe_model, search_models
@@ -82,15 +81,3 @@ def test_a_public_server_offers_its_list_only(asked, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("CDVFT_PUBLIC", "1")
     found, _ = search_models("bert", "text")
     assert {one.where for one in found} == {"listed"} and asked == []
-
-
-def test_the_hub_is_searched_by_task_for_safetensors(stub) -> None:
-    stub.models = [{"id": "ada/bert", "modelId": "ada/bert", "downloads": 7}]
-    found, message = hub.search_hub("bert", "text", 3)
-    assert (found, message) == ([{"id": "ada/bert", "downloads": 7}], None)
-    assert len(stub.searched) == 4
-    for path in stub.searched:
-        assert "search=bert" in path and "filter=safetensors" in path and "limit=3" in path
-    assert {path.partition("pipeline_tag=")[2].partition("&")[0] for path in stub.searched} == {
-        "fill-mask", "feature-extraction", "sentence-similarity", "text-classification"
-    }  # fmt: skip

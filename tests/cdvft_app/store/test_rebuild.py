@@ -159,9 +159,6 @@ def test_open_rebuilds_a_damaged_database(store, reopened, tmp_path, damage):
     assert len([*tmp_path.glob("history.damaged-*.sqlite")]) == (damage is not DATABASE_DAMAGES["gone"])
 
 
-ROWS = {"data": "'{'", "step": "'x'", "kind": "CAST(x'ff' AS TEXT)", "run_id": "'nobody'"}
-
-
 COLUMNS = {"settings": '{"method": "cdv', "result": '{"adapter_folder": ', "name": b"\xff\xfe",
            "state": "finishee", "created": "x", "step": "many", "sweep": 7, "group_id": b"\xff",
            "metric": "high", "position": 2**40, "reason": b"\xff", "family": "x"}  # fmt: skip

@@ -1,7 +1,5 @@
 """Which state may follow which, as the lives of runs tell it; and what a change of state writes."""
 
-ENDS = ("finished", "stopped", "failed", "interrupted")
-
 
 def lead(store, run_id, *steps):
     for state in steps:

@@ -14,7 +14,7 @@ from cdvft_app.judging.compared_runs import (
     table,
     varied,
 )
-from cdvft_app.judging.comparison_sets import answer, judge_sweep, sentences
+from cdvft_app.judging.comparison_sets import answer, judge_sweep
 from cdvft_app.settings import RaceRequest
 from cdvft_app.sweep import SweepRequest
 
@@ -75,11 +75,6 @@ def test_means_of_an_unfinished_sweep_are_of_comparable_runs():
     whole = configurations_of(outcomes(metric, **lists))
     assert [spread.mean for _, spread in line(whole, "m", "mean")] == pytest.approx([0.6, 0.6])
     assert [spread.mean for _, spread in line(whole, "m", "best")] == pytest.approx([0.8, 0.8])
-
-
-def say(metric, **lists):
-    runs = outcomes(metric, rows=4000, **lists)
-    return plain("\n".join(sentences(configurations_of(runs), judge_sweep(runs, "accuracy"))))
 
 
 def test_the_answer_names_only_what_is_shown_to_matter():

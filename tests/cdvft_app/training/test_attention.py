@@ -37,10 +37,3 @@ def test_attention_equals_its_formula_with_gradients():
     torch.testing.assert_close(found.double(), expected, **one_rounding)
     for one, right in zip(given, exact, strict=True):
         torch.testing.assert_close(one.grad.double(), right.grad, **one_rounding)
-
-
-def losses(task, on_the_way):
-    batch = task.collate(task.examples(["go 1", "go go go 1 2 3"], ["n: 1", "n: 3"]))
-    labels = batch.pop("labels")
-    with torch.autocast("cpu", torch.bfloat16, enabled=on_the_way):
-        return task.loss(task.model(**batch), labels).item()

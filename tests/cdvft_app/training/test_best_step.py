@@ -10,10 +10,9 @@ from listening import TOTAL, Listener, run
 from safetensors.torch import load_file
 from tiny_models import reviews
 
-from cdvft_app.events import Done, Evaluation, Note, Started, Step
+from cdvft_app.events import Done, Evaluation, Note, Started
 from cdvft_app.store import predictions, snapshots
 from cdvft_app.tasks.base import LabelledTask
-from cdvft_app.training import trainer
 
 VALIDATION = 20
 
@@ -88,14 +87,3 @@ def test_early_stopping_survives_a_stop(stop_after, text_plan, rows, scores, tmp
     assert (done.state, done.step, done.best_step, done.last_metric) == ("finished", 12, 4, None)
     assert "Stopped early after step 12: 2 evaluations in a row were no better" in notes(heard)
     assert is_of_step(done, 4)
-
-
-def cut_off(plan, rows, folder, at: int) -> None:
-    """A run that ends without a word at step `at`."""
-
-    def emit(event):
-        if isinstance(event, Step) and event.step == at:
-            raise InterruptedError
-
-    with pytest.raises(InterruptedError):
-        trainer.train_plan(plan, emit, lambda: 0, folder, rows=rows)

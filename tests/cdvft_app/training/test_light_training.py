@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from listening import run
@@ -12,8 +10,6 @@ from safetensors.torch import load_file
 from cdvft_app.events import Started
 from cdvft_app.progress import never, silent
 from cdvft_app.tasks.prepare import prepare
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +16,6 @@ from cdvft_app.store import predictions
 from cdvft_app.tasks.base import LabelledTask
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import trainable
-
-KEPT = Path(__file__).parent / "kept"  # written by commit 1321180, before tasks were objects
 
 
 @pytest.fixture

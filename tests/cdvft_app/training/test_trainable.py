@@ -24,10 +24,6 @@ def build(plan: Plan, rows: Rows, **changed: object) -> nn.Module:
     return trainable.build(plan.settings.model_copy(update=changed), task.model, task.head)
 
 
-def vectors(model: nn.Module, method: str = "cdvft") -> dict[str, torch.Tensor]:
-    return trainable.vectors(model, METHODS[method].model_validate({}))
-
-
 def logits(model: nn.Module) -> torch.Tensor:
     model.eval()
     ids = torch.tensor([[2, 4, 8, 3], [2, 5, 3, 0]])

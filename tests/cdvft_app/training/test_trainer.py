@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from listening import TOTAL, run
@@ -62,6 +61,3 @@ def test_methods_of_a_race_share_batches_and_head(text_plan, text_rows, tmp_path
     assert all(seen[method] == seen["head"] for method in METHODS)
     starts_at_zero = ("cdvft", "lora", "fourierft", "head", "full")
     assert [losses[method] for method in starts_at_zero] == pytest.approx([losses["head"]] * 5, abs=1e-6)
-
-
-LENGTHS = list(np.random.default_rng(0).integers(1, 20, 50))

@@ -14,11 +14,6 @@ from cdvft_app.events import Halt, TrainingFailed
 from cdvft_app.training import trainer
 
 
-def series(*parts: tuple[float, float]) -> list[float]:
-    """20 losses a part, from its start to its end."""
-    return [value for start, end in parts for value in np.linspace(start, end, 20)]
-
-
 @pytest.mark.parametrize(("method", "alpha_is_named"), [("cdvft", True), ("lora", False)])
 def test_nan_loss_fails_the_run(method, alpha_is_named, text_plan, text_rows, tmp_path):
     labels = text_rows.train.labels.astype(np.float32)
