@@ -4,27 +4,26 @@
     POST /predict               {"model", "inputs"} for classes and numbers
     GET  /v1/models             the runs' names; /v1/models/NAME is one of them
 
-Requests to one run that arrive together are answered in one batch.
+The model computes one step at a time: requests that arrive together take turns.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import secrets
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field, model_validator
-from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.exceptions import HTTPException
 
 from cdvft_app.commands.data import print_progress
 from cdvft_app.commands.options import full_run_id
@@ -42,8 +41,7 @@ if TYPE_CHECKING:
     from cdvft_app.tasks.writing import Sampling
 
 _log = logging.getLogger(__name__)
-TOGETHER_SECONDS = 0.005  # in which further requests may join a batch
-MAX_BATCH, MAX_WAITING = 32, 256  # requests
+MAX_REQUESTS = 256  # at a time
 MAX_BODY = 20_000_000  # bytes; images come in base64
 MAX_PROMPT = 10 * inputs.MAX_CHARACTERS
 KEY = "CDVFT_SERVE_KEY"
@@ -54,20 +52,17 @@ WRONG_KEY = "The key is missing or wrong. Send it as “Authorization: Bearer KE
 NO_MODEL = "There is no model {name!r}. Models: {names}."
 GENERATES, PREDICTS = "{name} generates text. Use /v1/chat/completions.", "{name} predicts. Use /predict."
 TOO_LONG = "The messages have {tokens:,} tokens, and {name} takes {most:,} with the completion. Shorten them."
-TOO_MANY_WAITING = "{most} requests are waiting. Try again soon."
-TOO_LARGE = "The request has more than {most:,} bytes."
+TOO_LARGE = "The request has no length, or more than {most:,} bytes."
 FAILED = "The server failed to respond. See its log."
 NOT_SUPPORTED = "{name} is {value}, which is not supported. Leave it out."
+BAD_TEMPLATE = "messages: rejected by the chat template: {error}"
 BAD_INPUTS = "inputs: each must be {what}."
-# What clients send by themselves, and the values that change nothing.
-NEUTRAL: Mapping[str, Sequence[object]] = {
-    "top_p": (1, None), "presence_penalty": (0, None), "frequency_penalty": (0, None), "n": (1, None),
-    "logprobs": (False, None), "tools": (None, []), "tool_choice": (None, "none", "auto"),
-    "response_format": (None, {"type": "text"}), "logit_bias": (None, {}), "store": (False, None),
-    "metadata": (None, {}), "service_tier": (None, "auto"), "functions": (None, []),
-    "function_call": (None, "none", "auto"), "top_logprobs": (None, 0), "modalities": (None, ["text"]),
-    "audio": (None,), "web_search_options": (None,), "reasoning_effort": (None, "none"),
-    "verbosity": (None, "medium"),
+# What clients send by themselves, and beside None, "none" and 0 the values that change nothing.
+UNSUPPORTED: Mapping[str, object] = {
+    "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0, "n": 1, "logprobs": False, "tools": [],
+    "tool_choice": "auto", "response_format": {"type": "text"}, "logit_bias": {}, "functions": [],
+    "function_call": "auto", "modalities": ["text"], "audio": None, "web_search_options": None,
+    "reasoning_effort": None, "verbosity": "medium",
 }  # fmt: skip
 Runs = Annotated[
     list[str], typer.Argument(metavar="RUN...", help="Run ids, exported folders, or Hub ids of such.")
@@ -94,7 +89,8 @@ def serve(
     for one in models:
         typer.echo(f"{one.name}: {one.run.label}, {one.run.record.name}", err=True)
     typer.echo(f"Serving on http://{host}:{port}/v1", err=True)
-    uvicorn.run(application(models, key), host=host, port=port, log_level="warning")
+    app = application(models, key)
+    uvicorn.run(app, host=host, port=port, log_level="warning", limit_concurrency=MAX_REQUESTS)
 
 
 @dataclass(frozen=True)
@@ -172,8 +168,9 @@ class ChatRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _check_others(cls, given: Any) -> Any:
-        for name, value in given.items() if isinstance(given, dict) else ():
-            if value not in NEUTRAL.get(name, (value,)):
+        for name, neutral in UNSUPPORTED.items() if isinstance(given, dict) else ():
+            value = given.get(name)
+            if value not in (None, "none", 0, neutral):
                 raise RequestError(NOT_SUPPORTED.format(name=name, value=json.dumps(value)[:60]), name)
         return given
 
@@ -183,122 +180,14 @@ class PredictRequest(BaseModel):
     inputs: list[str | list[str]] = Field(min_length=1, max_length=inputs.MAX_INPUTS)
 
 
-@dataclass(eq=False)
-class Work:
-    """A request in the queue: inputs to predict or, with a sampling, one completion.
-
-    `results` gets pieces of text or a list of predictions, and at the end None or the error.
-    """
-
-    model: ServedModel
-    items: list[Any]
-    sampling: Sampling | None = None
-    results: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
-
-    def joins(self, other: Work) -> bool:
-        return other.model is self.model and other.sampling == self.sampling
-
-    async def pieces(self) -> AsyncIterator[Any]:
-        while (piece := await self.results.get()) is not None:
-            if isinstance(piece, Exception):
-                raise piece
-            yield piece
-
-
-def _run(batch: Sequence[Work], put: Callable[..., None]) -> None:
-    """Compute a batch of one model, in a thread; `put` schedules a call in the event loop."""
-    first = batch[0]
-    run_id = first.model.run.record.id
-    if first.sampling is not None:
-        requests = [one.items[0] for one in batch]
-        for pieces in first.model.predictor.complete(run_id, requests, first.sampling):
-            for one, piece in zip(batch, pieces, strict=True):
-                if piece:
-                    put(one.results.put_nowait, piece)
-    else:
-        found = iter(first.model.predictor.predict(run_id, [item for one in batch for item in one.items]))
-        for one in batch:
-            put(one.results.put_nowait, [next(found) for _ in one.items])
-    for one in batch:
-        put(one.results.put_nowait, None)
-
-
-class Batches:
-    """Requests that wait; those of one model run together, one batch at a time."""
-
-    def __init__(self) -> None:
-        self._waiting: list[Work] = []
-        self._more = asyncio.Event()
-
-    def add(self, work: Work) -> None:
-        if len(self._waiting) >= MAX_WAITING:
-            message = TOO_MANY_WAITING.format(most=MAX_WAITING)
-            raise RequestError(message, status=429, code="rate_limit_exceeded")
-        self._waiting.append(work)
-        self._more.set()
-
-    async def run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._more.wait()
-            await asyncio.sleep(TOGETHER_SECONDS)
-            batch = [one for one in self._waiting if self._waiting[0].joins(one)][:MAX_BATCH]
-            self._waiting = [one for one in self._waiting if one not in batch]
-            if not self._waiting:
-                self._more.clear()
-            try:
-                await asyncio.to_thread(_run, batch, cast(Callable[..., None], loop.call_soon_threadsafe))
-            except Exception as error:  # the next batch may succeed
-                for one in batch:
-                    one.results.put_nowait(error)
-
-
-class _BodyLimit:
-    """ASGI middleware that rejects a body of more than `MAX_BODY` bytes while it is read."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        size = 0
-
-        async def limited() -> Any:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > MAX_BODY:
-                raise HTTPException(413, TOO_LARGE.format(most=MAX_BODY))
-            return message
-
-        await self.app(scope, limited, send)
-
-
 def application(models: Sequence[ServedModel], key: str = "") -> FastAPI:
     """Return the HTTP application; with a `key` requests must send it, as OpenAI's clients do."""
-    batches = Batches()
+    app, turn = FastAPI(docs_url=None, redoc_url=None, openapi_url=None), threading.Lock()
 
-    @asynccontextmanager
-    async def running(_: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(batches.run())
-        yield
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-    def require_allowed(request: Request) -> None:
-        """Check the key if there is one; else allow programs of this machine, and no web page."""
-        of_page = "origin" in request.headers or not allowed(request.headers.get("host", ""), environment())
-        if not key and of_page:
-            raise RequestError(NO_WEB_PAGE.format(key=KEY), status=403)
-        sent = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if key and not secrets.compare_digest(sent.encode(), key.encode()):
-            raise RequestError(WRONG_KEY, status=401, code="invalid_api_key")
-
-    app = FastAPI(
-        lifespan=running, dependencies=[Depends(require_allowed)], docs_url=None, redoc_url=None,
-        openapi_url=None,
-    )  # fmt: skip
-    app.add_middleware(_BodyLimit)
+    @app.middleware("http")
+    async def check(request: Request, respond: Any) -> Response:
+        rejected = _rejection(request, key)
+        return await _rejected(request, rejected) if rejected else await respond(request)
 
     @app.get("/v1/models")
     def list_models() -> dict[str, Any]:
@@ -309,40 +198,61 @@ def application(models: Sequence[ServedModel], key: str = "") -> FastAPI:
         return _about(_find(models, name))
 
     @app.post("/predict")
-    async def predict(body: PredictRequest) -> dict[str, Any]:
+    def predict(body: PredictRequest) -> dict[str, Any]:
         model = _find(models, body.model)
         if model.run.plan.model.kind == "generation":
             raise RequestError(GENERATES.format(name=model.name), "model")
-        work = Work(model, _checked_inputs(model.run, body.inputs))
-        batches.add(work)
-        (found,) = [one async for one in work.pieces()]
+        checked = _checked_inputs(model.run, body.inputs)
+        with turn:
+            found = model.predictor.predict(model.run.record.id, checked)
         return {"model": model.name, "answers": [_answer(model, one) for one in found]}
 
     @app.post("/v1/chat/completions")
-    async def complete(body: ChatRequest) -> Any:
-        work = _completion(models, body)
-        batches.add(work)
-        about = {
-            "id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": work.model.name,
-        }  # fmt: skip
+    def complete(body: ChatRequest) -> Any:
+        model, done, sampling = _completion(models, body)
+        steps = _in_turn(turn, model.predictor.complete(model.run.record.id, done, sampling))
+        about = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": model.name}
         if body.stream:
             usage = bool(body.stream_options and body.stream_options.include_usage)
-            return StreamingResponse(_events(work, about, usage), media_type="text/event-stream")
-        async for _ in work.pieces():
+            return StreamingResponse(_events(steps, done, about, usage), media_type="text/event-stream")
+        for _ in steps:
             pass
-        done: Completion = work.items[0]
         choice = {
             "index": 0, "message": {"role": "assistant", "content": done.text, "refusal": None},
-            "logprobs": None, "finish_reason": done.finish_reason or "length",
+            "logprobs": None, "finish_reason": done.finish_reason,
         }  # fmt: skip
         return {**about, "object": "chat.completion", "choices": [choice], "usage": _usage(done)}
 
-    app.add_exception_handler(RequestError, _rejected)
-    app.add_exception_handler(UserError, _rejected)
+    for kind in (RequestError, UserError, HTTPException):
+        app.add_exception_handler(kind, _rejected)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(StarletteHTTPException, _rejected)
     app.add_exception_handler(Exception, _failed)
     return app
+
+
+def _rejection(request: Request, key: str) -> RequestError | None:
+    """Return why a request is not read; without a key only programs of this machine may send one."""
+    of_page = "origin" in request.headers or not allowed(request.headers.get("host", ""), environment())
+    if not key and of_page:
+        return RequestError(NO_WEB_PAGE.format(key=KEY), status=403)
+    sent = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if key and not secrets.compare_digest(sent.encode(), key.encode()):
+        return RequestError(WRONG_KEY, status=401, code="invalid_api_key")
+    length = request.headers.get("content-length", "")
+    if request.method == "POST" and not (length.isdecimal() and int(length) <= MAX_BODY):
+        return RequestError(TOO_LARGE.format(most=MAX_BODY), status=413)
+    return None
+
+
+def _in_turn(turn: threading.Lock, steps: Iterator[str | None]) -> Iterator[str | None]:
+    """Yield what `steps` does, and let other requests compute between two of them."""
+    while True:
+        with turn:
+            try:
+                piece = next(steps)
+            except StopIteration:
+                return
+        yield piece
 
 
 # Errors, in the form of OpenAI's API
@@ -353,7 +263,7 @@ def _error(message: str, param: str | None = None, code: str | None = None) -> d
 
 
 async def _rejected(_: Request, error: Exception) -> Response:
-    if isinstance(error, StarletteHTTPException):
+    if isinstance(error, HTTPException):
         return JSONResponse(_error(str(error.detail)), error.status_code)
     if isinstance(error, RequestError):
         return JSONResponse(_error(str(error), error.param, error.code), error.status)
@@ -394,17 +304,12 @@ def _find(models: Sequence[ServedModel], name: str | None) -> ServedModel:
 
 
 def _checked_inputs(run: FinishedRun, given: Sequence[str | list[str]]) -> list[Any]:
-    if run.plan.model.kind == "image":
-        images = [one for one in given if isinstance(one, str)]
-        if len(images) < len(given):
-            raise RequestError(BAD_INPUTS.format(what="an image file in base64"), "inputs")
-        return [
-            inputs.picture(run, inputs.decoded(one), f"Image {place}") for place, one in enumerate(images, 1)
-        ]
-    wanted = 2 if inputs.takes_pairs(run) else 1
     pairs = [one if isinstance(one, list) else [one] for one in given]
+    wanted = 2 if inputs.takes_pairs(run) else 1
     if any(len(one) != wanted for one in pairs):
         raise RequestError(BAD_INPUTS.format(what="a pair of texts" if wanted == 2 else "a text"), "inputs")
+    if run.plan.model.kind == "image":
+        return [inputs.picture(run, inputs.decoded(one)) for (one,) in pairs]
     return inputs.texts(run, [one[0] for one in pairs], [one[1] for one in pairs] if wanted == 2 else [])
 
 
@@ -415,7 +320,9 @@ def _answer(model: ServedModel, one: Any) -> dict[str, Any]:
     return {"label": one.label, "confidence": round(max(one.probabilities), 4), "probabilities": shares}
 
 
-def _completion(models: Sequence[ServedModel], body: ChatRequest) -> Work:
+def _completion(
+    models: Sequence[ServedModel], body: ChatRequest
+) -> tuple[ServedModel, Completion, Sampling]:
     """Return the checked request, with the run's instruction unless it brings a system message."""
     from jinja2 import TemplateError
 
@@ -429,15 +336,13 @@ def _completion(models: Sequence[ServedModel], body: ChatRequest) -> Work:
     instruction = model.run.plan.dataset.instruction
     if instruction and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": instruction})
+    if sum(len(one["content"]) for one in messages) > MAX_PROMPT:
+        raise RequestError(f"messages: more than {MAX_PROMPT:,} characters", "messages")
     task: Any = model.predictor.task
     try:
-        if sum(len(one["content"]) for one in messages) > MAX_PROMPT:
-            raise RequestError(f"messages: more than {MAX_PROMPT:,} characters", "messages")
         text = task.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     except TemplateError as error:
-        raise RequestError(
-            f"messages: rejected by the chat template: {str(error)[:200]}", "messages"
-        ) from None
+        raise RequestError(BAD_TEMPLATE.format(error=str(error)[:200]), "messages") from None
     prompt = task.tokenizer(text, add_special_tokens=False).input_ids
     room = task.context - len(prompt)
     if room < 1:
@@ -445,13 +350,14 @@ def _completion(models: Sequence[ServedModel], body: ChatRequest) -> Work:
         raise RequestError(message, "messages", code="context_length_exceeded")
     most = min(body.max_completion_tokens or body.max_tokens or USUAL_TOKENS, room)
     stops = [body.stop] if isinstance(body.stop, str) else body.stop or []
-    sampling = Sampling(body.temperature or 0.0, body.seed or 0)
-    return Work(model, [Completion(prompt, most, [one for one in stops if one])], sampling)
+    done = Completion(prompt, most, [one for one in stops if one])
+    return model, done, Sampling(body.temperature or 0.0, body.seed or 0)
 
 
-async def _events(work: Work, about: dict[str, Any], with_usage: bool) -> AsyncIterator[str]:
+def _events(
+    steps: Iterator[str | None], done: Completion, about: dict[str, Any], with_usage: bool
+) -> Iterator[str]:
     """Yield server-sent events, one per piece, as OpenAI's API streams."""
-    done: Completion = work.items[0]
 
     def event(choices: list[dict[str, Any]], **more: Any) -> str:
         chunk = {**about, "object": "chat.completion.chunk", "choices": choices, **more}
@@ -462,14 +368,12 @@ async def _events(work: Work, about: dict[str, Any], with_usage: bool) -> AsyncI
 
     yield event(choice({"role": "assistant", "content": ""}))
     try:
-        async for piece in work.pieces():
+        for piece in filter(None, steps):
             yield event(choice({"content": piece}))
     except Exception:
         _log.exception("A streamed request failed.")
         yield f"data: {json.dumps(_error(FAILED))}\n\n"
         return
-    finally:  # the client may have gone: nothing more needs to be generated
-        done.finish_reason = done.finish_reason or "length"
     yield event(choice({}, done.finish_reason))
     if with_usage:
         yield event([], usage=_usage(done))

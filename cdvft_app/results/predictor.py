@@ -69,6 +69,7 @@ class Predictor:
         if any(base_key(run) != base_key(first) for run in runs):
             raise ResultsError(DIFFERENT_RACES)
         task = trainable.load_base(first.plan, first.folder, progress)
+        task.model.eval()
         changes = {run.record.id: _changes(run, task) for run in runs}
         learned = changes[first.record.id]
         head = {name: tensor for name, tensor in learned.items() if trainable.is_head(name, task.head)}
@@ -91,25 +92,19 @@ class Predictor:
         return self.task.predict(inputs, partial(self.forward, run_id))
 
     def complete(
-        self, run_id: str, requests: Sequence[Completion], sampling: Sampling = GREEDY
-    ) -> Iterator[list[str | None]]:
-        """Generate for a batch of prompts; yield the text that each got with every token, or None.
-
-        Ends when all requests have a `finish_reason`.
-        """
+        self, run_id: str, request: Completion, sampling: Sampling = GREEDY
+    ) -> Iterator[str | None]:
+        """Generate for a prompt until it has a `finish_reason`; yield the text that is new at each token."""
         task = cast(GenerationTask, self.task)
-        batch = task.collate([{"input_ids": one.prompt_ids} for one in requests])
-        pieces = [Pieces(lambda ids: task.tokenizer.decode(ids, skip_special_tokens=True)) for _ in requests]
+        batch = task.collate([{"input_ids": request.prompt_ids}])
+        pieces = Pieces(lambda ids: task.tokenizer.decode(ids, skip_special_tokens=True))
         steps = tokens(
-            task.model, batch, eos_token_id=task.end, max_new_tokens=max(one.max_tokens for one in requests),
+            task.model, batch, eos_token_id=task.end, max_new_tokens=request.max_tokens,
             forward=partial(self.forward, run_id), sampling=sampling,
         )  # fmt: skip
         for token, probability in steps:
-            yield [
-                one.take(int(id), float(p), piece, task.end)
-                for one, id, p, piece in zip(requests, token, probability, pieces, strict=True)
-            ]
-            if all(one.finish_reason for one in requests):
+            yield request.take(int(token), float(probability), pieces, task.end)
+            if request.finish_reason:
                 return
 
 

@@ -165,20 +165,11 @@ def test_worked_examples_show_missing_fields():
     assert worked_examples(train) == [("a", "n: 1"), ("c", "n: 2\nkind: even"), ("b", "n: 3")]
 
 
-def completions(models, run, prompts, **more) -> list[Completion]:
-    task = models.task
-    requests = [Completion(task._prompt(one, ()), **{"max_tokens": 24, **more}) for one in prompts]
-    columns = zip(*models.complete(run.record.id, requests), strict=True)
-    assert ["".join(filter(None, pieces)) for pieces in columns] == [one.text for one in requests]
-    return requests
-
-
-def test_completions_of_a_batch_match_single_ones(writers, models):
-    prompts = [PROMPT, "go 1", "go go 3"]
-    batch = completions(models, writers[0], prompts)
-    alone = [completions(models, writers[0], [prompt])[0] for prompt in prompts]
-    assert [one.text for one in batch] == [one.text for one in alone]
-    assert batch[0].text == "n: 2\nkind: even" and batch[0].finish_reason == "stop"
+def completion(models, run, prompt, **more) -> Completion:
+    request = Completion(models.task._prompt(prompt, ()), **{"max_tokens": 24, **more})
+    pieces = models.complete(run.record.id, request)
+    assert "".join(filter(None, pieces)) == request.text
+    return request
 
 
 @pytest.mark.parametrize(
