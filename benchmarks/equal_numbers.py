@@ -97,7 +97,7 @@ class Unit:
         found = ["--recipe", self.recipe, "--methods", self.method]
         for name, value in self.sizes:
             found += [f"--{name.replace('_', '-')}", str(value)]
-        found += ["--grid", "--rates", ",".join(map(str, rates)), "--pruner", "none"]
+        found += ["--grid", "--rates", ",".join(map(str, rates))]
         return [*found, "--evaluations", "1"]  # of which the search needs the last alone
 
     def kept(self) -> Record:

@@ -1,4 +1,4 @@
-"""`python -m cdvft_app admin`: what the operator of a server sees and does, from a terminal."""
+"""`cdvft admin`: list visitors and runs of a server, and stop or hide runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cdvft_app.store.runs import RunStore
 TABLE_WIDTH = 280  # room for any row, so that nothing of it is cut
 
 admin = typer.Typer(
-    help="See who uses this server, and stop, hide or delete anybody's runs.", no_args_is_help=True
+    help="List visitors and runs of this server, and stop or hide runs.", no_args_is_help=True
 )
 
 
@@ -23,7 +23,7 @@ def _operator() -> Operator:
 
 @admin.command()
 def visitors() -> None:
-    """List who took time of this server, or has runs that wait or train."""
+    """List visitors with their time and unfinished runs."""
     rows = [
         (escape(one.visitor), exact_duration(one.seconds), exact_duration(one.training), str(one.runs))
         for one in _operator().visitors()
@@ -33,7 +33,7 @@ def visitors() -> None:
 
 @admin.command()
 def runs() -> None:
-    """List all runs that wait or train, and the latest of the others."""
+    """List all unfinished runs, and the latest of the others."""
     rows = []
     for run in _operator().runs():
         seen = "owner, operator" if run.private or run.hidden else "all"
@@ -45,23 +45,15 @@ def runs() -> None:
 
 @admin.command()
 def stop(run_ids: RunIds) -> None:
-    """Stop runs, as their owners would."""
+    """Stop runs."""
     for run_id in run_ids:
         _operator().store.ask_to_stop(run_id)
         print(f"stopped {run_id}")
 
 
 @admin.command()
-def delete(run_ids: RunIds) -> None:
-    """Delete runs with their curves and adapters; one that trains must be stopped first."""
-    for run_id in run_ids:
-        _operator().store.remove(run_id)
-        print(f"deleted {run_id}")
-
-
-@admin.command()
 def hide(run_ids: RunIds) -> None:
-    """Show runs to nobody but their owners."""
+    """Hide runs from everyone except their owners."""
     for run_id in run_ids:
         _operator().store.hide(run_id, True)
         print(f"hidden {run_id}")
@@ -69,7 +61,7 @@ def hide(run_ids: RunIds) -> None:
 
 @admin.command()
 def show(run_ids: RunIds) -> None:
-    """Show hidden runs again, to their owners alone if these made them private."""
+    """Show hidden runs again; private ones only to their owners."""
     for run_id in run_ids:
         _operator().store.hide(run_id, False)
         print(f"shown {run_id}")
@@ -77,5 +69,5 @@ def show(run_ids: RunIds) -> None:
 
 @admin.command()
 def clear() -> None:
-    """Stop all runs that wait; what trains goes on."""
+    """Stop all queued runs."""
     print(f"stopped {_operator().clear()} waiting runs")

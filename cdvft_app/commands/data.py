@@ -1,19 +1,19 @@
-"""`python -m cdvft_app data`: look at data of one's own, list it, delete it; and what was found in it."""
+"""`cdvft data`: inspect a file of data, or delete imported data."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from cdvft_app.catalog.cleaning import STEPS, title
 from cdvft_app.commands import FAILED
-from cdvft_app.commands.options import Json, console, table
+from cdvft_app.commands.options import Json, console, table, with_signature
 from cdvft_app.data import library
 from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import Inspection, as_dict, nearest_recipe, recipe_reason, roles_of
@@ -22,33 +22,16 @@ from cdvft_app.data.row_errors import Finding
 from cdvft_app.format import amount
 from cdvft_app.store.runs import RunStore
 
-File = Annotated[
-    Path | None,
-    typer.Option(
-        help="Data of your own: a CSV, TSV, JSON, JSONL, Parquet, .xlsx or .ods file; a zip of pictures."
-    ),
-]
-Text = Annotated[
-    list[str] | None, typer.Option(help="Column of the text; give it twice for a pair of texts.")
-]
+Text = Annotated[list[str] | None, typer.Option(help="Column of the text; twice for a pair.")]
 Label = Annotated[str | None, typer.Option(help="Column of the label.")]
-Prompt = Annotated[
-    list[str] | None,
-    typer.Option(help="Column of the prompt, for answers that are written; give it twice for two parts."),
-]
-Answer = Annotated[str | None, typer.Option(help="Column of the answer that is to be written.")]
-HeldOut = Annotated[
-    float | None,
-    typer.Option(help="Share of the rows to evaluate on where they have no split: 0.05 to 0.5."),
-]
-SplitSeed = Annotated[int, typer.Option(help="Decides which rows are held out.")]
-CLEAN_HELP = (
-    "Steps that mend the rows before: "
-    + ", ".join(f"{key}:{one.argument}" if one.argument else key for key, one in STEPS.items())
-    + ". Several with commas, or given several times; `data inspect` says which would help."
-)
+Prompt = Annotated[list[str] | None, typer.Option(help="Column of the prompt; twice for two parts.")]
+Answer = Annotated[str | None, typer.Option(help="Column of the answer to generate.")]
+HeldOut = Annotated[float | None, typer.Option(help="Share of rows to evaluate on, 0.05 to 0.5.")]
+SplitSeed = Annotated[int, typer.Option(help="Seed of the split into training and evaluation rows.")]
+STEP_NAMES = ", ".join(f"{key}:{one.argument}" if one.argument else key for key, one in STEPS.items())
+CLEAN_HELP = f"Cleaning steps, with commas: {STEP_NAMES}. `data inspect` suggests some."
 Clean = Annotated[list[str] | None, typer.Option(help=CLEAN_HELP)]
-EvaluationFile = Annotated[Path | None, typer.Option("--eval", help="A file of rows to evaluate on.")]
+EvaluationFile = Annotated[Path | None, typer.Option("--eval", help="File of rows to evaluate on.")]
 TABLE_WIDTH = 240  # room for any row, so that no id is cut
 
 
@@ -120,13 +103,7 @@ def _mended_by(findings: Iterable[Finding]) -> list[str]:
     return [f"      --clean {step}: {title(step)}." for one in findings for step in one.steps]
 
 
-app = typer.Typer(help="Data of your own: look at it, list it, delete it.", no_args_is_help=True)
-
-
-@app.command()
-def inspect(
-    file: Path,
-    *,
+def read_arguments(  # noqa: PLR0917 - typer passes options by name
     text: Text = None,
     label: Label = None,
     prompt: Prompt = None,
@@ -135,9 +112,34 @@ def inspect(
     split_seed: SplitSeed = 0,
     evaluation: EvaluationFile = None,
     clean: Clean = None,
-    as_json: Json = False,
-) -> None:
-    """Read a file and say what would be learned from it, and what is wrong with it."""
+) -> tuple[Path | None, dict[str, Any], dict[str, Any]]:
+    """Return the evaluation file, the columns to read, and how the rows are split and cleaned."""
+    roles = library.read_roles(text or [], label, prompt or [], answer)
+    split = library.read_split(None if held_out is None else 100 * held_out, split_seed)
+    return evaluation, roles, split | {"clean": library.read_steps(clean or [])}
+
+
+def with_reading(command: Callable[..., None]) -> Callable[..., None]:
+    """Fill `command`'s parameter `reading` with what `read_arguments` makes of its options."""
+    options = signature(read_arguments, eval_str=True).parameters
+
+    def with_options(*values: Any, **more: Any) -> None:
+        chosen = {name: more.pop(name) for name in options}
+        command(*values, reading=read_arguments(**chosen), **more)
+
+    own = [one for one in signature(command, eval_str=True).parameters.values() if one.name != "reading"]
+    added = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in options.values()]
+    return with_signature(with_options, command, [*own, *added])
+
+
+app = typer.Typer(help="Inspect or delete your data.", no_args_is_help=True)
+
+
+@app.command()
+@with_reading
+def inspect(file: Path, *, reading: Any, as_json: Json = False) -> None:
+    """Read a file, and report its columns, the task, and issues."""
+    evaluation, roles, how = reading
     kept = import_file(file, progress=print_progress)
     other = None
     try:
@@ -146,11 +148,10 @@ def inspect(
         looked = inspected(
             kept,
             library.title_of(file),
-            roles_of(kept, **library.read_roles(text or [], label, prompt or [], answer)),
-            **library.read_split(None if held_out is None else 100 * held_out, split_seed),
+            roles_of(kept, **roles),
             evaluation=other,
             evaluation_title=library.title_of(evaluation) if evaluation else "",
-            clean=library.read_steps(clean or []),
+            **how,
         )
         if as_json:
             print(json.dumps(as_dict(looked)))
@@ -162,30 +163,9 @@ def inspect(
         library.forget_unowned(RunStore.default(), filter(None, (kept, other)))
 
 
-@app.command("list")
-def list_(as_json: Json = False) -> None:
-    """List the data that was given in a terminal."""
-    found = RunStore.default().datasets.of(None)
-    if as_json:
-        print(json.dumps([vars(record) for record in found]))
-        return
-    rows = [
-        (
-            record.id,
-            f"{datetime.fromtimestamp(record.created):%Y-%m-%d %H:%M}",
-            escape(record.name),
-            record.format,
-            f"{record.rows:,}",
-            amount("bytes", record.bytes),
-        )
-        for record in found
-    ]
-    console(TABLE_WIDTH).print(table(("data", "given", "name", "format", "rows", "size"), rows))
-
-
 @app.command()
 def delete(data_id: str) -> None:
-    """Delete data that was given in a terminal; says which runs then cannot be resumed."""
+    """Delete imported data, and name the runs that need it."""
     store = RunStore.default()
     lost = library.losses(store, data_id, None)
     library.remove(store, data_id, None)

@@ -60,7 +60,7 @@ def _row(run: RunRecord) -> tuple[str, ...]:
 
 
 def delete(run_ids: RunIds) -> None:
-    """Delete runs with their curves and adapters, whoever started them; one that trains must be stopped."""
+    """Delete runs with their curves and adapters. Stop a training run first."""
     store = RunStore.default()
     for run_id in run_ids:
         store.remove(run_id)

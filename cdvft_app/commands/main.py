@@ -23,13 +23,10 @@ from cdvft_app.settings import InvalidChoice, relabelled
 
 COMMANDS = {
     "cost": "cdvft_app.commands.cost:cost",
-    "measure": "cdvft_app.commands.cost:measure",
-    "models": "cdvft_app.commands.models:models",
     "search": "cdvft_app.commands.search:search",
     "sweep": "cdvft_app.commands.sweep:sweep",
     "train": "cdvft_app.commands.train:train",
     "send": "cdvft_app.commands.send:send",
-    "script": "cdvft_app.commands.send:script",
     "resume": "cdvft_app.commands.train:resume",
     "runs": "cdvft_app.commands.history:runs",
     "predict": "cdvft_app.commands.results:predict",
@@ -39,14 +36,15 @@ COMMANDS = {
     "push": "cdvft_app.commands.results:push",
     "delete": "cdvft_app.commands.history:delete",
     "app": "cdvft_app.commands.main:serve_page",
-    "follow": "cdvft_app.commands.send:follow_again",
     "admin": "cdvft_app.commands.admin:admin",
     "history": "cdvft_app.commands.history:history",
     "data": "cdvft_app.commands.data:app",
 }
 """What each command calls, or the group of commands that it is."""
-PORT = "Otherwise GRADIO_SERVER_PORT, or the first that is free from 7860."
-HOST = "Otherwise GRADIO_SERVER_NAME, or this machine alone; 0.0.0.0 is everybody."
+HIDDEN = ("admin",)
+"""Commands that `cdvft --help` does not list."""
+PORT = "Default: GRADIO_SERVER_PORT, or the first free port from 7860."
+HOST = "Default: GRADIO_SERVER_NAME, or this machine only. 0.0.0.0 allows your network."
 
 
 def serve_page(
@@ -54,7 +52,7 @@ def serve_page(
     host: Annotated[str | None, typer.Option(help=HOST)] = None,
     cluster: Cluster = None,
 ) -> None:
-    """Serve the page: train, compare, use, look into factors, learn."""
+    """Start the app in a browser."""
     given = {"GRADIO_SERVER_PORT": port, "GRADIO_SERVER_NAME": host, "CDVFT_CLUSTER": cluster}
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
     gc.disable()  # as in app.py
@@ -74,7 +72,7 @@ class _Commands(UserDict[str, Any]):
             alone = typer.Typer(add_completion=False)
             alone.command()(called)
             command = typer.main.get_command(alone)
-        command.name = name
+        command.name, command.hidden = name, name in HIDDEN
         return command
 
 
@@ -89,7 +87,7 @@ app = typer.Typer(cls=_Group, no_args_is_help=True, add_completion=False, pretty
 
 @app.callback()
 def group() -> None:
-    """Fine-tune with CDVFT and its rivals."""
+    """Fine-tune models with CDVFT and other methods."""
 
 
 def main(name: str = "python -m cdvft_app") -> None:

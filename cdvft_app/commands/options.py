@@ -18,7 +18,7 @@ from cdvft_app.settings import FormField, RunSettings, form_fields, parse_run
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-Json = Annotated[bool, typer.Option("--json", help="End the output with the result as one line of JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
 Cluster = Annotated[
     str | None,
     typer.Option(
@@ -68,6 +68,7 @@ def hub_token() -> str:
 
 
 DEFAULT_METHOD = "cdvft"
+NOT_OF_METHOD = "{options} belongs to {titles}, but --method is {method}. Remove it, or change --method."
 MIN_SHORT_ID = 4  # characters
 
 
@@ -82,7 +83,7 @@ def full_run_id(given: str) -> str:
 
     found = RunStore.default().ids_beginning(given) if len(given) >= MIN_SHORT_ID else []
     if len(found) > 1:
-        raise UnknownRun(f"The ids of several runs begin with {given[:40]!r}; give more of it.")
+        raise UnknownRun(f"The ids of several runs begin with {given[:40]!r}. Pass more letters.")
     return found[0] if found else given
 
 
@@ -90,7 +91,7 @@ def _full_run_ids(given: list[str]) -> list[str]:
     return [full_run_id(one) for one in given]
 
 
-_ID_HELP = f"Its id, or the first {MIN_SHORT_ID} letters or more of it."
+_ID_HELP = f"A run id, or its first letters ({MIN_SHORT_ID} or more)."
 RunId = Annotated[str, typer.Argument(callback=full_run_id, help=_ID_HELP)]
 RunSource = Annotated[
     str,
@@ -156,7 +157,7 @@ COST_OPTIONS: dict[str, tuple[Any, str]] = {
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Fill `command`'s first parameter with `RunSettings` made from one option for each of its fields."""
+    """Fill `command`'s first parameter with `RunSettings`, by one option for each of its fields."""
 
     def with_options(**values: Any) -> None:
         given = {name: value for name in OPTIONS if (value := values.pop(name)) not in (None, [])}
@@ -164,8 +165,9 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         _require_own_options(settings.method, given)
         command(settings, **values)
 
-    own = _own_parameters(command)
-    return _with_signature(with_options, command, [*map(_option, OPTIONS), *own])
+    own = own_parameters(command)
+    settings = [option(name, *of, _default_text(name)) for name, of in OPTIONS.items()]
+    return with_signature(with_options, command, [*settings, *own])
 
 
 def _require_own_options(method: Method, given: Iterable[str]) -> None:
@@ -174,7 +176,7 @@ def _require_own_options(method: Method, given: Iterable[str]) -> None:
     if others:
         named = ", ".join(f"--{name.replace('_', '-')}" for name in others)
         titles = " and ".join(dict.fromkeys(METHODS[flat.FLAT[name][0]].title for name in others))
-        raise InvalidChoice(f"{named}: of {titles}, and this run is {method.title}'s; see --method.")
+        raise InvalidChoice(NOT_OF_METHOD.format(options=named, titles=titles, method=method.key))
 
 
 def with_cost_request(**more: str) -> Callable[..., Callable[..., None]]:
@@ -188,32 +190,20 @@ def with_cost_request(**more: str) -> Callable[..., Callable[..., None]]:
             command(parse_cost(chosen | split), **values)
 
         parameters = [
-            _parameter(name, kind, meaning, None, required=name == "model")
-            for name, (kind, meaning) in options.items()
+            option(name, kind, meaning, required=name == "model") for name, (kind, meaning) in options.items()
         ]
-        return _with_signature(with_options, command, [*parameters, *_own_parameters(command)])
+        return with_signature(with_options, command, [*parameters, *own_parameters(command)])
 
     return decorate
 
 
-def with_sizes(command: Callable[..., None]) -> Callable[..., None]:
-    """Fill `command`'s first parameter with lists of the methods' sizes, as they were typed."""
-
-    def with_options(**values: Any) -> None:
-        chosen = {name: values.pop(name) for name in SIZES}
-        command({name: value for name, value in chosen.items() if value is not None}, **values)
-
-    sizes = [_parameter(name, str, f"{OPTIONS[name][1]} Values with commas.", None) for name in SIZES]
-    return _with_signature(with_options, command, [*_own_parameters(command), *sizes])
-
-
-def _own_parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
+def own_parameters(command: Callable[..., None]) -> list[inspect.Parameter]:
     """Return the command's parameters without the first."""
     _, *rest = inspect.signature(command, eval_str=True).parameters.values()
     return [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in rest]
 
 
-def _with_signature(
+def with_signature(
     with_options: Callable[..., None], command: Callable[..., None], parameters: Sequence[inspect.Parameter]
 ) -> Callable[..., None]:
     """Give `with_options` the name and words of `command`, and these parameters for typer to read."""
@@ -222,14 +212,10 @@ def _with_signature(
     return with_options
 
 
-def _option(name: str) -> inspect.Parameter:
-    kind, meaning = OPTIONS[name]
-    return _parameter(name, kind, meaning, _default_text(name))
-
-
-def _parameter(
-    name: str, kind: Any, meaning: str, default_text: str | None, required: bool = False
+def option(
+    name: str, kind: Any, meaning: str, default_text: str | None = None, required: bool = False
 ) -> inspect.Parameter:
+    """Return the parameter by which typer takes an option that is None unless it is given."""
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,

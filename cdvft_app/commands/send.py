@@ -1,8 +1,7 @@
-"""`python -m cdvft_app send`, `follow` and `script`: one run as a Job of the Hugging Face hub."""
+"""`cdvft send`: one run as a Hugging Face Job, and its way back into the history."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -10,14 +9,12 @@ import typer
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import endpoint, pin_dataset_commit
 from cdvft_app.commands import FAILED, STOPPED
-from cdvft_app.commands.options import RunId, hub_token, with_settings
+from cdvft_app.commands.options import hub_token, with_settings
 from cdvft_app.commands.train import EXIT_CODES
 from cdvft_app.executors import hub_jobs as executor
 from cdvft_app.executors.hub_hardware import hardware, known_offers
 from cdvft_app.executors.hub_jobs import HubJobs, JobOrder
-from cdvft_app.executors.hub_script import SCRIPT, write_job
 from cdvft_app.executors.queue import run_elsewhere
-from cdvft_app.results.exporters import atomic_output
 from cdvft_app.results.finished_run import ResultsError
 from cdvft_app.results.hub import check
 from cdvft_app.settings import RunSettings
@@ -25,23 +22,23 @@ from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord
 from cdvft_app.store.runs import RunStore
 
-Flavor = Annotated[str, typer.Option(help="The hardware, such as t4-small or a10g-large.")]
-Minutes = Annotated[int, typer.Option(help="After so many the hub ends the Job.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask whether it may cost that much.")]
+Flavor = Annotated[str, typer.Option(help="Hardware, such as t4-small or a10g-large.")]
+Minutes = Annotated[int, typer.Option(help="Minutes after which the Hub ends the Job.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before spending money.")]
 
 
 @with_settings
 def send(
     settings: RunSettings,
     *,
-    repository: Annotated[str, typer.Option(help="owner/name on the hub, which is made for the adapter.")],
+    repository: Annotated[str, typer.Option(help="Hub repository for the adapter, owner/name.")],
     flavor: Flavor = "t4-small",
     minutes: Minutes = 30,
     yes: Yes = False,
 ) -> None:
-    """Train as a Job on your account of the hub, and follow it into the history here. Ctrl-C cancels it.
+    """Train as a Hugging Face Job on your account. Ctrl-C cancels it.
 
-    The token is HF_TOKEN, or that of `hf auth login`; the Job gets it, too.
+    The Job gets your token: HF_TOKEN, or the one of `hf auth login`.
     """
     from huggingface_hub import HfApi
 
@@ -53,15 +50,15 @@ def send(
         raise typer.Exit(STOPPED)
     api = HfApi(endpoint=endpoint(), token=token)
     job = executor.send(api, order)
-    typer.echo(f"{job.job_address}; it is followed into the history.", err=True)
+    typer.echo(f"{job.job_address}", err=True)
     store = RunStore.default()
     (run,) = store.create([plan.settings], None, plan.title, this_process())
     store.append(run.id, job, run.epoch)
     _follow(store, run, HubJobs(api))
 
 
-def follow_again(run_id: RunId) -> None:
-    """Follow a Job to its end which went on when this program, or `send`, ended. Ctrl-C cancels it."""
+def follow(run_id: str) -> NoReturn:
+    """Follow a Job to its end that continued when `send` ended."""
     from huggingface_hub import HfApi
 
     store = RunStore.default()
@@ -83,13 +80,4 @@ def _token() -> str:
     """Return the token of the account; ResultsError where there is none."""
     if token := hub_token():
         return token
-    raise ResultsError("There is no token; set HF_TOKEN to one that may start Jobs, or `hf auth login`.")
-
-
-@with_settings
-def script(settings: RunSettings, *, out: Annotated[Path, typer.Option(help="A folder to be made.")]) -> None:
-    """Write the script of such a Job, with this program's code beside it: `uv run train.py`, anywhere."""
-    plan = catalog.resolve(pin_dataset_commit(settings))
-    with atomic_output(out) as made:
-        write_job(made, plan)
-    print(f"{out / SCRIPT}: run it by `uv run {SCRIPT}` in that folder")
+    raise ResultsError("No token found. Set HF_TOKEN to a token that may start Jobs, or run `hf auth login`.")

@@ -320,9 +320,7 @@ def _answer(model: ServedModel, one: Any) -> dict[str, Any]:
     return {"label": one.label, "confidence": round(max(one.probabilities), 4), "probabilities": shares}
 
 
-def _completion(
-    models: Sequence[ServedModel], body: ChatRequest
-) -> tuple[ServedModel, Completion, Sampling]:
+def _completion(models: Sequence[ServedModel], body: ChatRequest) -> tuple[ServedModel, Completion, Sampling]:
     """Return the checked request, with the run's instruction unless it brings a system message."""
     from jinja2 import TemplateError
 

@@ -1,14 +1,15 @@
-"""`python -m cdvft_app sweep`: a grid of runs in this terminal, one after the other, or on a cluster.
+"""`cdvft sweep`: a grid of runs in this terminal, one after the other, or on a cluster.
 
-They are ordinary runs of one group in the history, so the page shows them too. The same command again goes on
-where the sweep was cut off; of one that has ended it prints the table.
+They are ordinary runs of one group in the history, so the page shows them too. The same command continues an
+interrupted sweep.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
@@ -17,18 +18,15 @@ import typer
 from cdvft_app import catalog
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.commands import FINISHED, STOPPED
-from cdvft_app.commands.data import Answer, Clean, EvaluationFile, File, Label, Prompt, Text
-from cdvft_app.commands.options import OPTIONS, Cluster, Json, console, table, with_sizes
-from cdvft_app.commands.train import ProgressBar, on_cluster, race_base
+from cdvft_app.commands.options import Cluster, Json, console, table
+from cdvft_app.commands.train import Again, ProgressBar, on_cluster, require_one_process, with_race
 from cdvft_app.executors.queue import run_elsewhere
-from cdvft_app.judging import verdict_text
 from cdvft_app.judging.compared_runs import (
     Configuration,
     compared_run,
     configuration_label,
     configurations_of,
 )
-from cdvft_app.methods import InvalidChoice
 from cdvft_app.metrics import get_metric
 from cdvft_app.prediction import admitted
 from cdvft_app.settings import RunSettings
@@ -40,161 +38,104 @@ from cdvft_app.store.states import SETTLED, UNFINISHED
 from cdvft_app.sweep import numbers, parse_sweep
 from cdvft_app.sweep.results import judged
 from cdvft_app.training.run import run_here
-from cdvft_app.training.schedule import processes
 
-MAX_SWEEPS = 50  # that are looked through for one that was cut off
+MAX_SWEEPS = 50  # that are checked for an interrupted one
 TABLE_WIDTH = 110
+CONTINUES = "{ended} of {runs} runs ended before. Use --again to start over."
+INTERRUPTED, ENDED_EARLY = (f"{how}; the same command goes on." for how in ("Interrupted", "Stopped"))
 
 
-@with_sizes
+@with_race
 def sweep(
-    sizes: dict[str, str],
+    base: dict[str, Any],
+    lists: dict[str, list[Any]],
     *,
-    recipe: Annotated[str | None, typer.Option(help=OPTIONS["recipe"][1])] = None,
-    data: File = None,
-    text: Text = None,
-    label: Label = None,
-    prompt: Prompt = None,
-    answer: Answer = None,
-    evaluation: EvaluationFile = None,
-    clean: Clean = None,
-    methods: Annotated[str, typer.Option(help="Methods, with commas.")] = "cdvft",
     learning_rates: Annotated[
-        str | None, typer.Option(help="Multiples of each method's own rate, with commas, such as 0.3,1,3.")
+        str | None, typer.Option(help="Multiples of each method's learning rate: 0.3,1,3.")
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds, with commas.")] = None,
-    epochs: Annotated[float | None, typer.Option(help=OPTIONS["epochs"][1])] = None,
-    max_steps: Annotated[int | None, typer.Option(help=OPTIONS["max_steps"][1])] = None,
-    batch_size: Annotated[int | None, typer.Option(help=OPTIONS["batch_size"][1])] = None,
-    train_examples: Annotated[int | None, typer.Option(help=OPTIONS["train_examples"][1])] = None,
-    evaluation_examples: Annotated[int | None, typer.Option(help=OPTIONS["evaluation_examples"][1])] = None,
-    evaluations: Annotated[int | None, typer.Option(help=OPTIONS["evaluations"][1])] = None,
-    again: Annotated[bool, typer.Option("--again", help="Begin anew, whatever was run before.")] = False,
+    again: Again = False,
     as_json: Json = False,
     cluster: Cluster = None,
 ) -> None:
-    """Vary the methods' sizes, learning rates and seeds around one recipe, or on --data of your own.
-
-    The same command again goes on.
-    """
-    options = {key: value for key, value in locals().items() if value is not None}
-    budget = (
-        "recipe", "epochs", "max_steps", "batch_size", "train_examples", "evaluation_examples", "evaluations",
-    )  # fmt: skip
-    base = race_base(options, budget)
-    lists = sizes | {key: options[key] for key in ("learning_rates", "seeds") if key in options}
-    request = parse_sweep({"base": base, **{key: numbers(typed) for key, typed in lists.items()}})
+    """Vary sizes, learning rates, and seeds of methods on one recipe or your data."""
+    typed = {"learning_rates": learning_rates, "seeds": seeds}
+    lists |= {name: numbers(text) for name, text in typed.items() if text is not None}
+    request = parse_sweep({"base": base, **lists})
     plans = [catalog.resolve(settings) for settings in request.runs()]
     require_in_reach([plans[0].model, plans[0].dataset])
-    if processes() > 1:
-        raise InvalidChoice("A sweep trains in one process; start it without a launcher.")
+    require_one_process()
     store = RunStore.default()
     for plan in plans:
         admitted(plan, store, environment().max_run_seconds)  # before the first one begins
-    wanted = [plan.settings for plan in plans]
-    before = [] if again else _unfinished_sweep(store, wanted)
-    runs, stopped = _run_all(store, wanted, before, f"Sweep: {plans[0].title}", cluster)
+    expected = [plan.settings for plan in plans]
+    before = [] if again else _interrupted(store, expected)
+    runs, stopped = _run_all(store, expected, before, f"Sweep: {plans[0].title}", cluster)
     if runs:  # else it was stopped before the first one began
         _print_results(runs, store, as_json)
     raise typer.Exit(STOPPED if stopped else FINISHED)
 
 
-def _unfinished_sweep(store: RunStore, wanted: Sequence[RunSettings]) -> list[RunRecord]:
-    """Return the runs of the latest sweep that is part of this one and that nobody is at, if there is one."""
+def _interrupted(store: RunStore, expected: Sequence[RunSettings]) -> list[RunRecord]:
+    """Return the runs of the latest sweep that is part of this one and that no process runs, if any."""
     for runs in store.groups(MAX_SWEEPS, sweeps=True):
         busy = any(run.state in UNFINISHED for run in runs)
-        if not busy and {run.settings for run in runs} <= set(wanted):
+        if not busy and {run.settings for run in runs} <= set(expected):
             return runs
     return []
 
 
 def _run_all(
     store: RunStore,
-    wanted: Sequence[RunSettings],
+    expected: Sequence[RunSettings],
     before: Sequence[RunRecord],
     title: str,
     cluster: str | None,
 ) -> tuple[list[RunRecord], bool]:
-    """Train what has not ended; returns the sweep's runs, and whether somebody stopped it."""
+    """Train the runs that have not ended; return the sweep's runs, and whether it was stopped."""
     known = {run.settings: run for run in before}
     group_id = before[0].group_id if before else secrets.token_hex(16)
-    family = compared_pairs(wanted, sweep=True)
+    family, count = compared_pairs(expected, sweep=True), len(expected)
     ended = sum(run.state in SETTLED for run in known.values())
     if ended:
-        typer.echo(f"{ended} of {len(wanted)} runs had ended before; --again begins anew.", err=True)
-    takes = [
-        partial(
-            _take,
-            settings=settings,
-            earlier_run=known.get(settings),
-            title=title,
-            group_id=group_id,
+        typer.echo(CONTINUES.format(ended=ended, runs=count), err=True)
+
+    def claim(store: RunStore, settings: RunSettings) -> RunRecord:
+        if earlier := known.get(settings):
+            store.set_visitor(earlier.id, None)
+            return store.leases.acquire(earlier.id, this_process())
+        forecasts = [admitted(catalog.resolve(settings), store, environment().max_run_seconds)]
+        (run,) = store.create(
+            [settings], None, title, this_process(), sweep=True, group_id=group_id, forecasts=forecasts,
             family=family,
-        )
-        for settings in wanted
-        if settings not in known or known[settings].state not in SETTLED
-    ]
+        )  # fmt: skip
+        return run
 
     def tell(run: RunRecord) -> None:
         nonlocal ended
         ended += 1
         label = configuration_label(configurations_of([compared_run(run)])[0])
-        seed = run.settings.seed
-        typer.echo(f"{ended} of {len(wanted)}: {label}, seed {seed}: {_outcome(run)}", err=True)
+        typer.echo(f"{ended} of {count}: {label}, seed {run.settings.seed}: {_outcome(run)}", err=True)
 
+    left = [one for one in expected if one not in known or known[one].state not in SETTLED]
+    claims = [partial(claim, settings=settings) for settings in left]
+    runs: list[RunRecord] = []
     try:
-        stopped = _run_elsewhere(store, takes, cluster, tell) if cluster else _run_here(store, takes, tell)
+        if cluster:
+            runs = run_elsewhere(store, claims, on_cluster(cluster), ended=tell)
+        for one in [] if cluster else claims:
+            with ProgressBar() as bar:
+                runs.append(run_here(store, one, bar.listen))
+            tell(runs[-1])
+            if runs[-1].state == "stopped":
+                break
     except KeyboardInterrupt:
-        typer.echo("Interrupted; the same command goes on.", err=True)
+        typer.echo(INTERRUPTED, err=True)
         raise typer.Exit(STOPPED) from None
+    stopped = len(runs) < len(claims) or any(run.state == "stopped" for run in runs)
     if stopped:
-        typer.echo("Stopped; the same command goes on.", err=True)
+        typer.echo(ENDED_EARLY, err=True)
     return store.group(group_id), stopped
-
-
-def _run_here(
-    store: RunStore, takes: Sequence[Callable[[RunStore], RunRecord]], tell: Callable[[RunRecord], None]
-) -> bool:
-    """Train the runs here, one after the other; return whether somebody stopped it."""
-    for take in takes:
-        with ProgressBar() as bar:
-            run = run_here(store, take, bar.listen)
-        tell(run)
-        if run.state == "stopped":
-            return True
-    return False
-
-
-def _run_elsewhere(
-    store: RunStore,
-    takes: Sequence[Callable[[RunStore], RunRecord]],
-    cluster: str,
-    tell: Callable[[RunRecord], None],
-) -> bool:
-    """Train as many runs at a time as the cluster has room for; return whether somebody stopped it."""
-    runs = run_elsewhere(store, takes, on_cluster(cluster), ended=tell)
-    return len(runs) < len(takes) or any(run.state == "stopped" for run in runs)
-
-
-def _take(
-    store: RunStore,
-    *,
-    settings: RunSettings,
-    earlier_run: RunRecord | None,
-    title: str,
-    group_id: str,
-    family: int,
-) -> RunRecord:
-    """Return the earlier run, claimed again, or a new one."""
-    process = this_process()
-    if earlier_run:
-        store.set_visitor(earlier_run.id, None)
-        return store.leases.acquire(earlier_run.id, process)
-    forecasts = [admitted(catalog.resolve(settings), store, environment().max_run_seconds)]
-    (run,) = store.create(
-        [settings], None, title, process, sweep=True, group_id=group_id, forecasts=forecasts, family=family
-    )
-    return run
 
 
 def _outcome(run: RunRecord) -> str:
@@ -205,17 +146,11 @@ def _outcome(run: RunRecord) -> str:
 
 def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) -> None:
     made = judged(runs, store)
-    metric = get_metric(made.metric_name or "")
     if as_json:
-        verdicts = [*made.compared.between.values(), *made.compared.along.values()]
-        answer = {
-            "group_id": runs[0].group_id,
-            "metric_name": made.metric_name or "",
-            "sentences": made.sentences,
-            "verdicts": verdict_text.as_dicts(verdicts),
-        }
-        print(json.dumps(answer | {"settings": [_facts(one) for one in made.configurations]}))
+        answer = {"group_id": runs[0].group_id, "metric_name": made.metric_name, "sentences": made.sentences}
+        print(json.dumps(answer | {"settings": [_values(one) for one in made.configurations]}))
         return
+    metric = get_metric(made.metric_name or "")
     rows = [
         (
             configuration_label(one),
@@ -235,15 +170,11 @@ def _print_results(runs: Sequence[RunRecord], store: RunStore, as_json: bool) ->
         wide.print(sentence, markup=False, highlight=False)
 
 
-def _facts(one: Configuration) -> dict[str, Any]:
-    spread = one.spread
+def _values(one: Configuration) -> dict[str, Any]:
     return {
         "method": one.method,
         **one.values,
-        "mean": spread and spread.mean,
-        "lowest": spread and spread.low,
-        "highest": spread and spread.high,
-        "finished": spread.runs if spread else 0,
+        **(asdict(one.spread) if one.spread else {}),
         "failed": one.failed,
         "trainable_parameters": one.parameters,
         "seconds": one.seconds,

@@ -8,13 +8,14 @@ Under a launcher several processes share a run's batches, on GPUs or, where ther
 from __future__ import annotations
 
 import atexit
+import inspect
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,20 +23,20 @@ from cdvft_app import catalog
 from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.catalog.sources import require_in_reach
 from cdvft_app.commands import FAILED, FINISHED, STOPPED
-from cdvft_app.commands.data import (
-    Answer,
-    Clean,
-    EvaluationFile,
-    File,
-    HeldOut,
-    Label,
-    Prompt,
-    SplitSeed,
-    Text,
-    lines,
-    print_progress,
+from cdvft_app.commands.data import lines, print_progress, read_arguments, with_reading
+from cdvft_app.commands.options import (
+    DEFAULT_METHOD,
+    OPTIONS,
+    SIZES,
+    Cluster,
+    Json,
+    RunId,
+    option,
+    own_parameters,
+    progress_bar,
+    with_settings,
+    with_signature,
 )
-from cdvft_app.commands.options import Cluster, Json, RunId, progress_bar, with_settings
 from cdvft_app.data import library
 from cdvft_app.data.inspect import nearest_recipe
 from cdvft_app.events import Evaluation, Event, Note, Preparing, Started, Step
@@ -47,8 +48,10 @@ from cdvft_app.store.datasets import DataRecord
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.records import RunRecord, UnknownRun
 from cdvft_app.store.runs import RunStore
+from cdvft_app.sweep import numbers
 from cdvft_app.training.data_parallel import rank
 from cdvft_app.training.run import run_as_worker, run_here
+from cdvft_app.training.schedule import processes
 
 if TYPE_CHECKING:
     from cdvft_app.executors.ray_cluster import RayCluster
@@ -89,51 +92,77 @@ class ProgressBar:
             self._bar.console.print(event.text, markup=False, highlight=False, soft_wrap=True)
 
 
-def race_base(given: Mapping[str, Any], shared: Sequence[str]) -> dict[str, Any]:
-    """Return what all runs of a sweep or search share: these options, the methods, and uploaded data."""
-    base = {name: given[name] for name in shared if name in given} | {"methods": given["methods"].split(",")}
-    if data := given.get("data"):
-        columns = given.get("text", []), given.get("label"), given.get("prompt", []), given.get("answer")
-        steps = {"clean": library.read_steps(given.get("clean", []))}
-        own = uploaded_dataset(data, given.get("evaluation"), library.read_roles(*columns) | steps)
-        base = {"recipe": nearest_recipe(own.kind).key, **base, "data": own.model_dump(mode="json")}
-    return base
-
-
 FIRST_ANSWER_SECONDS = 15.0  # for a cluster that never answered
 LEFT_THERE = "Interrupted. A run that has started continues on the cluster; `resume --cluster` follows it."
-INTERRUPTED = "Interrupted; `resume` goes on from the last checkpoint."
-DATA_OPTIONS = "--text, --label, --prompt, --answer, --eval, --held-out, --split-seed, --clean"
+INTERRUPTED = "Interrupted. `resume` continues from the last checkpoint."
+DATA_ONLY = "{} require --data. Add --data FILE.".format(
+    "--text, --label, --prompt, --answer, --eval, --held-out, --split-seed, and --clean"
+)
+ONE_PROCESS = "This command trains in one process. Start it without a launcher."
 EXIT_CODES = {"finished": FINISHED, "stopped": STOPPED}
+SHARED = (
+    "recipe", "epochs", "max_steps", "batch_size", "train_examples", "evaluation_examples", "evaluations",
+    "seed",
+)  # fmt: skip
+"""Settings that all runs of a sweep or a search share."""
+Again = Annotated[bool, typer.Option("--again", help="Start over instead of continuing.")]
+Methods = Annotated[str, typer.Option(help="Methods, with commas.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="CSV, TSV, JSON, JSONL, Parquet, .xlsx, or .ods file, or a ZIP of images."),
+]
+
+
+def with_data(command: Callable[..., None]) -> Callable[..., None]:
+    """Fill `command`'s parameter `data` with the dataset of --data FILE and of the options that read it."""
+
+    def with_options(*values: Any, data: Path | None, reading: Any, **more: Any) -> None:
+        evaluation, roles, how = reading
+        if data is None and reading != read_arguments():
+            raise InvalidChoice(DATA_ONLY)
+        command(*values, data=data and uploaded_dataset(data, evaluation, roles | how), **more)
+
+    own = inspect.signature(command, eval_str=True).parameters
+    file = inspect.Parameter("data", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Data)
+    read = inspect.Parameter("reading", inspect.Parameter.KEYWORD_ONLY)
+    return with_reading(with_signature(with_options, command, [*(own | {"data": file}).values(), read]))
+
+
+def with_race(command: Callable[..., None]) -> Callable[..., None]:
+    """Fill `command`'s first two parameters: what all runs share, and lists of the methods' sizes."""
+
+    def with_options(methods: str, data: UploadedDataset | None, **values: Any) -> None:
+        base = {name: value for name in SHARED if (value := values.pop(name)) is not None}
+        lists = {name: numbers(typed) for name in SIZES if (typed := values.pop(name)) is not None}
+        if data:
+            base = {"recipe": nearest_recipe(data.kind).key, **base, "data": data.model_dump(mode="json")}
+        command(base | {"methods": methods.split(",")}, lists, **values)
+
+    shared = [option(name, OPTIONS[name][0], OPTIONS[name][1]) for name in SHARED]
+    sizes = [option(name, str, f"{OPTIONS[name][1]} Values with commas.") for name in SIZES]
+    methods = inspect.Parameter(
+        "methods", inspect.Parameter.KEYWORD_ONLY, default=DEFAULT_METHOD, annotation=Methods
+    )
+    data = inspect.Parameter("data", inspect.Parameter.KEYWORD_ONLY, default=None)
+    _, *own = own_parameters(command)
+    return with_data(with_signature(with_options, command, [methods, data, *shared, *own, *sizes]))
+
+
+def require_one_process() -> None:
+    if processes() > 1:
+        raise InvalidChoice(ONE_PROCESS)
 
 
 @with_settings
+@with_data
 def train(
-    settings: RunSettings,
-    *,
-    as_json: Json = False,
-    data: File = None,
-    text: Text = None,
-    label: Label = None,
-    prompt: Prompt = None,
-    answer: Answer = None,
-    evaluation: EvaluationFile = None,
-    held_out: HeldOut = None,
-    split_seed: SplitSeed = 0,
-    clean: Clean = None,
-    cluster: Cluster = None,
+    settings: RunSettings, *, data: UploadedDataset | None, as_json: Json = False, cluster: Cluster = None
 ) -> None:
-    """Train one method on one recipe, or on --data of your own. Ctrl-C stops it and keeps the adapter."""
-    roles = library.read_roles(text or [], label, prompt or [], answer)
-    split = library.read_split(None if held_out is None else 100 * held_out, split_seed)
+    """Train one method on a recipe or your data. Ctrl-C stops it and keeps the adapter."""
     if data:
-        steps = {"clean": library.read_steps(clean or [])}
-        own = uploaded_dataset(data, evaluation, roles | split | steps)
         known = "recipe" in settings.model_fields_set
-        recipe = settings.recipe if known else nearest_recipe(own.kind).key
-        settings = settings.model_copy(update={"data": own, "recipe": recipe})
-    elif text or label or prompt or answer or evaluation or held_out or split_seed or clean:
-        raise InvalidChoice(f"{DATA_OPTIONS} say how --data is read; give that, too.")
+        recipe = settings.recipe if known else nearest_recipe(data.kind).key
+        settings = settings.model_copy(update={"data": data, "recipe": recipe})
     settings = pin_dataset_commit(settings)
     if not settings.target_modules:
         describe_chosen_model(settings.model, settings.recipe)
@@ -167,13 +196,17 @@ def _given(store: RunStore, file: Path) -> DataRecord:
 
 
 def resume(run_id: RunId, as_json: Json = False, cluster: Cluster = None) -> None:
-    """Go on with a stopped, failed or interrupted run from its last checkpoint."""
+    """Continue a run from its last checkpoint, or follow its HF Job again."""
+    if _known(RunStore.default(), run_id).is_left_job:
+        from cdvft_app.commands.send import follow
+
+        follow(run_id)
 
     def claim(store: RunStore) -> RunRecord:
         run = _known(store, run_id)
         run.require_resumable()
         admit_again(run, catalog.resolve(run.settings), store, environment().max_run_seconds)
-        store.set_visitor(run_id, None)  # whoever has a terminal here pays nobody's time
+        store.set_visitor(run_id, None)  # a terminal uses no visitor's time
         return store.leases.acquire(run_id, this_process())
 
     _run(claim, as_json, cluster)
@@ -182,7 +215,7 @@ def resume(run_id: RunId, as_json: Json = False, cluster: Cluster = None) -> Non
 def _known(store: RunStore, run_id: str) -> RunRecord:
     run = store.get(run_id)
     if run is None:
-        raise UnknownRun(f"There is no run {run_id[:40]!r}; `python -m cdvft_app runs` lists all.")
+        raise UnknownRun(f"There is no run {run_id[:40]!r}. `cdvft runs` lists all runs.")
     return run
 
 
@@ -233,8 +266,7 @@ def _run(claim: ClaimRun, as_json: bool, cluster: str | None) -> None:
         with ProgressBar() as bar:
             run = trainer(store, cluster)(claim, bar.listen)
     except KeyboardInterrupt:
-        went_on = LEFT_THERE if cluster else INTERRUPTED
-        typer.echo(went_on, err=True)
+        typer.echo(LEFT_THERE if cluster else INTERRUPTED, err=True)
         raise typer.Exit(STOPPED) from None
     if run.reason:
         typer.echo(run.reason, err=True)
@@ -244,10 +276,10 @@ def _run(claim: ClaimRun, as_json: bool, cluster: str | None) -> None:
         print(json.dumps(run_summary(run) | {"forecast": run.forecast, "adapter": _adapter(store, run)}))
     elif run.metric is not None:
         print(f"{run.state} after {run.step} steps: {run.metric_name} {run.metric:.4f}")
-        head = run.result.get("head_parameters")  # trained too, by every method, and not counted
-        beside = f" beside the head's {head:,}" if head else ""
-        print(f"{run.trainable_parameters:,} trainable parameters{beside}, {run.seconds:.1f} s of training")
-        print(f"kept in {store.folder(run.id)}; run {run.id}")
+        head = run.result.get("head_parameters")
+        of_head = f" and {head:,} of the head" if head else ""
+        print(f"{run.trainable_parameters:,} trainable parameters{of_head}, {run.seconds:.1f} s of training")
+        print(f"saved in {store.folder(run.id)}; run {run.id}")
     raise typer.Exit(EXIT_CODES.get(run.state, FAILED))
 
 

@@ -21,10 +21,7 @@ from cdvft_app.shapes import ModelShapes, backbone_shapes, model_shapes
 
 DEFAULT_TOKENS = {"text": 128, "generation": 512}
 
-MEASURED_ONLY = (
-    "match: seconds_per_step needs times that are measured, and here is only counted. Press Measure on the "
-    "page's Compare tab, or run `python -m cdvft_app measure --match seconds_per_step`."
-)
+MEASURED_ONLY = "match: seconds_per_step needs measured times. Press Measure on the Compare tab."
 _MODEL_ASSUMPTIONS = (
     "The frozen model counts 2 FLOPs a weight and token forward, and as many backward down to the first "
     "adapted layer; attention looks at all tokens, and its backward counts 2.5 times its forward.",

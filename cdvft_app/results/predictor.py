@@ -91,9 +91,7 @@ class Predictor:
         """Return the run's prediction for each input: a text, a pair of texts, or an image."""
         return self.task.predict(inputs, partial(self.forward, run_id))
 
-    def complete(
-        self, run_id: str, request: Completion, sampling: Sampling = GREEDY
-    ) -> Iterator[str | None]:
+    def complete(self, run_id: str, request: Completion, sampling: Sampling = GREEDY) -> Iterator[str | None]:
         """Generate for a prompt until it has a `finish_reason`; yield the text that is new at each token."""
         task = cast(GenerationTask, self.task)
         batch = task.collate([{"input_ids": request.prompt_ids}])

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from cdvft_app.methods import Method
-from cdvft_app.settings import Name, RunSettings, parse_request, parse_run
+from cdvft_app.settings import RunSettings, parse_request, parse_run
 from cdvft_app.sweep import Distinct, Multiple, VariedRace, rounded
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
 MAX_TRIALS = 100
-RATE, EPOCHS, TARGETS = "learning_rate", "epochs", "target_modules"
-
-Epochs = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
-Layers = Annotated[tuple[Name, ...], Field(min_length=1, max_length=32)]
-Value = TypeVar("Value")
+RATE = "learning_rate"
 
 
 class SearchRequest(VariedRace):
@@ -27,31 +23,12 @@ class SearchRequest(VariedRace):
 
     A method's rate is searched between the two `rates`, multiples of its own rate where the base names one,
     else of its usual one: never of what a recipe has recorded. With `grid` all `rates` are tried, crossed
-    with all other values. Epochs and target modules are shared by a race, so they are searched for one method
-    alone.
-
-    Each method has the same budget: `trials`, of which the first `random_trials` are drawn at random, and
-    `seconds` of training where they are given, whichever ends first.
+    with all other values. Each method has the same number of `trials`.
     """
 
     rates: Distinct[Multiple] = Field((0.1, 10.0), min_length=1)
-    epochs: Distinct[Epochs] = ()
-    target_modules: Distinct[Layers] = ()
     trials: int = Field(12, ge=1, le=MAX_TRIALS, strict=True)
-    random_trials: int = Field(4, ge=1, le=MAX_TRIALS, strict=True)
-    seconds: float | None = Field(None, gt=0, le=10**7, allow_inf_nan=False)
-    pruner: Literal["median", "hyperband", "none"] = "median"
     grid: bool = Field(False, strict=True)
-
-    @field_validator("epochs", "target_modules")
-    @classmethod
-    def _of_one_method(cls, values: tuple[Value, ...], checked: ValidationInfo) -> tuple[Value, ...]:
-        base = checked.data.get("base")
-        if values and base and len(base.methods) > 1:
-            raise ValueError(
-                "all methods of a race have the same; search it for one method alone, or leave it out"
-            )
-        return values
 
     @model_validator(mode="after")
     def _can_be_searched(self) -> Self:
@@ -60,9 +37,9 @@ class SearchRequest(VariedRace):
         by_method = (self.space(index)[RATE] for index in range(len(self.base.methods)))
         if any(len(set(rates)) < len(rates) for rates in by_method):
             raise ValueError("two of the rates are the same to three digits; choose rates further apart")
-        if self.grid and max(self.budgets()) > MAX_TRIALS:
+        if max(self.budgets()) > MAX_TRIALS:
             raise ValueError(
-                f"these lists make {max(self.budgets()):,} trials of a method; at most {MAX_TRIALS}"
+                f"the lists make {max(self.budgets()):,} trials per method (maximum {MAX_TRIALS})"
             )
         return self
 
@@ -79,10 +56,7 @@ class SearchRequest(VariedRace):
         around = method.learning_rate or method.usual_learning_rate
         lists = self.vary.get(method.key, {})
         found: dict[str, list[Any]] = {RATE: [rounded(around * multiple) for multiple in self.rates]}
-        found |= {name: list(lists[name]) for name in method.sizes() if lists.get(name)}
-        found |= {EPOCHS: list(self.epochs)} if self.epochs else {}
-        layers = [",".join(names) for names in self.target_modules]
-        return found | ({TARGETS: layers} if layers else {})
+        return found | {name: list(lists[name]) for name in method.sizes() if lists.get(name)}
 
     def propose(self, index: int, trial: Trial) -> RunSettings:
         """Return the run of a trial of the method at this index, with what Optuna suggests for it."""
@@ -116,11 +90,8 @@ class SearchRequest(VariedRace):
     def _run(self, index: int, chosen: dict[str, Any]) -> RunSettings:
         """Return the run with the chosen values; `InvalidChoice` where one is out of its range."""
         method: Method = self.base.methods[index]
-        own = {name: value for name, value in chosen.items() if name not in (EPOCHS, TARGETS)}
         shared = self.base.model_dump(exclude={"methods"}) | {"evaluate_on": "validation"}
-        shared |= {EPOCHS: chosen[EPOCHS]} if EPOCHS in chosen else {}
-        shared |= {TARGETS: chosen[TARGETS].split(",")} if TARGETS in chosen else {}
-        return parse_run(shared | {"method": method.model_dump() | own})
+        return parse_run(shared | {"method": method.model_dump() | chosen})
 
 
 def parse_search(values: object) -> SearchRequest:

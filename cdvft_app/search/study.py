@@ -28,7 +28,6 @@ from cdvft_app.store.states import FINAL
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
     from optuna.storages import JournalStorage
     from optuna.trial import FrozenTrial, Trial
@@ -37,6 +36,7 @@ FOLDER = "searches"  # in the store's folder: a journal of Optuna's a search, na
 RUN, PRUNED = "run", "pruned_at"  # what is noted of a trial: its run's id; the step at which it was given up
 LOCK, ENDED = ".advancing", ".ended"  # beside the journal: who advances it; that each budget was spent
 BEGINNING_SECONDS = 60.0  # within which a new search's first run comes into the history
+RANDOM_TRIALS = 4
 WARM_UP_TRIALS = 3  # none is pruned against fewer
 
 
@@ -172,7 +172,7 @@ def advance(store: RunStore, group_id: str, process: str | None = None) -> RunRe
         assert search is not None
         if not tell(store, search, runs):
             return None
-        index = _next_index(search, runs)
+        index = _next_index(search)
         if index is None:
             ended.touch()
             return None
@@ -227,15 +227,11 @@ def final_loss(store: RunStore, run: RunRecord) -> float | None:
     return next((row["loss"] for row in reversed(rows) if row.get("final")), None)
 
 
-def _next_index(search: Search, runs: Mapping[str, RunRecord]) -> int | None:
+def _next_index(search: Search) -> int | None:
     """Return the method with the fewest trials of those that have budget left; None where none has."""
-    tried = {}
-    for index, most in enumerate(search.request.budgets()):
-        trials = search.trials(index)
-        seconds = sum(run.seconds or 0.0 for run in search.runs(index, runs))
-        if len(trials) < most and seconds < (search.request.seconds or float("inf")):
-            tried[index] = len(trials)
-    return min(tried, key=tried.__getitem__, default=None)
+    tried = {index: len(search.trials(index)) for index in range(len(search.studies))}
+    left = [index for index, most in enumerate(search.request.budgets()) if tried[index] < most]
+    return min(left, key=tried.__getitem__, default=None)
 
 
 def is_given_up(search: Search, run_id: str) -> bool:
@@ -265,7 +261,7 @@ class Pruning:
         search = None
         with suppress(StoreError):  # a run without its search is trained to its end
             search = load(store, run.group_id) if run.sweep else None
-        if search is None or search.request.pruner == "none":
+        if search is None or search.request.grid:
             return
         from optuna.trial import Trial, TrialState
 
@@ -306,6 +302,7 @@ def _storage(file: Path) -> JournalStorage:
 
 def _study(storage: JournalStorage, request: SearchRequest, index: int) -> Study:
     import optuna
+    from optuna.pruners import MedianPruner
 
     return optuna.create_study(
         storage=storage,
@@ -313,7 +310,7 @@ def _study(storage: JournalStorage, request: SearchRequest, index: int) -> Study
         direction="minimize",
         load_if_exists=True,
         sampler=_sampler(request, index, 0),
-        pruner=_pruner(request),
+        pruner=MedianPruner(n_startup_trials=WARM_UP_TRIALS),
     )
 
 
@@ -333,17 +330,7 @@ def _sampler(request: SearchRequest, index: int, told: int) -> BaseSampler:
     if request.grid:
         return GridSampler(request.space(index), seed=request.base.seed)
     (seed,) = SeedSequence((request.base.seed, index, told)).generate_state(1)
-    return TPESampler(n_startup_trials=request.random_trials, multivariate=True, seed=int(seed))
-
-
-def _pruner(request: SearchRequest) -> BasePruner:
-    from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
-
-    if request.pruner == "hyperband":
-        return HyperbandPruner()
-    if request.pruner == "median":
-        return MedianPruner(n_startup_trials=WARM_UP_TRIALS)
-    return NopPruner()
+    return TPESampler(n_startup_trials=RANDOM_TRIALS, multivariate=True, seed=int(seed))
 
 
 def best_runs(store: RunStore, search: Search) -> list[RunSettings]:

@@ -26,7 +26,7 @@ from cdvft_app.ui.shared.form import race, with_titles
 from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.shared.viewing import visitor
 
-FOLLOW_JOB = "This HF Job is no longer followed. Run `python -m cdvft_app follow {}` to get its results."
+FOLLOW_JOB = "This HF Job is no longer followed. Run `cdvft resume {}` to get its results."
 STOP_JOB = "Stop cancels the HF Job. Its unsaved training is lost."
 log = logging.getLogger(__name__)
 

@@ -48,16 +48,10 @@ ABOUT = (
 )
 WORDS: dict[str, tuple[str, str]] = {
     "trials": (
-        "Trials a method",
-        "4 are drawn at random; each later one learns from those before.",
+        "Trials per method",
+        "The first 4 are random. Each later one uses the results so far.",
     ),
-    "seconds": ("Seconds of training a method", "Whichever ends first. Empty: no limit."),
     **{name: (form.LABELS[name], "Values to try, with commas. Empty: as above.") for name in form.SIZES},
-    "epochs": ("Epochs to try", "With commas; of one method alone. Empty: as above."),
-    "target_modules": (
-        "Layers to try",
-        "Choices between semicolons, such as query, value; query. Of one method alone. Empty: as above.",
-    ),
 }
 LABELS = form.LABELS | {name: label for name, (label, _) in WORDS.items()}
 LABELS |= {"learning_rate": "Learning rate"}  # of one trial
@@ -172,17 +166,8 @@ def request(race: RaceRequest, given: Mapping[str, Any]) -> SearchRequest:
         text = str(value or "").strip()
         if not text or (name in form.SIZES and FLAT[name][0] not in racing):
             continue
-        if name in ("trials", "seconds"):
-            values[name] = typed_number(text)
-        elif name == "target_modules":
-            values[name] = [_names(one) for one in text.split(";") if one.strip()]
-        else:
-            values[name] = numbers(text)
+        values[name] = typed_number(text) if name == "trials" else numbers(text)
     return parse_search(values)
-
-
-def _names(text: str) -> list[str]:
-    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 def start_search(app: AppState, asked: SearchRequest, token: str) -> str:

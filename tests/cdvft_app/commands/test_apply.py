@@ -12,8 +12,7 @@ import pytest
 
 from cdvft_app.commands import FAILED, FINISHED, INVALID, STOPPED
 from cdvft_app.results import batch
-from cdvft_app.results.batch import REASONS, SEEN, BatchJob
-from cdvft_app.store.runs import RunStore
+from cdvft_app.results.batch import REASONS, BatchJob
 
 FILMS = ["a good film", "an awful plot", "good, very fine", "bad", "the fine end", "dull and bad"]
 
@@ -98,19 +97,6 @@ def test_exported_folder_gives_the_same_predictions(command, apply_to, of_films,
     assert out.read_text() == expected.read_text()
 
 
-def test_default_output_is_named_after_the_file(command, of_films, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    code, output, _ = command("apply", of_films, films(tmp_path / "new.csv", 4))
-    assert code == FINISHED and output.splitlines()[0] == "new_predictions.csv"
-    assert (tmp_path / "new_predictions.csv").is_file()
-
-
-def test_score_on_training_rows_is_marked(apply_to, of_films, tmp_path):
-    seen, _ = apply_to(of_films, tmp_path / "train.csv", out="1.csv")
-    new, _ = apply_to(of_films, films(tmp_path / "new.csv"), out="2.csv")
-    assert SEEN.strip() in seen and SEEN.strip() not in new
-
-
 def test_skipped_rows_are_the_same_in_terminal_and_json(apply_to, of_films, tmp_path):
     text = "Review;Verdict\na good film;good\nbad;bda\n;bad\nfine;\n"
     file = made.written(tmp_path, text, "new.csv")
@@ -120,22 +106,6 @@ def test_skipped_rows_are_the_same_in_terminal_and_json(apply_to, of_films, tmp_
     assert [(one["row"], one["reason"]) for one in report["skipped"]] == expected
     assert all(f"Row {row}: {reason}" in printed.splitlines() for row, reason in expected)
     assert (report["predicted"], report["score"]["rows"]) == (3, 1)
-
-
-@pytest.mark.parametrize("written", ["{},00 €", "{}.0"])
-def test_prices_are_predicted_in_their_unit(train, apply_to, tmp_path, written):
-    prices = [547 - 8 * (at % 6) if at % 2 else 60 + 8 * (at % 6) for at in range(60)]
-    lines = (f"{FILMS[at % 6]} {at};{written.format(one)}\n" for at, one in enumerate(prices))
-    path = made.written(tmp_path, "text;price\n" + "".join(lines), "flats.csv")
-    output, out = apply_to(train(path), path, "--json")
-    rows, report = read(out), json.loads(output)
-    assert rows[1]["price"] == written.format(539)
-    predictions = np.array([float(row["prediction"]) for row in rows])
-    errors = np.array([float(row["error"]) for row in rows])
-    assert abs(predictions.mean() - np.mean(prices)) < np.std(prices)  # outputs begin near 0
-    assert errors == pytest.approx(predictions - prices, abs=1e-3)
-    assert report["score"]["error"] == pytest.approx(abs(errors).mean(), rel=1e-4)
-    assert report["score"]["value"] == pytest.approx(np.corrcoef(predictions, prices)[0, 1], abs=1e-3)
 
 
 def test_missing_columns_are_named(command, apply_to, of_films, tmp_path):
@@ -166,22 +136,6 @@ def test_stopped_command_continues(command, home, tmp_path, monkeypatch):
     assert code == FINISHED and "32" in error
     assert sizes == [16, 16, 16, 16, 2]
     assert (tmp_path / "parts.csv").read_text() == (tmp_path / "whole.csv").read_text()
-
-
-def test_shown_command_trains_the_same_run(command, home, train, tmp_path):
-    from cdvft_app.ui.train.run_view import _options
-
-    file = films(tmp_path / "train.csv", 60)
-    first = RunStore(home[0]).get(train(file, "--clean", "merge-case,cut:3", "--label", "Verdict"))
-    file.unlink()
-    words = ["train", "--json"]
-    for name, value in _options(first.settings).items():
-        for one in value if isinstance(value, list) else [value]:
-            words += [f"--{name.replace('_', '-')}", *([] if one is True else [one])]
-    code, output, error = command(*words)
-    assert code == FINISHED, error
-    again = RunStore(home[0]).get(json.loads(output.splitlines()[-1])["run_id"])
-    assert again.settings == first.settings and again.metric == first.metric
 
 
 def test_rows_are_cleaned_as_the_training_rows(train, apply_to, tmp_path):

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from functools import partial
 
 import pytest
 
 from cdvft_app.catalog.entries import KNOWN_MODELS
-from cdvft_app.measuring.background import MeasuringFailed, device_here
-from cdvft_app.store.runs import RunStore
 
 
 @pytest.fixture
@@ -50,22 +46,9 @@ def test_settings_reach_the_count(cost):
     assert lora["trainable_parameters"] == 294_912 * (16 + 4) / (8 + 8)
 
 
-def test_csv_and_table_show_the_same(cost):
-    options = ("--model", "meta-llama/Meta-Llama-3-8B", "--methods", "cdvft,lora,head", "--device", "h100")
-    options += ("--precision", "4bit")
-    rows = list(csv.DictReader(io.StringIO(cost(*options, "--csv")[1])))
-    assert [row["trainable_parameters"] for row in rows] == ["688128", "3407872", ""]
-    _, output, _ = cost(*options)
-    assert "688,128" in output and "3,407,872" in output
-    assert "2.78 MB" in output and "340 GFLOP" in output
-    assert "has no classification head to train." in " ".join(output.split())
-
-
 @pytest.mark.parametrize("model", [model.id for model in KNOWN_MODELS])
 def test_cost_prints_at_most_16_lines(cost, model):
-    output = cost("--model", model)[1]
-    assert len(output.splitlines()) <= 16
-    assert len(cost("--model", model, "--explain")[1].splitlines()) > len(output.splitlines())
+    assert len(cost("--model", model)[1].splitlines()) <= 16
 
 
 def test_no_number_of_the_table_is_cut(cost):
@@ -114,22 +97,3 @@ def measure(monkeypatch, command_line, tmp_path):
         return command_line("measure", "--model", "roberta-base", "--methods", "cdvft,lora", *options)
 
     return run
-
-
-def test_what_is_measured_is_printed_and_kept(measure, tmp_path):
-    begin = {"kind": "begin", **ABOUT}
-    told = [begin, {**RESULT, "device": device_here()}]
-    code, output, errors = measure(told, "--json")
-    ours, lora = json.loads(output)
-    assert (code, errors) == (0, "measuring lora lora_r=8\n")
-    assert lora["measured_seconds"] == 0.5 and "measured_seconds" not in ours
-    assert RunStore(tmp_path).measurements.any()
-    _, output, _ = measure(told)
-    assert "r=8" in output and "400 ms to 600 ms" in output
-
-
-def test_a_failure_is_a_sentence(measure):
-    code, output, errors = measure([MeasuringFailed("Memory ran out.")])
-    assert (code, output, errors) == (1, "", "Memory ran out.\n")
-    code, output, errors = measure([], "--lora-r", "0")
-    assert code == 2 and errors.startswith("--lora-r: got 0") and output == ""

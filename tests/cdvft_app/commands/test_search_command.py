@@ -19,7 +19,7 @@ from cdvft_app.format import plain
 from cdvft_app.settings import RunSettings
 from cdvft_app.store.runs import RunStore
 
-COMMAND = ("search", "--recipe", "mnist", "--trials", "5", "--pruner", "none")
+COMMAND = ("search", "--recipe", "mnist", "--trials", "5")
 
 
 @pytest.fixture
@@ -87,12 +87,6 @@ def test_ctrl_c_stops_it_and_the_same_command_goes_on(command, trained, tmp_path
     command(*COMMAND, "--again", *cluster)
     assert len(trained["settings"]) == 11
     assert asked == 4 * [*cluster[1:]], "one connection a command"
-
-
-def test_one_number_of_epochs_is_no_setting_to_search(command, trained):
-    code, output, _ = command(*COMMAND, "--methods", "cdvft,lora", "--epochs", "3", "--evaluations", "1")
-    assert code == 0 and {one.epochs for one in trained["settings"]} == {3} and "epochs" not in output
-    assert {one.evaluations for one in trained["settings"]} == {1}
 
 
 def test_a_search_runs_on_data_of_ones_own(command, trained, mine, tmp_path):

@@ -158,12 +158,12 @@ def test_the_command_follows_a_left_job_to_its_end(store, follow, stub, tmp_path
     monkeypatch.setenv("HF_ENDPOINT", stub.address)
     monkeypatch.setattr(RunStore, "default", lambda: store)
     (tmp_path / "go").touch()
-    ended = CliRunner().invoke(main.app, ["follow", run_id])
+    ended = CliRunner().invoke(main.app, ["resume", run_id])
     assert (ended.exit_code, store.state(run_id)) == (FINISHED, "finished"), ended.output
     assert f"finished after 3 steps; run {run_id}" in ended.output
     assert [row["step"] for row in store.rows(run_id, kinds=["step"])[0]] == [1, 2, 3]
     with pytest.raises(IllegalTransition, match="HF Job"):
-        CliRunner().invoke(main.app, ["follow", run_id], catch_exceptions=False)
+        CliRunner().invoke(main.app, ["resume", run_id], catch_exceptions=False)
     with pytest.raises(UnknownRun):
         CliRunner().invoke(main.app, ["follow", "nothing"], catch_exceptions=False)
 

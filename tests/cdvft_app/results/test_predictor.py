@@ -177,10 +177,7 @@ def completion(models, run, prompt, **more) -> Completion:
     [({"max_tokens": 2}, ("length", 2)), ({"stops": ["kind"]}, ("stop", None)), ({}, ("stop", None))],
 )
 def test_completion_ends_at_stops_and_length(writers, models, more, expected):
-    (whole,), (one,) = (
-        completions(models, writers[0], [PROMPT]),
-        completions(models, writers[0], [PROMPT], **more),
-    )
+    whole, one = (completion(models, writers[0], PROMPT, **how) for how in ({}, more))
     reason, tokens = expected
     assert one.finish_reason == reason and one.tokens == (tokens or one.tokens)
     assert whole.text.startswith(one.text)
