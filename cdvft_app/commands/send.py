@@ -8,9 +8,8 @@ import typer
 
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import endpoint, pin_dataset_commit
-from cdvft_app.commands import FAILED, STOPPED
+from cdvft_app.commands import STOPPED, exit_code
 from cdvft_app.commands.options import hub_token, with_settings
-from cdvft_app.commands.train import EXIT_CODES
 from cdvft_app.executors import hub_jobs as executor
 from cdvft_app.executors.hub_hardware import hardware, known_offers
 from cdvft_app.executors.hub_jobs import HubJobs, JobOrder
@@ -73,7 +72,7 @@ def follow(run_id: str) -> NoReturn:
 def _follow(store: RunStore, run: RunRecord, jobs: HubJobs) -> NoReturn:
     (ended,) = run_elsewhere(store, [lambda store: run], jobs)
     print(f"{ended.state} after {ended.step} steps; run {ended.id}. {ended.reason or ''}".strip())
-    raise typer.Exit(EXIT_CODES.get(ended.state, FAILED))
+    raise typer.Exit(exit_code(ended.state))
 
 
 def _token() -> str:

@@ -22,7 +22,7 @@ import typer
 from cdvft_app import catalog
 from cdvft_app.catalog.hub import pin_dataset_commit
 from cdvft_app.catalog.sources import require_in_reach
-from cdvft_app.commands import FAILED, FINISHED, STOPPED
+from cdvft_app.commands import STOPPED, exit_code
 from cdvft_app.commands.data import lines, print_progress, read_arguments, with_reading
 from cdvft_app.commands.options import (
     DEFAULT_METHOD,
@@ -99,7 +99,6 @@ DATA_ONLY = "{} require --data. Add --data FILE.".format(
     "--text, --label, --prompt, --answer, --eval, --held-out, --split-seed, and --clean"
 )
 ONE_PROCESS = "This command trains in one process. Start it without a launcher."
-EXIT_CODES = {"finished": FINISHED, "stopped": STOPPED}
 SHARED = (
     "recipe", "epochs", "max_steps", "batch_size", "train_examples", "evaluation_examples", "evaluations",
     "seed",
@@ -280,7 +279,7 @@ def _run(claim: ClaimRun, as_json: bool, cluster: str | None) -> None:
         of_head = f" and {head:,} of the head" if head else ""
         print(f"{run.trainable_parameters:,} trainable parameters{of_head}, {run.seconds:.1f} s of training")
         print(f"saved in {store.folder(run.id)}; run {run.id}")
-    raise typer.Exit(EXIT_CODES.get(run.state, FAILED))
+    raise typer.Exit(exit_code(run.state))
 
 
 def _adapter(store: RunStore, run: RunRecord) -> str | None:
