@@ -3,52 +3,71 @@
 import hashlib
 import multiprocessing
 import os
+import signal
+from contextlib import contextmanager
+from pathlib import Path
 
 import cluster_trainer
 import pytest
 import tiny_trainer
-from held_runs import (
-    Held,
-    ends_whole,
-    executor_on,
-    losses,
-    notes,
-    queue_on,
-    ray_cluster,
-    serve,
-    settings,
-)
+from ray_cluster import LoopbackCluster
+from sources import ROOT
 from waiting import wait, wait_for
 
 from cdvft_app.executors.base import LocalProcesses, supervise
+from cdvft_app.executors.queue import RunQueue
+from cdvft_app.executors.ray_cluster import RayCluster
 from cdvft_app.settings import RunSettings, UploadedDataset
 from cdvft_app.store.processes import this_process
 from cdvft_app.store.runs import RunStore
 from cdvft_app.store.states import FINAL
 
-REAL = RunSettings(method="cdvft", max_steps=12, checkpoint_every=5, batch_size=8, seed=cluster_trainer.REAL)
+HERE = Path(__file__).parent
+PATHS = [ROOT, ROOT / "tests", HERE.parent, HERE, HERE.parent / "training"]
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a token that is for this test's cluster alone"}
 pytestmark = pytest.mark.cluster
+
+
+def settings(seed, **more):
+    given = {"max_steps": 12, "checkpoint_every": 5, "batch_size": 8, **more}
+    return RunSettings(method="cdvft", seed=seed, **given)
+
+
+@contextmanager
+def queue_on(store, address):
+    executor = RayCluster(address, ships_code=False, trainer="cluster_trainer:train")
+    wait_for(lambda: executor.runs_at_once() > 1)  # Ray is imported, and the head has answered
+    queue = RunQueue(store, workers=8, executor=executor)
+    queue.start()
+    yield queue
+    queue.close()
 
 
 @pytest.fixture(scope="module")
 def held(tmp_path_factory):
-    return Held(tmp_path_factory.mktemp("held"))
+    return tmp_path_factory.mktemp("held")
 
 
 @pytest.fixture(scope="module")
 def ray(held, tmp_path_factory):
+    """A cluster of one node. Runs of this process have one thread, and Ray's default is two."""
     model = tmp_path_factory.mktemp("model") / "bert"
     tiny_trainer.save_model(model)
-    with ray_cluster(held, TINY_MODEL=str(model)) as made:
-        made.add(cpus=5)
-        yield made
-
-
-@pytest.fixture(scope="module")
-def executor(ray):
-    made = executor_on(ray.address)
-    wait_for(lambda: made.runs_at_once() > 1)  # Ray is imported, and the head has answered
-    return made
+    environment = {
+        "PYTHONPATH": os.pathsep.join(map(str, PATHS)),
+        "OMP_NUM_THREADS": "2",
+        "TINY_MODEL": str(model),
+        cluster_trainer.HELD: str(held),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**TOKEN, "OMP_NUM_THREADS": "1"}.items():
+            patch.setenv(name, value)
+        made = LoopbackCluster(environment)
+        try:
+            made.add(cpus=5)
+            yield made
+        finally:
+            made.close()
 
 
 @pytest.fixture(scope="module")
@@ -59,19 +78,19 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def queue(store, executor):
-    with queue_on(store, executor, workers=8) as made:
+def queue(store, ray):
+    with queue_on(store, ray.address) as made:
         yield made
 
 
-def test_a_run_trains_on_a_node_as_it_does_here(store, queue, executor):
-    (run_id,) = queue.submit([settings(1)], "a")
-    run = ends_whole(store, run_id, settings(1))
-    assert (run.step, run.metric, run.result["node"]) == (20, 0.75, os.uname().nodename)
-    folder = store.folder(run_id)
-    assert (folder / run.result["adapter_folder"] / "adapter_model.safetensors").is_file()
-    assert not (folder / "checkpoints").exists() and not (folder / "incoming").exists()
-    assert "1 threads" in notes(store, run_id), "the page's own number, and not Ray's"
+def losses(store, run_id):
+    told = store.rows(run_id, kinds=["step"])[0]
+    assert [row["step"] for row in told] == list(range(1, len(told) + 1)), "each step once"
+    return [row["loss"] for row in told]
+
+
+def notes(store, run_id):
+    return [row["text"] for row in store.rows(run_id, kinds=["note"])[0]]
 
 
 def test_own_data_travels_with_the_run_and_is_removed_there(store, queue, monkeypatch, ray):
@@ -84,49 +103,55 @@ def test_own_data_travels_with_the_run_and_is_removed_there(store, queue, monkey
     own = UploadedDataset(
         sha256=sha256, title="mine", kind="text", inputs=("text",), label="label", **held_apart
     )
-    (run_id,) = queue.submit([settings(2, data=own)], "a")
+    (run_id,) = queue.submit([settings(3, data=own)], "a")
     run = wait(store, run_id, *FINAL)
     assert run.state == "finished" and run.private, run.reason
     assert f"rows: {hashlib.sha256(rows).hexdigest()}" in notes(store, run_id)
     wait_for(lambda: not any("rows.arrow" in files for _, _, files in os.walk(ray.home)))
 
 
-def test_a_model_goes_on_to_the_same_bit(store, queue, ray, held, tmp_path):
-    held.hold(REAL.seed)
-    (run_id,) = queue.submit([REAL], "a")
-    came = store.folder(run_id) / "checkpoints" / "checkpoint-5"
-    wait_for(lambda: held.holds(REAL.seed) and came.is_dir())
+def test_a_run_whose_node_is_killed_goes_on_to_the_same_bit(store, queue, ray, held, tmp_path):
+    (held / "1").touch()
+    (run_id,) = queue.submit([settings(1)], "a")
+    folder = store.folder(run_id)
+    came = folder / "checkpoints" / "checkpoint-5"
+    wait_for(lambda: (held / "1.held").exists() and came.is_dir())
     ray.nodes[0].kill()
     ray.add(cpus=5)
-    disturbed = wait(store, run_id, *FINAL)
+    run = wait(store, run_id, *FINAL)
+    assert (run.state, run.result["attempt"], run.result["node"]) == ("finished", 2, os.uname().nodename)
+    assert not (folder / "checkpoints").exists() and not (folder / "incoming").exists()
+    assert "1 threads" in notes(store, run_id), "the page's own number, and not Ray's"
     here = RunStore(tmp_path / "store")
     tiny_trainer.save_model(tmp_path / tiny_trainer.MODEL)
-    (run,) = here.create([REAL], "a", process=this_process())
-    supervise(here, run, LocalProcesses("tiny_trainer:train"))
-    undisturbed = here.get(run.id)
-    assert disturbed.state == undisturbed.state == "finished", (disturbed.reason, undisturbed.reason)
-    assert disturbed.result["attempt"] == 2 and disturbed.metric == undisturbed.metric
-    assert losses(store, disturbed.id) == losses(here, run.id)
+    (undisturbed,) = here.create([settings(1)], "a", process=this_process())
+    supervise(here, undisturbed, LocalProcesses("tiny_trainer:train"))
+    assert run.metric == here.get(undisturbed.id).metric
+    assert losses(store, run_id) == losses(here, undisturbed.id)
     for name in ("adapter/adapter_model.safetensors", "predictions.safetensors"):
-        assert (store.folder(disturbed.id) / name).read_bytes() == (here.folder(run.id) / name).read_bytes()
-    kept = [sorted(path.name for path in one.rglob("step-*")) for one in
-            (store.folder(disturbed.id), here.folder(run.id))]  # fmt: skip
-    assert kept[0] == kept[1] and kept[0]
+        assert (folder / name).read_bytes() == (here.folder(undisturbed.id) / name).read_bytes()
     here.close()
 
 
-def test_a_page_that_was_killed_follows_its_runs_again(executor, ray, tmp_path, monkeypatch):
-    given = (tmp_path / "page", ray.address)
-    page = multiprocessing.get_context("spawn").Process(target=serve, args=given)
+def serve(folder, address):
+    """A page's queue on a cluster, with one run, until it is killed."""
+    with queue_on(RunStore(folder), address) as queue:
+        queue.submit([settings(2, max_steps=300, keep="last")], "a")
+        signal.pause()
+
+
+def test_a_page_that_was_killed_follows_its_runs_again(ray, tmp_path):
+    page = multiprocessing.get_context("spawn").Process(target=serve, args=(tmp_path, ray.address))
     page.start()
-    store = RunStore(tmp_path / "page")
+    store = RunStore(tmp_path)
     wait_for(lambda: any(run.step > 3 for run in store.history()))
     page.kill()
     page.join()
     (run,) = store.history()
     wait_for(lambda: store.get(run.id).is_left_on_cluster)
-    monkeypatch.setattr(executor, "close", lambda: None)  # others' too
-    with queue_on(store, executor):
-        ends_whole(store, run.id, run.settings)  # nothing was begun a second time
+    with queue_on(store, ray.address):
+        ended = wait(store, run.id, *FINAL)
+    assert (ended.state, ended.result["attempt"]) == ("finished", 1), "nothing was begun a second time"
+    assert len(losses(store, run.id)) == 300
     assert not any("was lost" in text for text in notes(store, run.id))
     store.close()

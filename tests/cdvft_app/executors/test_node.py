@@ -7,22 +7,24 @@ import time
 import zipfile
 
 import pytest
-from held_runs import settings
 
 from cdvft_app.executors import ray_node as node
+from cdvft_app.settings import RunSettings
 
 
 @pytest.fixture
-def start(tmp_path, monkeypatch):
+def start(tmp_path, bert_folder, monkeypatch):
     """`start()`: a run that trains as on a node."""
     monkeypatch.setattr(node.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(node.tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+    monkeypatch.setenv("TINY_MODEL", str(bert_folder))
+    asked = RunSettings(method="cdvft", max_steps=12, checkpoint_every=5, batch_size=8, keep="last")
     made = []
 
     def begin():
-        asked = settings(1).model_dump_json(exclude_none=True)
-        there = node.NodeRun(node.Order("a" * 32, 1, asked, {}, False, None, {}, "", "cluster_trainer:train"))
+        order = ("a" * 32, 1, asked.model_dump_json(exclude_none=True), {}, False, None, {}, "")
+        there = node.NodeRun(node.Order(*order, "tiny_trainer:train"))
         there.begin({})
         made.append(there)
         return there
@@ -47,8 +49,8 @@ def test_node_reports_every_event_and_file(start):
     run = start()
     rows, files, state = everything(run)
     assert state == "finished"
-    assert [row["step"] for row in rows if row["kind"] == "step"] == list(range(1, 21))
-    assert {"checkpoints/checkpoint-20", "adapter"} <= set(files)
+    assert [row["step"] for row in rows if row["kind"] == "step"] == list(range(1, 13))
+    assert {"checkpoints/checkpoint-10", "adapter"} <= set(files)
     assert zipfile.is_zipfile(io.BytesIO(run.read("adapter")))
     assert everything(run)[0] == rows, "for an app that was restarted"
 
