@@ -25,13 +25,9 @@ class Hub:
         self.status: int | None = None
         self.repositories: dict[str, bool] = {}  # whether it is private
         self.files_of: dict[str, dict[str, bytes]] = defaultdict(dict)  # by repository
-        self.gated: set[str] = set()  # repositories whose files are not given
         self.jobs: Jobs | None = None
         self.commits: dict[str, str] = {}  # of datasets, by owner/name@revision
-        self.files_at: dict[str, dict[str, bytes]] = {}  # of datasets, by commit
         self.fetched: list[str] = []  # addresses of files
-        self.models: list[dict[str, Any]] = []  # what a search finds
-        self.searched: list[str] = []
         self.tokens: set[str | None] = set()
         self.changed_by: set[str | None] = set()  # tokens: who asked for more than an answer
         self.address = ""
@@ -93,13 +89,8 @@ def hub() -> Iterator[Hub]:
 
         def do_GET(self) -> None:
             stub.tokens.add(self.headers.get("Authorization"))
-            if self.path.startswith("/api/models?"):
-                stub.searched.append(self.path)
-                return self.answer(stub.models)
             if self.path.startswith("/api/datasets/"):
                 asked = self.path.removeprefix("/api/datasets/").partition("?")[0]
-                if "/tree/" in asked:
-                    return self.tree(stub.files_at.get(asked.partition("/tree/")[2], {}))
                 return self.dataset(*asked.split("/revision/"))
             if self.path.startswith("/api/jobs/") and stub.jobs is not None:
                 found, status = stub.jobs.answer("GET", self.path, b"")
@@ -127,17 +118,14 @@ def hub() -> Iterator[Hub]:
             self.answer([{**usual, "path": name, "size": len(held)} for name, held in files.items()])
 
         def file(self, repository: str, rest: str) -> None:
-            commit, _, name = rest.partition("/")
-            held = stub.files_at.get(commit, stub.files_of[repository]).get(name)
+            held = stub.files_of[repository].get(rest.partition("/")[2])
             if self.command == "GET":
                 stub.fetched.append(self.path)
-            if repository in stub.gated:
-                return self.answer({"error": "gated"}, 403, {"X-Error-Code": "GatedRepo"})
             if held is None:
                 return self.answer({"error": "none"}, 404, {"X-Error-Code": "EntryNotFound"})
             self.send_response(200)
             self.send_header("ETag", f'"{hashlib.sha256(held).hexdigest()}"')
-            self.send_header("X-Repo-Commit", commit if commit in stub.files_at else COMMIT)
+            self.send_header("X-Repo-Commit", COMMIT)
             self.send_header("Content-Length", str(len(held)))
             self.end_headers()
             self.wfile.write(held if self.command == "GET" else b"")
@@ -153,8 +141,7 @@ def hub() -> Iterator[Hub]:
         def dataset(self, name: str, revision: str = "main") -> None:
             commit = stub.commits.get(f"{name}@{revision}")
             if commit:
-                files = stub.files_at.get(commit, {})
-                return self.answer({"id": name, "sha": commit, "siblings": siblings(files)})
+                return self.answer({"id": name, "sha": commit, "siblings": []})
             known = any(one.startswith(f"{name}@") for one in stub.commits)
             code = "RevisionNotFound" if known else "RepoNotFound"
             self.answer({"error": code}, 404, {"X-Error-Code": code})

@@ -12,19 +12,6 @@ from pathlib import Path
 from typing import Any
 
 ACCOUNT = "ada"
-MACHINE = {"cpu": "4 vCPU", "ram": "15 GB", "ephemeralStorage": "50 GB", "accelerator": None}
-
-
-def _flavor(name: str, title: str, micro_dollars: int, unit: str) -> dict[str, Any]:
-    of_gpu = {"type": "gpu", "model": "T4", "quantity": "1", "vram": "16 GB", "manufacturer": "Nvidia"}
-    prices = {"unitCostMicroUSD": micro_dollars, "unitCostUSD": micro_dollars / 1e6, "unitLabel": unit}
-    return {"name": name, "prettyName": title, **MACHINE, "accelerator": of_gpu, **prices}
-
-
-HARDWARE = [
-    _flavor("a10g-large", "Nvidia A10G - large", 1_500_000, "hour"),
-    _flavor("t4-small", "Nvidia T4 - small", 6667, "minute"),
-]
 
 
 class Job:
@@ -87,8 +74,6 @@ class Jobs:
     def answer(self, method: str, path: str, body: bytes) -> tuple[Any, int]:
         """JSON and a status; a log as its lines."""
         parts = path.partition("?")[0].strip("/").split("/")[2:]
-        if parts == ["hardware"]:
-            return HARDWARE, 200
         if parts == [ACCOUNT] and method == "POST":
             return self._start(json.loads(body))
         if len(parts) < 2 or not parts[1].isdecimal() or int(parts[1]) >= len(self.started):

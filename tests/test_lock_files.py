@@ -22,8 +22,6 @@ ENVIRONMENTS = [
 ]
 BY_DEVICE = {"torch", "torchvision"}
 """What requirements-torch.txt has in place of the lock files."""
-"""How the names begin of what torch's build for CUDA brings along."""
-"""What comes with a package that the app needs anyway, and is a part of it."""
 FILES = ("requirements.txt", "requirements-dev.txt")
 
 

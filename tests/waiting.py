@@ -6,7 +6,6 @@ import inspect
 import os
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -16,32 +15,9 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 
-IDLE_SECONDS = 0.017  # what `_work` takes of a core that nobody else asks: Python 3.11 on a server of 2026
-MEASURED_FOR = 5  # seconds
-
-
 def pace() -> float:
-    """How many times as long work takes now as on an idle machine; measured every five seconds."""
-    return _measured(int(time.monotonic() // MEASURED_FOR))
-
-
-@lru_cache(maxsize=1)
-def _measured(_: int) -> float:
-    begun = time.monotonic()
-    _work()
-    return max(1.0, (time.monotonic() - begun) / IDLE_SECONDS, _waiting_for_a_core())
-
-
-def _waiting_for_a_core() -> float:
-    """How many programs want each core, over the last minute: a moment's work may find one free by chance."""
-    return os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
-
-
-def _work() -> int:
-    total = 0
-    for number in range(300_000):
-        total += number * number % 7
-    return total
+    """How many programs want each core, at least 1: work takes so many times as long as usual."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)) if hasattr(os, "getloadavg") else 1.0
 
 
 def wait_for(
