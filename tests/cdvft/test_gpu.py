@@ -18,6 +18,7 @@ ALPHA = 0.5
 SHAPES = [(768, 768, 2, None, 300), (768, 3072, 2, None, 64), (256, 192, 3, 64, 33), (64, 64, 2, 8, 1)]
 SHAPES += [(512, 768, 2, 256, 33), (256, 256, 3, 128, 7), (256, 256, 2, None, 1), (896, 896, 2, None, 77)]
 SHAPES += [(1024, 1024, 2, None, 5), (4096, 4096, 2, None, 9)]
+"""d_out, d_in, m, block size, tokens"""
 
 
 @pytest.fixture(scope="module")

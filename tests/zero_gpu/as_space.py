@@ -21,8 +21,6 @@ def environment(home: Path, port: int = 7860) -> dict[str, str]:
         "SYSTEM": "spaces",
         "SPACE_ID": "you/cdvft-studio",
         "SPACE_HOST": "you-cdvft-studio.hf.space",
-        "SPACE_AUTHOR_NAME": "you",
-        "SPACE_REPO_NAME": "cdvft-studio",
         "SPACES_ZERO_GPU": "true",
         "SPACES_ZERO_DEVICE_API_URL": "http://device-api.zero",
         "GRADIO_SERVER_NAME": "0.0.0.0",

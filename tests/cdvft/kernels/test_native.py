@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from kernel_problem import Problem
 from torch import Tensor
 
 from cdvft.circulant import Factors
@@ -79,16 +78,3 @@ def test_layers_work_without_the_library(obstacle: Callable, fresh: Path, monkey
     assert build.library() is None
     assert not native.supports(torch.empty(3, 12), [torch.empty(1, 1, 12)])
     assert agrees()
-
-
-@needs_compiler
-@pytest.mark.parametrize("tokens", [31, 200])
-def test_threads_change_only_the_order_of_sums(tokens: int) -> None:
-    problem, found, threads = Problem(48, 48, 2, 24, tokens), [], torch.get_num_threads()
-    try:
-        for count in (1, 3):
-            torch.set_num_threads(count)
-            found.append(problem.found(problem.run("fft")))
-    finally:
-        torch.set_num_threads(threads)
-    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-4)
