@@ -44,13 +44,3 @@ DEFAULT = ("cdvft", "lora")
 )
 def test_a_race_of_before(given, methods):
     assert flat.read_race({**given, "seed": 1}, DEFAULT) == {"methods": methods, "seed": 1}
-
-
-def test_a_sweep_of_before():
-    given = {"lora_r": [1, 2], "m": [2, 3], "block_size": [16], "seeds": [0]}
-    assert flat.read_sweep(given) == {
-        "vary": {"lora": {"r": [1, 2]}, "cdvft": {"m": [2, 3], "block_size": [16]}},
-        "seeds": [0],
-    }
-    for now in ({"vary": {"lora": {"r": [1]}}, "seeds": [0]}, {}, [1], "m"):
-        assert flat.read_sweep(now) == now

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import run_events
 
-from cdvft_app import catalog, prediction
+from cdvft_app import catalog
 from cdvft_app.prediction import Prediction, predict
 from cdvft_app.prediction.observations import Estimate
 from cdvft_app.settings import RunSettings
@@ -97,17 +97,6 @@ def test_the_nearest_run_decides(store: RunStore, earlier: dict[str, Any], words
     assert nearest.high / nearest.value < seconds.high / seconds.value
 
 
-def test_memory_beside_the_step_is_the_program(store: RunStore) -> None:
-    small = finish(store, 40.0, peak=1_500_000_000)
-    again = predict_run(store).peak_memory_bytes
-    assert again.value == pytest.approx(1_500_000_000)
-    assert again.low < again.value < again.high
-    larger = predict_run(store, batch_size=128)
-    assert small.forecast
-    more = larger.step_bytes.value - 1.13 * small.forecast["counted"]["step_bytes"]
-    assert larger.peak_memory_bytes.value == pytest.approx(again.value + more)
-
-
 def ended_after(run: RunRecord, whole: float) -> RunRecord:
     """The run, as if it had gone on for so long from its first loading to its end."""
     assert run.started
@@ -127,20 +116,6 @@ def test_the_same_run_again_is_promised_what_it_took(store: RunStore, settings: 
     seconds, whole = predict_from(run, **settings)
     assert seconds.value == pytest.approx(17.2) and whole.value == pytest.approx(102.1)
     assert seconds.low < 17.2 <= seconds.high and whole.low < 102.1 < whole.high
-
-
-def on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prediction, "kind_of_training", lambda: "cuda")
-    monkeypatch.setattr(prediction, "device_name", lambda *_: "some GPU")
-
-
-def test_a_gpu_that_nothing_ran_on_has_no_time(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    on_a_gpu(monkeypatch)
-    made = predict_run(store)
-    assert made.seconds is None and made.whole_seconds is None
-    assert made.peak_memory_bytes.value == made.step_bytes.value
-    store.measurements.keep(measurement(0.2, 100e9, device="some GPU"))
-    assert seconds_of(store).value == pytest.approx(made.counted.training_flops * 0.2 / 100e9)
 
 
 def measurement(seconds: float, flops: float, device: str = HERE, **about: Any) -> dict[str, Any]:

@@ -33,19 +33,14 @@ LLAMA_3 = "meta-llama/Meta-Llama-3-8B"
     ("name", "parameters"),  # without pooler and classification head, with the output layer of a generator
     [
         ("roberta-base", 124_055_040),
-        ("roberta-large", 354_310_144),
         ("bert-base-uncased", 108_891_648),
-        ("all-MiniLM-L6-v2", 22_565_376),
         ("gpt2", 124_439_808),
         ("meta-llama/Llama-2-7b-hf", 6_738_415_616),
         (LLAMA_3, 8_030_261_248),
-        ("meta-llama/Llama-3.1-8B-Instruct", 8_030_261_248),
         ("meta-llama/Llama-3.2-1B", 1_235_814_400),
-        ("mistralai/Mistral-7B-v0.1", 7_241_732_096),
         ("Qwen/Qwen2.5-7B", 7_615_616_512),
         ("SmolLM2-135M", 134_515_008),
         ("vit_base_patch16_224", 85_798_656),
-        ("vit_large_patch16_224", 303_301_632),
         ("google/vit-base-patch16-224-in21k", 85_798_656),
         ("vit_small_patch14_dinov2", 22_056_192),
     ],
@@ -63,13 +58,9 @@ def test_parameters_are_the_published_ones(name, parameters):
     ("name", "targets", "sizes"),  # d_out, d_in
     [
         ("roberta-base", ("query", "value"), {(768, 768): 24}),
-        ("roberta-large", ("query", "value"), {(1024, 1024): 48}),
-        ("meta-llama/Llama-2-7b-hf", ("q_proj", "v_proj"), {(4096, 4096): 64}),
         (LLAMA_3, ("q_proj", "v_proj"), {(4096, 4096): 32, (1024, 4096): 32}),  # grouped queries
         (LLAMA_3, ("down_proj",), {(4096, 14_336): 32}),
-        ("mistral-7b", ("q_proj", "v_proj"), {(4096, 4096): 32, (1024, 4096): 32}),
         ("Qwen/Qwen2.5-7B", ("q_proj", "v_proj"), {(3584, 3584): 28, (512, 3584): 28}),
-        ("SmolLM2-135M", ("v_proj",), {(192, 576): 30}),
         ("gpt2", ("c_attn",), {(2304, 768): 12}),  # Conv1D and fused
         ("gpt2", ("lm_head",), {(50_257, 768): 1}),  # tied to the embedding
         ("vit_base_patch16_224", ("qkv",), {(2304, 768): 12}),

@@ -39,19 +39,6 @@ def test_events_become_rows_and_bring_the_run_up_to_date(store, run_id):
     assert run.ended >= run.created
 
 
-def test_readers_get_only_what_is_new(store, run_id):
-    for number in range(1, 6):
-        store.append(run_id, step(number))
-    rows, cursor = store.rows(run_id, limit=3)
-    assert [row["step"] for row in rows] == [1, 2, 3]
-    store.append(run_id, Evaluation(5, 1.0, 0.6, "accuracy", 0.7))
-    rows, cursor = store.rows(run_id, cursor)
-    assert [(row["kind"], row["step"]) for row in rows] == [("step", 4), ("step", 5), ("evaluation", 5)]
-    assert store.rows(run_id, cursor) == ([], cursor)
-    assert [row["kind"] for row in store.rows(run_id, kinds=["evaluation"])[0]] == ["evaluation"]
-    assert store.rows(run_id, 10**30)[0] == [] and len(store.rows(run_id, -5)[0]) == 6
-
-
 def test_steps_after_a_resume_take_the_place_of_the_lost_ones(store, run_id):
     store.set_state(run_id, "preparing")
     for number in range(1, 6):
