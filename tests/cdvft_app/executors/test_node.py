@@ -53,13 +53,14 @@ def test_node_reports_every_event_and_file(start):
     assert {"checkpoints/checkpoint-10", "adapter"} <= set(files)
     assert zipfile.is_zipfile(io.BytesIO(run.read("adapter")))
     assert everything(run)[0] == rows, "for an app that was restarted"
-
-
-@pytest.mark.parametrize(
-    "name", ["../run.json", "run.json", "snapshots/../../x", "adapter/x", "checkpoints/checkpoint-1/../.."]
-)
-def test_node_reads_only_files_of_a_run(start, name):
-    assert start().read(name) is None
+    for name in (
+        "../run.json",
+        "run.json",
+        "snapshots/../../x",
+        "adapter/x",
+        "checkpoints/checkpoint-1/../..",
+    ):
+        assert run.read(name) is None, "only files of the run are given"
 
 
 def test_folder_survives_packing_and_stays_inside(tmp_path):
