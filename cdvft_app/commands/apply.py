@@ -89,5 +89,3 @@ def apply(  # noqa: PLR0917 - typer passes options by name
         print(NOT_READ.format(reason=reason))
     if count > (first or 0):
         print(SPEED.format(speed=(count - (first or 0)) / max(seconds, 1e-9)))
-    for row in report.incorrect[:5]:
-        print(f"  {row}")

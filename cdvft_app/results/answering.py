@@ -73,7 +73,7 @@ class Questions:
 
     def __init__(self, store: RunStore, stopped: Callable[[], bool] = lambda: False) -> None:
         self._store, self._stopped = store, stopped
-        self._examples, self._loaded, self._rows = _Latest(), _Latest(), _Latest()
+        self._loaded, self._rows = _Latest(), _Latest()
 
     def answer(
         self, run_ids: Sequence[str], texts: Sequence[str], second: Sequence[str], image: bytes | None
@@ -103,10 +103,7 @@ class Questions:
 
     def load(self, run_ids: Sequence[str]) -> None:
         """Load the models before they are needed."""
-        runs = self._find(run_ids)
-        self._models(runs)
-        if runs[0].plan.model.kind == "generation":
-            self._few_shot_examples(runs[0])
+        self._models(self._find(run_ids))
 
     def stream(
         self, run_ids: Sequence[str], prompt: str, temperature: float, length: int, seed: int
@@ -118,7 +115,7 @@ class Questions:
         runs = self._find(run_ids)
         checked, models = inputs.prompt(runs[0], prompt), self._models(runs)
         return stream_side_by_side(
-            models, runs, self._few_shot_examples(runs[0]), checked, max_tokens=length,
+            models, runs, checked, max_tokens=length,
             sampling=Sampling(temperature, seed), stopped=self._stopped,
         )  # fmt: skip
 
@@ -187,11 +184,6 @@ class Questions:
 
     def _find(self, run_ids: Sequence[str]) -> list[FinishedRun]:
         return [find(self._store, run_id) for run_id in run_ids[:MAX_RUNS]]
-
-    def _few_shot_examples(self, run: FinishedRun) -> list[tuple[str, str]]:
-        from cdvft_app.results.predictor import few_shot_examples
-
-        return self._examples.value_of(run.record.id, lambda: few_shot_examples(run))
 
     def _held_out(self, run: FinishedRun) -> Split:
         settings = run.plan.settings

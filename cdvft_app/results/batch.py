@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdvft_app.catalog import cleaning
-from cdvft_app.catalog.conversations import asked_in, is_conversation, joined, transcript
+from cdvft_app.catalog.conversations import joined
 from cdvft_app.catalog.uploaded import IMAGE, ROW
 from cdvft_app.data.answered_file import rows_of
 from cdvft_app.data.text_file import SEPARATORS, escaped_formula
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 CHUNK: dict[str, int] = {"text": 256, "image": 128, "generation": 16}
 """Rows that are sorted by length and predicted together, by kind."""
 MAX_SHOWN, MAX_SKIPPED = 20, 1000  # rows that a report names
-SHOWN = 300  # characters of an input
 FILE = "file"
 """The output's column with the names of images."""
 EXPECTED, REASON = "__expected__", "__reason__"
@@ -62,7 +61,6 @@ INCORRECT, ERROR = "; {count:,} incorrect", "; mean absolute error {error}"
 SEEN = " The run was trained on rows of this file, so expect lower scores on new rows."
 PREDICTED = "{predicted:,} of {rows} predicted."
 MORE_SKIPPED = "{count:,} more rows were skipped."
-DIFFERENCE = "{prediction}, expected {expected}"
 NO_FORMAT = "“{name}” has no known format. Use one of {endings}."
 TOO_MANY_ROWS = "An .xlsx sheet has at most {most:,} rows. Use .csv or .parquet."
 MAX_SHEET_ROWS, MAX_CELL = 1_048_575, 32_767
@@ -244,7 +242,6 @@ class Report:
     """How many rows there are and have a prediction, and their score.
 
     Attributes:
-        incorrect: The worst predictions.
         skipped: Rows that have no prediction, or have a label and are not scored; `skipped_count` counts all.
         label: The column of labels, if there is one.
     """
@@ -252,7 +249,6 @@ class Report:
     rows: int
     predicted: int
     score: Score | None
-    incorrect: tuple[Line, ...]
     skipped: tuple[Line, ...]
     skipped_count: int
     label: str | None
@@ -397,35 +393,17 @@ class BatchJob:
         numbers, reasons = (table.column(name).to_pylist() for name in (ROW, REASON))
         skipped = [Line(str(row), reason) for row, reason in zip(numbers, reasons, strict=True) if reason]
         score = None
-        incorrect: tuple[Line, ...] = ()
         if "check" in added:
             names = added["value"], EXPECTED, added["check"]
             rows = zip(*(table.column(name).to_pylist() for name in names), strict=True)
-            scored = {place: row for place, row in enumerate(rows) if row[2] is not None}
-            score = score_of(metric, labels, *([row[at] for row in scored.values()] for at in range(3)))
-            is_numeric = get_metric(metric).regression
-            badness = {
-                place: abs(check) if is_numeric else 1 - float(check) for place, (*_, check) in scored.items()
-            }
-            worst = sorted((place for place in badness if badness[place]), key=lambda at: -badness[at])
-            incorrect = tuple(
-                Line(str(numbers[at]), self._difference(table.slice(at, 1).to_pylist()[0]))
-                for at in worst[:MAX_SHOWN]
-            )
+            scored = [row for row in rows if row[2] is not None]
+            score = score_of(metric, labels, *([row[at] for row in scored] for at in range(3)))
         uploaded = self.run.plan.dataset.uploaded
         if score and uploaded and uploaded.sha256 == self.sha256:
             score = replace(score, seen=True)
         predicted = int(np.sum(table.column(added["value"]).is_valid().to_numpy()))
         few = tuple(skipped[:MAX_SKIPPED])
-        return Report(table.num_rows, predicted, score, incorrect, few, len(skipped), self.columns.label)
-
-    def _difference(self, row: dict[str, Any]) -> str:
-        """Return what is incorrect in a row of the parts, and its input unless that is an image."""
-        names = [name for name in self.columns.inputs if name in self._kept and name != IMAGE]
-        names = names or [name for name in self._kept if is_conversation(row[name])]
-        shown = " / ".join(_shown(row[name]) for name in names)[:SHOWN]
-        text = DIFFERENCE.format(prediction=row[self.added["value"]], expected=row[EXPECTED])
-        return f"{text}: {shown}" if shown else text
+        return Report(table.num_rows, predicted, score, few, len(skipped), self.columns.label)
 
     def predictions(self) -> list[dict[str, Any]]:
         """Return the added columns of each row, with its number as `row`."""
@@ -447,14 +425,6 @@ def _unused(names: Sequence[str], wanted: str) -> str:
     taken = {name.lower() for name in names}
     places = (f"{wanted} {place}" if place > 1 else wanted for place in itertools.count(1))
     return next(name for name in places if name.lower() not in taken)
-
-
-def _shown(value: Any) -> str:
-    """Return a value as a person reads it: of a conversation the turns to reply to."""
-    try:
-        return transcript(asked_in(value)[0])
-    except ValueError:
-        return str(value or "")
 
 
 def _input(run: FinishedRun, task: Task, row: dict[str, Any], names: Sequence[str]) -> Any:

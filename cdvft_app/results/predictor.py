@@ -23,15 +23,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from cdvft_app.catalog.dataset_readers import load_rows
-from cdvft_app.catalog.download import DownloadFailed
-from cdvft_app.format import counted
 from cdvft_app.metrics.fields import read_fields
 from cdvft_app.progress import Progress, silent
 from cdvft_app.results.finished_run import UNREADABLE, FinishedRun, ResultsError
 from cdvft_app.results.weights import DENSE, merged_weight
 from cdvft_app.tasks.base import Prediction, Task
-from cdvft_app.tasks.generation import GenerationTask, worked_examples
+from cdvft_app.tasks.generation import GenerationTask
 from cdvft_app.tasks.writing import GREEDY, Pieces, Sampling, tokens
 from cdvft_app.training import trainable
 from cdvft_app.training.inference_service import message_of
@@ -40,8 +37,6 @@ FROZEN = "frozen"
 """Stands for the base model, under the first run's head if there is one."""
 UPDATE_SECONDS = 0.1
 SAME_PROMPT = "given the same prompt"
-WITH_EXAMPLES = "with {examples} in its prompt"
-NO_EXAMPLE_FITS = "No example fits in this prompt."
 DIFFERENT_RACES = "These runs have different models or data. Choose runs of one race."
 
 
@@ -210,21 +205,9 @@ class Side:
     json: str = ""
 
 
-def few_shot_examples(run: FinishedRun) -> list[tuple[str, str]]:
-    """Return training rows to show to the base model; none if the data cannot be fetched."""
-    count = run.plan.settings.train_examples
-    assert count is not None
-    try:
-        rows = load_rows(run.plan.dataset, train_examples=count, evaluation_examples=1, seed=0)
-    except DownloadFailed:
-        return []
-    return worked_examples(rows.train)
-
-
 def stream_side_by_side(
     models: Predictor,
     runs: Sequence[FinishedRun],
-    examples: Sequence[tuple[str, str]],
     prompt: str,
     *,
     max_tokens: int,
@@ -237,14 +220,12 @@ def stream_side_by_side(
         InvalidInput: The prompt is too long for the model.
     """
     task = cast(GenerationTask, models.task)
-    shots = task.fitting_examples(prompt, examples, max_tokens)
-    note = WITH_EXAMPLES.format(examples=counted(len(shots), "example")) if shots else NO_EXAMPLE_FITS
-    sides = [Side("Base", SAME_PROMPT, None), Side("Base", note, None, ended=not shots)]
+    task.require_room(prompt, max_tokens)
+    sides = [Side("Base", SAME_PROMPT, None)]
     sides += [Side(run.label, "", run.record.method) for run in runs]
-    sources = [(FROZEN, ()), (FROZEN, shots), *((run.record.id, ()) for run in runs)]
     streams = [
-        task.stream(prompt, max_tokens, sampling, partial(models.forward, run_id), own)
-        for run_id, own in sources
+        task.stream(prompt, max_tokens, sampling, partial(models.forward, run_id))
+        for run_id in (FROZEN, *(run.record.id for run in runs))
     ]
     last_update = 0.0
     while not stopped() and not all(side.ended for side in sides):

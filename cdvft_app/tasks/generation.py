@@ -30,7 +30,6 @@ from transformers import EvalPrediction, PreTrainedModel
 from cdvft_app.catalog import Plan
 from cdvft_app.catalog.backbones import OpenedLanguageModel, load_language_model, open_language_model
 from cdvft_app.catalog.conversations import messages_of
-from cdvft_app.catalog.dataset_readers import Split
 from cdvft_app.metrics import measure_each_text, measure_texts
 from cdvft_app.metrics.fields import read_fields
 from cdvft_app.progress import Progress, ShouldStop
@@ -388,13 +387,11 @@ class GenerationTask(GenerativeTask):
             sampling=sampling,
         )
 
-    def fitting_examples(
-        self, prompt: str, shots: Sequence[tuple[str, str]], max_new_tokens: int
-    ) -> Sequence[tuple[str, str]]:
-        """Return as many of these examples as fit before a prompt and an answer of `max_new_tokens`.
+    def require_room(self, prompt: str, max_new_tokens: int) -> None:
+        """Require that a prompt and an answer of `max_new_tokens` fit.
 
         Raises:
-            InvalidInput: not even the prompt alone does.
+            InvalidInput: They do not.
         """
         room = self.context - max_new_tokens
         length = len(self._prompt(prompt, ()))
@@ -403,8 +400,6 @@ class GenerationTask(GenerativeTask):
                 f"This prompt has {length:,} tokens. The model takes {self.context:,} with the answer, which "
                 f"may have {max_new_tokens:,}; shorten the prompt, or the answer's length."
             )
-        counts = range(len(shots), -1, -1)
-        return shots[: next(count for count in counts if len(self._prompt(prompt, shots[:count])) <= room)]
 
     def stream(
         self,
@@ -412,11 +407,10 @@ class GenerationTask(GenerativeTask):
         max_new_tokens: int,
         sampling: Sampling,
         forward: Callable[..., Any] | None = None,
-        shots: Sequence[tuple[str, str]] = (),
     ) -> Iterator[tuple[str, float] | None]:
         """Yield the answer as it is written: for each token the piece of text that it completes, or None."""
         pieces = Pieces(self._decode)
-        inputs = self.collate([{"input_ids": self._prompt(prompt, shots)}])
+        inputs = self.collate([{"input_ids": self._prompt(prompt, ())}])
         for token, probability in self._tokens(inputs, max_new_tokens, forward, sampling):
             if int(token) == self.end:
                 return
@@ -430,16 +424,3 @@ class GenerationTask(GenerativeTask):
         self.tokenizer.save_pretrained(folder)
         if whole:
             self.model.config.save_pretrained(folder)
-
-
-# Few-shot examples
-
-SHOWN = 3
-
-
-def worked_examples(train: Split) -> list[tuple[str, str]]:
-    """Return `SHOWN` prompts with their answers: first one for each number of lines, so that it is seen what
-    may be missing; then others, in their order."""
-    pairs = list(zip(train.inputs, train.labels, strict=True))
-    by_lines = {answer.count("\n"): (prompt, answer) for prompt, answer in reversed(pairs)}
-    return [*by_lines.values(), *(pair for pair in pairs if pair not in by_lines.values())][:SHOWN]

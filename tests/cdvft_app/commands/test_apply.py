@@ -78,7 +78,7 @@ def test_apply_adds_predictions_and_a_score(command, apply_to, of_films, tmp_pat
     assert [row["correct"] for row in rows] == ["true" if one else "false" for one in correct]
     low, high = report["score"]["interval"]
     assert report["score"]["value"] == pytest.approx(np.mean(correct)) and low <= np.mean(correct) <= high
-    assert report["score"]["incorrect"] == len(report["incorrect"]) == correct.count(False)
+    assert report["score"]["incorrect"] == correct.count(False)
     assert not list(tmp_path.glob(".out*"))
     _, output, _ = command("predict", of_films, rows[7]["Review"], "--json")
     alone = json.loads(output)
@@ -164,12 +164,10 @@ def test_pairs_are_read_from_two_columns(command, train, apply_to, tmp_path):
 
 def test_images_come_back_by_their_names(apply_to, home, tmp_path):
     files = {f"{label}/{value}.png": made.picture(value) for label, value in (("dark", 3), ("bright", 250))}
-    output, out = apply_to(home[1]["image"], made.zipped(tmp_path, files), "--json")
+    _, out = apply_to(home[1]["image"], made.zipped(tmp_path, files))
     rows = read(out, ",")
     assert [*rows[0]] == ["file", "label", "prediction", "confidence", "correct"]
     assert {row["file"] for row in rows} == {*files}
-    wrong = {row["file"] for row in rows if row["prediction"] != row["label"]}
-    assert {one["row"] for one in json.loads(output)["incorrect"]} == wrong
 
 
 def test_texts_are_generated_and_scored(train, apply_to, tmp_path):

@@ -5,31 +5,26 @@ from __future__ import annotations
 import json
 import shutil
 
-import numpy as np
 import pytest
 from torch import nn
 
-from cdvft_app.catalog.dataset_readers import Split
 from cdvft_app.results import predictor as predicting
 from cdvft_app.results.finished_run import FinishedRun, ResultsError
 from cdvft_app.results.predictor import (
     DIFFERENT_RACES,
     FROZEN,
-    NO_EXAMPLE_FITS,
     SAME_PROMPT,
     Completion,
     Predictor,
     stream_side_by_side,
 )
 from cdvft_app.tasks.base import InvalidInput
-from cdvft_app.tasks.generation import worked_examples
 from cdvft_app.tasks.writing import GREEDY, Sampling
 from cdvft_app.training import trainable
 
 TEXTS = ["good", "the plot the film very awful a a a", "bad film"]
 METHODS = ("cdvft", "lora", "fourierft", "c3a", "dora", "vera", "head", "full")
 PROMPT = "go go go 2"
-EXAMPLES = [("go 1", "n: 1"), ("go 2", "n: 2\nkind: even")]
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +107,9 @@ def models(writers):
     return Predictor.load(writers)
 
 
-def sides(models, writers, prompt=PROMPT, stopped=lambda: False, examples=EXAMPLES, **more):
+def sides(models, writers, prompt=PROMPT, stopped=lambda: False, **more):
     given = {"max_tokens": 24, "sampling": GREEDY, **more}
-    return list(stream_side_by_side(models, writers, examples, prompt, stopped=stopped, **given))
+    return list(stream_side_by_side(models, writers, prompt, stopped=stopped, **given))
 
 
 def text(side):
@@ -123,23 +118,23 @@ def text(side):
 
 def test_stream_has_the_text_that_each_generates_alone(writers, models):
     *_, last = sides(models, writers)
-    assert last[0]["note"] == SAME_PROMPT and "2" in last[1]["note"]
-    for run, side in zip(writers, last[2:], strict=True):
+    assert last[0]["note"] == SAME_PROMPT
+    for run, side in zip(writers, last[1:], strict=True):
         (alone,) = trainable.load_trained(run.plan, run.folder)[0].predict([PROMPT])
         assert alone.text.startswith(text(side)) and len(text(side)) >= 4
         assert side["pieces"] == list(alone.tokens[: len(side["pieces"])])
-    assert text(last[2]) == "n: 2\nkind: even" and last[2]["ended"]
-    assert json.loads(last[2]["json"]) == last[2]["fields"] == {"n": "2", "kind": "even"}
-    assert text(last[0]) not in (text(last[1]), text(last[2]))
+    assert text(last[1]) == "n: 2\nkind: even" and last[1]["ended"]
+    assert json.loads(last[1]["json"]) == last[1]["fields"] == {"n": "2", "kind": "even"}
+    assert text(last[0]) != text(last[1])
 
 
 def test_stream_yields_pieces_and_stops(writers, models, monkeypatch):
     monkeypatch.setattr(predicting, "UPDATE_SECONDS", 0.0)
-    lengths = [len(text(columns[2])) for columns in sides(models, writers)]
+    lengths = [len(text(columns[1])) for columns in sides(models, writers)]
     assert lengths == sorted(lengths) and len(set(lengths)) > 5
     asked = iter([False, False, True])
     cut = sides(models, writers, stopped=lambda: next(asked))
-    assert [side["tokens"] for side in cut[-1]] == [2, 2, 2, 2]
+    assert [side["tokens"] for side in cut[-1]] == [2, 2, 2]
     assert not any(side["ended"] for side in cut[-1])
 
 
@@ -150,19 +145,9 @@ def test_sampling_follows_from_the_seed(writers, models):
     assert sampled(1) == sampled(1) != sampled(2)
 
 
-def test_long_prompts_leave_examples_out_or_are_rejected(writers, models):
+def test_stream_rejects_long_prompts(writers, models):
     with pytest.raises(InvalidInput, match="256"):
         sides(models, writers, "word " * 46)
-    *_, last = sides(models, writers, "word " * 40, max_tokens=8)
-    assert "1" in last[1]["note"]
-    *_, last = sides(models, writers, "word " * 45, max_tokens=8)
-    assert (last[1]["note"], last[1]["pieces"]) == (NO_EXAMPLE_FITS, [])
-
-
-def test_worked_examples_show_missing_fields():
-    answers = ["n: 1", "n: 3", "n: 2\nkind: even", "n: 5"]
-    train = Split(list("abcd"), np.array(answers, dtype=object))
-    assert worked_examples(train) == [("a", "n: 1"), ("c", "n: 2\nkind: even"), ("b", "n: 3")]
 
 
 def completion(models, run, prompt, **more) -> Completion:
