@@ -42,3 +42,8 @@ class Thread:
             self._failure = str(error)
         finally:
             self._ended.set()
+
+
+def spent(store: RunStore, visitor: str) -> float:
+    """Return the seconds that are counted for a visitor."""
+    return sum(seconds for _, seconds in store.spending.since(visitor, 0))

@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -54,15 +53,6 @@ def _long_enough(key: SecretStr) -> SecretStr:
     if 0 < len(key.get_secret_value()) < MIN_KEY_LENGTH:
         raise ValueError(f"use at least {MIN_KEY_LENGTH} characters, so that it cannot be guessed")
     return key
-
-
-def _installed(trackers: tuple[str, ...]) -> tuple[str, ...]:
-    for one in trackers:
-        if one not in TRACKERS:
-            raise ValueError(f"use {' or '.join(TRACKERS)}, or both separated by a comma")
-        if not any(map(find_spec, TRACKERS[one])):
-            raise ValueError(f"{one} is not installed. Run `pip install {one}`, or unset the variable")
-    return trackers
 
 
 def _cluster(address: str) -> str:
@@ -152,11 +142,6 @@ class Environment(BaseSettings):
     )
     slice_seconds: Count = Field(
         15, alias="CDVFT_SLICE_SECONDS", description="Training time per slice on ZeroGPU, in seconds."
-    )
-    report_to: Annotated[Parts, AfterValidator(_installed)] = Field(
-        (),
-        alias="CDVFT_REPORT_TO",
-        description="Trackers for losses and scores: tensorboard, trackio, or both.",
     )
     logins: Folder = Field(
         None,

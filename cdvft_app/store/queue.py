@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from dataclasses import dataclass
 
 from cdvft_app.store import states
 from cdvft_app.store.database import Database
@@ -106,16 +105,6 @@ def take_turn(connection: sqlite3.Connection, visitor: str | None, now: float) -
         connection.execute("INSERT OR REPLACE INTO turns VALUES (?, ?)", (visitor, now))
 
 
-@dataclass(frozen=True)
-class Spent:
-    """A visitor's seconds in all, of it training, and the number of its runs that wait or train now."""
-
-    visitor: str
-    seconds: float
-    training: float
-    runs: int
-
-
 class Spending:
     """`RunStore.spending`; any thread and process may use it."""
 
@@ -156,18 +145,3 @@ class Spending:
         )
         with self._database.reading() as connection:
             return connection.execute(query, (visitor,)).fetchone()[0]
-
-    def visitors(self, begin: float) -> list[Spent]:
-        """Return visitors who took time after `begin` or have unfinished runs, by seconds, descending."""
-        query = f"""
-            WITH known AS (
-                SELECT visitor, seconds, what = 'training' AS trained, 0 AS run FROM spent WHERE ended > ?
-                UNION ALL
-                SELECT visitor, 0, 0, 1 FROM runs WHERE visitor IS NOT NULL
-                    AND state IN {states.sql(states.UNFINISHED)}
-            )
-            SELECT visitor, sum(seconds) AS seconds, sum(seconds * trained) AS training, sum(run) AS runs
-            FROM known GROUP BY visitor ORDER BY seconds DESC, visitor
-        """
-        with self._database.reading() as connection:
-            return [Spent(**row) for row in connection.execute(query, (begin,))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable
@@ -12,7 +11,6 @@ from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.integrations import TensorBoardCallback, get_reporting_integration_callbacks
 
 from cdvft_app.events import (
     Answers,
@@ -31,9 +29,6 @@ from cdvft_app.store import snapshots
 from cdvft_app.store.records import StoreError
 from cdvft_app.training import checkpoints, trainable
 from cdvft_app.training.checkpoints import BestStep
-
-TENSORBOARD = "tensorboard"  # in a run's folder: `tensorboard --logdir RUNS_DIR/runs` shows all
-log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -316,49 +311,3 @@ class Reporter(TrainerCallback):
         halt_value = torch.tensor(int(halt), device=args.device)
         torch.distributed.all_reduce(halt_value, torch.distributed.ReduceOp.MAX)
         return Halt(int(halt_value))
-
-
-def trackers(names: tuple[str, ...], folder: Path, emit: Callable[[Event], None]) -> list[FailSafe]:
-    """transformers' callbacks for the trackers named (TensorBoard, trackio), whose errors end no run.
-
-    Args:
-        names: as transformers calls them.
-        folder: the run's.
-        emit: hears which of them failed, which is told nothing more.
-    """
-    made: list[FailSafe] = []
-    for name, kind in zip(names, get_reporting_integration_callbacks(list(names)), strict=True):
-        tracker = kind()
-        if isinstance(tracker, TensorBoardCallback):
-            tracker.logging_dir = str(folder / TENSORBOARD)  # its usual place goes with the checkpoints
-        made.append(FailSafe(name, tracker, emit))
-    return made
-
-
-class FailSafe(TrainerCallback):
-    """Hands a tracker what it logs until it fails once."""
-
-    def __init__(self, name: str, tracker: TrainerCallback, emit: Callable[[Event], None]) -> None:
-        self._name, self._tracker, self._emit = name, tracker, emit
-        self._failed = False
-
-    def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
-        self._call("on_train_begin", *args, **kwargs)
-
-    def on_log(self, *args: Any, **kwargs: Any) -> None:
-        self._call("on_log", *args, **kwargs)
-
-    def end(self, *args: Any, **kwargs: Any) -> None:
-        """Tell the tracker that training has ended; called after the final evaluation, which follows it."""
-        self._call("on_train_end", *args, **kwargs)
-
-    def _call(self, event: str, *args: Any, **kwargs: Any) -> None:
-        if self._failed:
-            return
-        try:
-            getattr(self._tracker, event)(*args, **kwargs)
-        except Exception as error:  # whatever a package of others raises
-            self._failed = True
-            log.warning("%s failed", self._name, exc_info=error)
-            sentence = f"{self._name} failed ({type(error).__name__}) and is told nothing more of this run."
-            self._emit(Note(sentence, "warning"))

@@ -27,7 +27,6 @@ from cdvft_app.training import schedule, trainable
 from cdvft_app.training.callbacks import Clock
 from cdvft_app.training.device import cpu_capabilities, is_on_cpu
 
-PROJECT = "cdvft"  # trackio's name for what belongs together
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # as malloc.h of glibc numbers them
 _LARGEST = 2**31 - 1
 
@@ -73,9 +72,7 @@ def training_arguments(plan: Plan, folder: Path, examples: int, evaluation_batch
         logging_nan_inf_filter=False,
         label_names=["labels"],
         remove_unused_columns=False,
-        report_to="none",  # see `callbacks.trackers`
-        project=PROJECT,
-        run_name=f"{settings.method.label()}, {plan.recipe.title}, {folder.parent.name}",
+        report_to="none",
         disable_tqdm=True,
         log_level="error",
         dataloader_pin_memory=cuda,

@@ -296,7 +296,7 @@ def run_here(
         The run as it ended.
 
     Raises:
-        InvalidChoice: CDVFT_REPORT_TO names what is not here.
+        InvalidChoice: a variable of the environment is not valid.
     """
     environment()  # refuses what means nothing before a run is made
     with stop_signals() as asked:  # around the slow import as well

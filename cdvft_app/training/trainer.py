@@ -45,7 +45,6 @@ from cdvft_app.metrics import get_metric
 from cdvft_app.metrics.exact_match import wrong_parts
 from cdvft_app.progress import Progress
 from cdvft_app.settings import InvalidChoice, RunSettings
-from cdvft_app.settings.environment import environment
 from cdvft_app.store import predictions, snapshots
 from cdvft_app.store.predictions import WrittenRow
 from cdvft_app.tasks import saved
@@ -53,7 +52,7 @@ from cdvft_app.tasks.base import GenerativeTask, InvalidInput, LabelledTask, Pre
 from cdvft_app.tasks.generation import IGNORED, GenerationTask
 from cdvft_app.tasks.prepare import prepare
 from cdvft_app.training import checkpoints, data_parallel, kernels, schedule, trainable
-from cdvft_app.training.callbacks import Clock, LossWatch, Reporter, trackers
+from cdvft_app.training.callbacks import Clock, LossWatch, Reporter
 from cdvft_app.training.checkpoints import CHECKPOINTS, BestStep
 from cdvft_app.training.device import device_kind, device_name
 from cdvft_app.training.loop import RaceTrainer, head_learning_rate, precision, training_arguments
@@ -195,7 +194,6 @@ class _Run:
         self.held_out = HeldOut(self.task, prepared.evaluation_rows, prepared.evaluation_inputs)
         self.evaluation, self.validation = prepared.evaluation, prepared.validation
         self.folder, self.emit = folder, emit
-        self.trackers = trackers(environment().report_to, folder, emit)
         self.clock = Clock()
         self.watch = LossWatch(
             method.learning_rate, getattr(method, "alpha", None) or 1.0, plan.recipe.learning_rate(method)
@@ -223,7 +221,7 @@ class _Run:
             eval_dataset=prepared.evaluation if prepared.validation is None else prepared.validation,
             data_collator=self.task.collate,
             compute_metrics=self.held_out,
-            callbacks=[self.reporter, *self.trackers],
+            callbacks=[self.reporter],
             task=self.task,
             lengths=prepared.lengths,
             head_learning_rate=head_learning_rate(plan),
@@ -306,8 +304,6 @@ class _Run:
             self._load_best()
         self.reporter.final = True
         evaluation = self._evaluate()
-        for tracker in self.trackers:
-            tracker.end(self.args, self.trainer.state, self.trainer.control)
         if best:
             self.emit(Note(self._what_is_kept(best, evaluation.metric, last_metric)))
         adapter_bytes = 0

@@ -71,7 +71,6 @@ def page_answers(store: RunStore, ids: list[str]) -> None:
     ask(lambda: json.dumps(verdict(store, {"runs": ids})))
     for run_id in ["", *ids]:
         ask(lambda run_id=run_id: first_shown(app, run_id, "secret"))
-    ask(lambda: store.spending.visitors(0))
     ask(lambda: app.queue.submit([RUN], "new", visitor="bob"))
     ask(lambda: store.leases.next(this_process()))
     ask(lambda: store.datasets.of("secret"))

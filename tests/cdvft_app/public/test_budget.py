@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from clocks import Clock, set_clock
+from in_process import spent
 
 from cdvft_app.executors.queue import QueueFull, RunQueue
 from cdvft_app.public import budget
@@ -107,8 +108,7 @@ def test_fits_and_measurements_are_counted_one_at_a_time(store, clock):
         with budget.spending("bob", "fit"), budget.spending("ada", "measurement"):
             clock.now += 5
     assert (budget.balance("ada").left, budget.balance("bob").left) == (600 - 65 - 5, 595)
-    spent = [(one.visitor, one.seconds, one.training, one.runs) for one in store.spending.visitors(0)]
-    assert spent == [("ada", 70, 0, 0), ("bob", 5, 0, 0)]
+    assert spent(store, "ada") == 70 and spent(store, "bob") == 5
 
 
 def test_new_tokens_make_no_new_visitor(store, clock, monkeypatch):

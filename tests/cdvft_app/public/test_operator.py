@@ -26,21 +26,16 @@ def runs(store):
     return [first, *store.create([RUN] * 2, "bob's", "Bob's", visitor="address 192.0.2.1")]
 
 
-def test_admin_lists_and_changes_runs(store, runs):
+def test_admin_stops_and_hides_runs(store, runs):
     def said(*arguments):
         ended = CliRunner().invoke(commands, ["admin", *arguments])
         assert ended.exit_code == 0, ended.output
         return ended.output
 
     first, second, third = (run.id for run in runs)
-    assert "account ada" in said("visitors") and "192.0.2.1" in said("visitors")
-    listed = said("runs").splitlines()
-    assert [line.split()[0] for line in listed[1:]] == [third, second, first]
-    assert "Ada's own" in listed[3] and "owner, operator" in listed[3] and "owner" not in listed[1]
     said("hide", second, third)
     assert store.get(second).hidden and store.get(third).hidden
     said("show", third)
     assert not store.get(third).hidden
     said("stop", first)
     assert store.state(first) == "stopping"
-    assert "stopped 2 waiting runs" in said("clear")
