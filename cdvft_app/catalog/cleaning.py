@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from cdvft_app.catalog.columns import NUMBER_MARKS, inputs_of, number_reader
 from cdvft_app.catalog.conversations import is_conversation, messages_of
-from cdvft_app.catalog.written_numbers import NUMBER_MARKS, number_reader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +113,7 @@ def _joined(argument: str, counts: Mapping[str, int]) -> dict[str, str]:
 
 def _as_numbers(argument: str, counts: Mapping[str, int]) -> dict[str, str]:
     """Return each number as programs write it: 1.234,50 € as 1234.50; other labels stay."""
-    read = number_reader(NUMBER_MARKS[argument])
+    read = number_reader(argument)
     return {label: found for label in counts if (found := read(label)) is not None}
 
 
@@ -428,7 +428,5 @@ def _in_messages(text: str, map_text: MapText) -> str:
 def _input_numbers(rows: pa.Table, columns: CleanedColumns) -> np.ndarray:
     """Return a hash of the inputs of each row, without spaces around them."""
     import numpy as np
-
-    from cdvft_app.catalog.columns import inputs_of
 
     return np.fromiter(map(hash, inputs_of(rows, columns.inputs, columns.kind)), np.int64, rows.num_rows)

@@ -1,107 +1,52 @@
-"""What the columns of a table hold, and which of them are most likely text, label, prompt and answer.
+"""Guess the roles of a table's columns: by their usual names, then by their content.
 
-Uploaded files and datasets of the hub are looked at alike: by the names that such columns usually have
-(English, German, French and Spanish), then by what they hold. Where two columns are as likely, a person is
-asked.
+Uploaded files and datasets of the Hub use the same rules. The usual names are English, German, French, and
+Spanish (`column_names.json`). The user chooses if two columns are equally likely.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-
-from cdvft_app.catalog.written_numbers import NUMBER_MARKS, unit_of, written_number
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_CLASSES = 1000
-USUAL_CLASSES = 50  # a column that nobody named a label is one with at most so many values
-LABEL_CHARACTERS = 40  # on average, at most, of a column that nobody named a label
-TEXT_WORDS = 2.0  # on average, at least, of a column that nobody named a text
-AMOUNT_WORDS = 3.0  # on average, below that, of a column of amounts: 1.234,50 EUR, and some on request
+USUAL_CLASSES = 50  # at most, in a column without the name of a label
+LABEL_CHARACTERS = 40  # on average, at most, in a column without the name of a label
+TEXT_WORDS = 2.0  # on average, at least, in a column without the name of a text
+AMOUNT_WORDS = 3.0  # on average, at most, in a column of amounts: 1.234,50 EUR, and some on request
 WRITTEN = "written numbers"  # such as 1.234,50 €
 NUMBERS = ("whole numbers", "numbers", WRITTEN)
 IMAGE_NAMES = ("image", "img")
 
-# Names as `_key` writes them; of each list the first that is there counts.
-TEXT_NAMES = (
-    "text", "texte", "texto", "sentence", "satz", "phrase", "frase", "oracion", "review", "rezension",
-    "avis", "resena", "content", "inhalt", "contenu", "contenido", "comment", "kommentar",
-    "commentaire", "comentario", "message", "nachricht", "mensaje", "body", "tweet", "post", "beitrag",
-    "question", "frage", "pregunta", "document", "dokument", "description", "beschreibung",
-    "descripcion", "utterance", "query", "anfrage", "input", "eingabe", "entree", "entrada", "opinion",
-    "meinung", "bewertung", "kritik", "critique", "critica", "title", "titel", "titre", "titulo",
-    "headline", "subject", "betreff", "objet", "asunto",
-)  # fmt: skip
-PAIRS = (
-    ("premise", "hypothesis"), ("question", "sentence"), ("query", "passage"), ("text", "text_pair"),
-    ("question", "answer"), ("frage", "antwort"), ("question", "reponse"), ("pregunta", "respuesta"),
-)  # fmt: skip
+# Names as `_key` writes them. The first one of a list that exists counts.
+_NAMES = json.loads(Path(__file__).with_name("column_names.json").read_text(encoding="utf-8"))
+TEXT_NAMES, LABEL_NAMES, AMOUNTS = _NAMES["text_names"], _NAMES["label_names"], _NAMES["amounts"]
+SUBJECTS = _NAMES["subjects"]  # what a label often is; the user chooses among several
+ABOUT_A_ROW = _NAMES["about_a_row"]  # the least likely labels
+INSTRUCTIONS, SUMMARIES = _NAMES["instructions"], _NAMES["summaries"]
+PROMPTS, ANSWERS = [*INSTRUCTIONS, *_NAMES["prompts"]], [*_NAMES["answers"], *SUMMARIES]
 PAIR_ENDINGS = (("1", "2"), ("a", "b"))
-LABEL_NAMES = (
-    "label", "labels", "etikett", "etiquette", "etiqueta", "gold_label", "fine_label", "class",
-    "klasse", "classe", "clase", "target", "gold", "y", "label_text", "label_name",
-)  # fmt: skip
-SUBJECTS = (  # what a label often is; of several one is asked for
-    "category", "kategorie", "categorie", "categoria", "sentiment", "stimmung", "sentimiento",
-    "polarity", "polarite", "polaridad", "stars", "sterne", "etoiles", "estrellas", "rating",
-    "bewertung", "note", "puntuacion", "score", "intent", "topic", "thema", "theme", "sujet", "tema",
-    "emotion", "coarse_label", "similarity", "similarity_score", "aehnlichkeit", "ahnlichkeit",
-    "similarite", "similitud", "relatedness_score", "relevance", "is_duplicate",
-)  # fmt: skip
-AMOUNTS = (  # which are asked for beside classes that have no name of a label
-    "price", "preis", "prix", "precio", "amount", "betrag", "montant", "importe", "cost", "costs", "kosten",
-    "cout", "coste", "salary", "gehalt", "salaire", "salario", "rent", "miete", "kaltmiete", "warmmiete",
-    "loyer", "alquiler", "revenue", "umsatz", "income", "einkommen", "revenu", "ingresos",
-)  # fmt: skip
-ABOUT_A_ROW = (  # what is said of a row besides; least likely a label
-    "priority", "prioritaet", "prioritat", "priorite", "prioridad", "language", "lang", "sprache",
-    "langue", "idioma", "source", "quelle", "origen", "country", "land", "pays", "pais", "region",
-    "status", "channel", "kanal", "canal", "gender", "geschlecht", "genre", "age", "alter", "author",
-    "authors", "autor", "auteur", "user", "year", "jahr",
-)  # fmt: skip
-INSTRUCTIONS = ("instruction", "prompt", "anweisung", "consigne", "instruccion")
-PROMPTS = (
-    *INSTRUCTIONS, "question", "frage", "pregunta", "query", "input", "eingabe", "entree", "entrada",
-    "source", "article", "artikel", "articulo", "dialogue", "dialog", "problem",
-)  # fmt: skip
-MORE_OF_PROMPT = (
-    "input", "eingabe", "entree", "entrada", "context", "kontext", "contexte", "contexto",
-)  # fmt: skip
-SUMMARIES = (
-    "summary", "zusammenfassung", "resume", "resumen", "highlights", "translation", "uebersetzung",
-    "ubersetzung", "traduction", "traduccion",
-)  # fmt: skip
-ANSWERS = (
-    "output", "completion", "response", "answer", "answers", "target", "ausgabe", "antwort", "reponse",
-    "sortie", "respuesta", "salida", "solution", "loesung", "losung", *SUMMARIES,
-)  # fmt: skip
-PREFERRED, REJECTED = ("chosen", "preferred", "winner"), ("rejected", "dispreferred", "loser")
-SPEAKERS, SPOKEN = (
-    ("role", "speaker", "sender", "rolle"),
-    ("content", "text", "message", "value", "utterance"),
-)
-SPLITS = ("split", "set", "fold", "subset")
-
+PREFERRED, REJECTED = {"chosen", "preferred", "winner"}, {"rejected", "dispreferred", "loser"}
 PREFERENCES = (
     "It holds preference pairs (“{0}” and “{1}”), which no method here learns from. Choose “{0}” as the "
-    "answer, and the column of its prompt; where the prompt stands within “{0}”, make a column of it first."
-)
-ONE_MESSAGE_A_ROW = (
-    "Each row is one message of a conversation (“{0}” says whose “{1}” it is). Give one conversation in each "
-    'row, as {{"messages": [{{"role": "user", "content": "A"}}, {{"role": "assistant", "content": "B"}}]}}.'
+    "response, and the column of its prompt."
 )
 
 
 @dataclass(frozen=True)
 class Column:
-    """`type` in plain words; `distinct` counts different values; the means are of those that are there."""
+    """A column's type, its missing and unique values, and means over the values that exist."""
 
     name: str
     type: str
@@ -113,10 +58,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Roles:
-    """The columns of the inputs, of the label, and of the split; empty and None where none was found.
+    """The columns of the inputs, of the label, and of the split; empty and None if unknown.
 
-    If `is_generative` they are the prompt, or its parts, and the answer. `question` asks for what could not
-    be guessed, or says why nothing can be learned from such columns.
+    If `is_generative`, they are the prompt, or its parts, and the response. `question` asks the user
+    to choose, or says why such columns cannot be used.
     """
 
     inputs: tuple[str, ...]
@@ -129,7 +74,6 @@ class Roles:
 _NUMBER = re.compile(
     r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)(e[+-]?[0-9]+)?|[+-]?(inf|infinity|nan)", re.IGNORECASE
 )
-_NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
 _DATE = re.compile(
     r"([0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,2}[./-][0-9]{1,2}[./-]([0-9]{4}|[0-9]{2}))([ T].*)?"
 )
@@ -143,36 +87,34 @@ def texts(column: pa.ChunkedArray) -> Iterator[str]:
 
 
 def inputs_of(rows: pa.Table, names: Sequence[str], kind: str) -> Iterator[tuple[str | bytes, ...]]:
-    """Yield what each row has in the columns of inputs: texts, or the bytes of an image."""
+    """Yield the inputs of each row: texts, or the bytes of an image."""
     if kind == "image":
-        (name,) = names
-        for chunk in rows.column(name).chunks:
+        for chunk in rows.column(names[0]).chunks:
             yield from (((one or {}).get("bytes") or b"",) for one in chunk.to_pylist())
     else:
         yield from zip(*(texts(rows.column(name)) for name in names), strict=True)
 
 
 def lacks_input(inputs: Sequence[str | bytes], kind: str) -> bool:
-    """Return whether a row cannot be read. A part of a prompt may be empty, other inputs may not."""
+    """Return whether a row has no input. A part of a prompt may be empty, other inputs may not."""
     return not (any(inputs) if kind == "generation" else all(inputs))
 
 
 def as_number(text: str) -> float:
-    """Return the finite number that a text holds, else nan."""
+    """Return the finite number in a text, or nan."""
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     return value if math.isfinite(value) else math.nan
 
 
 def columns_of(rows: pa.Table, names: Iterable[str], pictures: str | None = None) -> tuple[Column, ...]:
-    """Return columns with types, missing and distinct values. `pictures` is the one of images."""
+    """Return columns with types, missing and unique values. `pictures` is the one of images."""
     import pyarrow as pa
 
     found = []
     for name in names:
-        if name == pictures:
-            found.append(Column(name, "pictures", 0, rows.num_rows, 0.0, 0.0))
-        elif pa.types.is_nested(rows.schema.field(name).type):
-            found.append(Column(name, "lists", 0, rows.num_rows, 0.0, 0.0))
+        if name == pictures or pa.types.is_nested(rows.schema.field(name).type):
+            kind = "pictures" if name == pictures else "lists"
+            found.append(Column(name, kind, 0, rows.num_rows, 0.0, 0.0))
         else:
             found.append(_column(name, rows.column(name)))
     return tuple(found)
@@ -181,12 +123,10 @@ def columns_of(rows: pa.Table, names: Iterable[str], pictures: str | None = None
 def _column(name: str, column: pa.ChunkedArray) -> Column:
     counts = Counter(texts(column))
     missing = counts.pop("", 0)
-    there = counts.total()
+    there = max(counts.total(), 1)
     characters = sum(len(text) * count for text, count in counts.items())
     words = sum((1 + text.count(" ")) * count for text, count in counts.items())
-    return Column(
-        name, _type(counts), missing, len(counts), characters / max(there, 1), words / max(there, 1)
-    )  # fmt: skip
+    return Column(name, _type(counts), missing, len(counts), characters / there, words / there)
 
 
 def _type(counts: Counter[str]) -> str:
@@ -196,9 +136,52 @@ def _type(counts: Counter[str]) -> str:
         if all(map(pattern.fullmatch, counts)):
             return name
     written = _written(counts)
-    if written and written.is_amount and not written.odd and len(written.units) < 2:
-        return WRITTEN
-    return "text"
+    is_one = written and written.is_amount and not written.has_odd and len(written.units) < 2
+    return WRITTEN if is_one else "text"
+
+
+# Numbers as people write them: 1.234,50 €, $1,234.50, 12 %, 1 234,5
+
+NUMBER_MARKS: Mapping[str, str] = {"comma": ",", "point": "."}
+_GAP = "[ \u00a0\u2009\u202f]"  # a space, and those that do not break a line
+_CURRENCY = "[€$£¥₹₽₺₩]|[A-Z]{3}|Fr\\."
+_UNIT = r"[^\s0-9.,+−–-][^\s0-9]{0,5}"
+_ABOUT = "(?:ab|from|ca\\.?|circa|about|approx\\.?|~|≈|desde|dès)"
+_SYMBOLS = {"eur": "€", "euro": "€", "usd": "$", "gbp": "£", "jpy": "¥", "inr": "₹"}
+
+
+def _pattern(mark: str) -> re.Pattern[str]:
+    """Return the pattern of numbers with this decimal separator; its groups are two signs and the number."""
+    between = (rf"\{',.'.replace(mark, '')}", _GAP, "['’]")
+    thousands = "|".join(f"[0-9]{{1,3}}(?:{one}[0-9]{{3}})+" for one in between)
+    number = rf"((?:{thousands}|[0-9]+)(?:\{mark}(?:[0-9]+|[-–—]{{1,2}}))?)"  # 12,- has no decimals
+    sign = "([+−–-]?)"
+    return re.compile(
+        f"(?:{_ABOUT}{_GAP}?)?{sign}(?:(?:{_CURRENCY}){_GAP}?)?{sign}{number}(?:{_GAP}?{_UNIT})?"
+    )
+
+
+_PATTERNS = {name: _pattern(mark) for name, mark in NUMBER_MARKS.items()}
+
+
+def number_reader(name: str) -> Callable[[str], str | None]:
+    """Return a function that writes 1.234,50 € as 1234.50, for the decimal mark of this name."""
+
+    def read(text: str) -> str | None:
+        match = _PATTERNS[name].fullmatch(text)
+        if match is None:
+            return None
+        sign = "-" if {*"-−–"} & {*match[1], *match[2]} else ""
+        whole, _, decimals = match[3].partition(NUMBER_MARKS[name])
+        decimals = decimals.strip("-–—")
+        return sign + re.sub("[^0-9]", "", whole) + (f".{decimals}" if decimals else "")
+
+    return read
+
+
+def _unit(text: str) -> str:
+    unit = re.sub(f"^{_ABOUT}(?![a-z])|[0-9.,+−–'’ \u00a0\u2009\u202f-]", "", text.strip().lower())
+    return _SYMBOLS.get(unit, unit)
 
 
 @dataclass(frozen=True)
@@ -206,12 +189,12 @@ class WrittenNumbers:
     """A column of which almost all values are numbers, at least some of them as people write them.
 
     Attributes:
-        mark: before the decimals, "comma" or "point"; None if the values allow both, or none of the two.
-        example: how they are written.
-        units: the distinct ones, such as €.
-        is_mixed: whether some values need a comma and others a point.
-        is_amount: with decimals, or more distinct values than classes have.
-        odd: values that are not numbers, with their rows.
+        mark: the decimal separator, "comma" or "point"; None if the values allow both, or need both.
+        example: one of the values.
+        units: the unique ones, such as €.
+        is_mixed: some values need a comma and others a point.
+        is_amount: they have decimals, or are more unique values than classes.
+        has_odd: a few values are not numbers.
     """
 
     mark: Literal["comma", "point"] | None
@@ -219,68 +202,74 @@ class WrittenNumbers:
     units: tuple[str, ...]
     is_mixed: bool
     is_amount: bool
-    odd: tuple[tuple[str, int], ...]
+    has_odd: bool
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The cleaning steps that can parse them: one, or two if the decimal separator is unclear."""
+        if not self.is_amount or self.is_mixed or len(self.units) > 1:
+            return ()
+        return tuple(f"numbers:{mark}" for mark in NUMBER_MARKS if self.mark in (None, mark))
 
 
-MAX_NUMBERS = 20  # distinct ones, beyond which they are amounts and not classes
-ODD_AMONG_NUMBERS, ODD_SHARE = 5, 0.1  # distinct values that are not numbers, and share of the rows, at most
+MAX_NUMBERS = 20  # unique ones; more are amounts and not classes
+ODD_AMONG_NUMBERS, ODD_SHARE = 5, 0.1  # unique values that are not numbers, and share of the rows, at most
 
 
 def written_numbers(rows: pa.Table, name: str) -> WrittenNumbers | None:
-    """Return how people wrote the numbers of a column; None if it has none, or programs wrote them."""
+    """Return how people wrote the numbers of a column; None if programs wrote them, or it has none."""
     counts = Counter(texts(rows.column(name)))
     del counts[""]
     return _written(counts)
 
 
-def odd_among_numbers(rows: pa.Table, name: str) -> list[tuple[str, int]]:
-    """Return the few values that are not numbers, with their rows; none if they are not few."""
+def odd_among_numbers(rows: pa.Table, name: str) -> bool:
+    """Return whether a few values of a column of numbers are not numbers."""
     counts = Counter(texts(rows.column(name)))
     del counts[""]
-    odd = [(text, count) for text, count in counts.most_common() if not _NUMBER.fullmatch(text)]
-    return odd if _are_few(odd, counts.total()) else []
+    odd = [text for text in counts if not _NUMBER.fullmatch(text)]
+    return bool(odd) and _are_few(odd, counts)
 
 
-def _are_few(odd: Sequence[tuple[str, int]], rows: int) -> bool:
-    return len(odd) <= ODD_AMONG_NUMBERS and sum(count for _, count in odd) <= ODD_SHARE * rows
+def _are_few(odd: Sequence[str], counts: Counter[str]) -> bool:
+    return len(odd) <= ODD_AMONG_NUMBERS and sum(counts[one] for one in odd) <= ODD_SHARE * counts.total()
+
+
+def _fits(text: str) -> set[str]:
+    """Return the decimal marks by which a text is a number."""
+    found = {name for name, pattern in _PATTERNS.items() if pattern.fullmatch(text)}
+    return found | {"point"} if _NUMBER.fullmatch(text) else found
 
 
 def _written(counts: Counter[str]) -> WrittenNumbers | None:
-    by_mark = {name: re.compile(written_number(mark)) for name, mark in NUMBER_MARKS.items()}
-    odd: list[tuple[str, int]] = []
-    needed: set[str] = set()
-    units: set[str] = set()
-    example = ""
-    has_mark, decimals = False, dict.fromkeys(NUMBER_MARKS, False)
-    for text, count in counts.items():
-        plain = bool(_NUMBER.fullmatch(text))
-        fits = [name for name, pattern in by_mark.items() if pattern.fullmatch(text)]
-        if not fits and not plain:
-            odd.append((text, count))
-            if len(odd) > ODD_AMONG_NUMBERS:
-                return None
-            continue
-        if plain and "point" not in fits:
-            fits.append("point")
-        if len(fits) == 1 and not _NOT_FINITE.fullmatch(text):
-            needed.update(fits)
-        has_mark = has_mark or "," in text or "." in text
-        for name in fits:
-            decimals[name] = decimals[name] or bool(re.search(rf"\{NUMBER_MARKS[name]}[0-9]", text))
-        if not plain:
-            units.add(unit_of(text))
-            example = max(example, text, key=lambda one: (len(one), one))
-    if not example or not _are_few(odd, counts.total()):
+    some = [*islice(counts, 100)]
+    if sum(not _fits(text) for text in some) > ODD_AMONG_NUMBERS:
         return None
+    fits = {text: _fits(text) for text in counts}
+    odd = [text for text in counts if not fits[text]]
+    written = [text for text in counts if fits[text] and not _NUMBER.fullmatch(text)]
+    if not written or not _are_few(odd, counts):
+        return None
+    finite = [text for text in counts if not (_NUMBER.fullmatch(text) and math.isnan(as_number(text)))]
+    needed = {name for text in finite if len(fits[text]) == 1 for name in fits[text]}
+    has_mark = any("," in text or "." in text for text in counts)
     mark: Literal["comma", "point"] | None = None
     if len(needed) == 1 or not has_mark:
         mark = "comma" if "comma" in needed else "point"
-    by_decimals = decimals[mark] if mark else has_mark
-    is_amount = by_decimals or len(counts) - len(odd) > MAX_NUMBERS
-    odd.sort(key=lambda one: -one[1])
+    decimals = has_mark
+    if mark:
+        decimals = any(re.search(rf"\{NUMBER_MARKS[mark]}[0-9]", one) for one in counts if mark in fits[one])
     return WrittenNumbers(
-        mark, example, tuple(sorted(units - {""})), len(needed) > 1, is_amount, tuple(odd)
-    )  # fmt: skip
+        mark,
+        max(written, key=lambda one: (len(one), one)),
+        tuple(sorted({*map(_unit, written)} - {""})),
+        len(needed) > 1,
+        decimals or len(counts) - len(odd) > MAX_NUMBERS,
+        bool(odd),
+    )
+
+
+# Roles
 
 
 def guess_roles(
@@ -290,34 +279,33 @@ def guess_roles(
     pictures: str | None = None,
     is_generative: bool | None = None,
 ) -> Roles:
-    """Guess the columns' roles by usual names first, then by what the columns hold.
+    """Guess the columns' roles by usual names first, then by their content.
 
     Args:
         columns: of the table.
         rows: how many it has.
-        pictures: the column of pictures, if it has one.
-        is_generative: whether answers are written; None: that is guessed, too.
+        pictures: the column of images, if it has one.
+        is_generative: whether text is generated; None: this is guessed too.
     """
-    split = next((one.name for one in _named(columns, SPLITS) if one.distinct <= 5), None)
+    split = next((one.name for one in _named(columns, _NAMES["splits"]) if one.distinct <= 5), None)
     columns = [one for one in columns if one.name != split]
     if pictures:
         label, question = _label([one for one in columns if one.name != pictures], rows)
         return Roles((pictures,), label, split, question=question)
-    if is_generative is None:
-        refused = _preferences(columns) or _one_message_a_row(columns)
-        if refused:
-            return Roles((), None, split, question=refused)
-    texts = [one for one in columns if one.type == "text"]
+    all_texts = [one for one in columns if one.type == "text"]
     label, question = _label(columns, rows)
     if is_generative is None:
-        is_generative, either = _writes(columns, texts, rows, label)
+        refused = refuses_preferences([one.name for one in columns if one.type in ("text", "lists")])
+        if refused:
+            return Roles((), None, split, question=refused)
+        is_generative, either = _generates(columns, all_texts, rows, label)
         if either:
             return Roles((), None, split, question=either)
     if is_generative:
-        return Roles(*_prompt_and_answer(columns, texts), split, True)
+        return Roles(*_prompt_and_answer(columns, all_texts), split, True)
     likely = {one.name for one in _likely_labels(columns, rows)}
-    texts = [one for one in texts if one.name != label]
-    inputs, of_text = _inputs([one for one in texts if one.name not in likely] or texts)
+    others = [one for one in all_texts if one.name != label]
+    inputs, of_text = _inputs([one for one in others if one.name not in likely] or others)
     return Roles(inputs, label, split, question=question or of_text)
 
 
@@ -348,10 +336,7 @@ def _partly_named(columns: Iterable[Column], names: Sequence[str]) -> list[Colum
 
 def _either(columns: Sequence[Column], role: str) -> str:
     *first, last = [f"“{one.name}”" for one in columns[:6]]
-    return f"{', '.join(first)} and {last} are as likely the {role}. Say which one is."
-
-
-# Labels
+    return f"{', '.join(first)} and {last} are equally likely to be the {role}. Choose one."
 
 
 def _is_categorical(column: Column, rows: int) -> bool:
@@ -360,11 +345,15 @@ def _is_categorical(column: Column, rows: int) -> bool:
     return column.type in ("text", "whole numbers") and 2 <= column.distinct <= most and is_short
 
 
+def _is_number(column: Column) -> bool:
+    return column.type in NUMBERS and column.distinct > 1
+
+
 def _likely_labels(columns: Sequence[Column], rows: int) -> list[Column]:
-    """Return the likeliest columns, all as likely as each other; none where no column looks like a label."""
-    said = next((one for one in _named(columns, LABEL_NAMES) if one.distinct > 1), None)
-    if said:
-        return [said]
+    """Return the most likely columns, all equally likely; none if no column looks like a label."""
+    named = next((one for one in _named(columns, LABEL_NAMES) if one.distinct > 1), None)
+    if named:
+        return [named]
     fitting = [one for one in columns if _is_categorical(one, rows) or _is_number(one)]
     classes = [one for one in columns if _is_categorical(one, rows)]
     besides = {*_named(columns, ABOUT_A_ROW), *_partly_named(columns, ABOUT_A_ROW)}
@@ -383,76 +372,48 @@ def _likely_labels(columns: Sequence[Column], rows: int) -> list[Column]:
     return _named(columns, LABEL_NAMES)[:1]
 
 
-def _is_number(column: Column) -> bool:
-    return column.type in NUMBERS and column.distinct > 1
-
-
 def _label(columns: Sequence[Column], rows: int) -> tuple[str | None, str | None]:
-    """Return the label; or a question where several are as likely."""
+    """Return the label; or a question if several are equally likely."""
     likely = _likely_labels(columns, rows)
     if len(likely) > 1:
         return None, _either(likely, "label")
     return (likely[0].name if likely else None), None
 
 
-# Texts
-
-
 def _inputs(texts: Sequence[Column]) -> tuple[tuple[str, ...], str | None]:
-    """Return the text, or the two of a pair; or a question where several are as likely."""
+    """Return the text, or the two of a pair; or a question if several are equally likely."""
     by_key = {_key(one.name): one.name for one in reversed(texts)}
-    for key, first in by_key.items():
-        for one, two in PAIR_ENDINGS:
-            second = by_key.get(key[:-1] + two)
-            if key.endswith(one) and key[:-1] and second:
-                return (first, second), None
-    for pair in PAIRS:
-        if set(pair) <= set(by_key):
-            return (by_key[pair[0]], by_key[pair[1]]), None
+    endings = [(key, key[:-1] + two) for key in by_key for one, two in PAIR_ENDINGS if key[1:].endswith(one)]
+    for first, second in (*endings, *_NAMES["pairs"]):
+        if first in by_key and second in by_key:
+            return (by_key[first], by_key[second]), None
     named = [*_named(texts, TEXT_NAMES), *_partly_named(texts, TEXT_NAMES)]
     if named:
         return (named[0].name,), None
-    spoken = [one for one in texts if one.mean_words >= TEXT_WORDS] or list(texts)
-    longest = max((one.mean_characters for one in spoken), default=0.0)
-    likely = [one for one in spoken if one.mean_characters >= longest / 2]
+    sentences = [one for one in texts if one.mean_words >= TEXT_WORDS] or list(texts)
+    longest = max((one.mean_characters for one in sentences), default=0.0)
+    likely = [one for one in sentences if one.mean_characters >= longest / 2]
     if len(likely) > 1:
         return (), _either(likely, "text")
     return ((likely[0].name,) if likely else ()), None
 
 
-# Prompts and answers
-
-
-def _preferences(columns: Sequence[Column]) -> str | None:
-    """Return what `refuses_preferences` says of the columns of texts."""
-    return refuses_preferences([one.name for one in columns if one.type in ("text", "lists")])
-
-
 def refuses_preferences(names: Sequence[str]) -> str | None:
-    """Return why nothing is learned from columns of a better and a worse answer; None for others."""
+    """Return why columns of a better and a worse response cannot be used; None for others."""
     better, worse = (
-        next((name for name in names if {*_key(name).split("_")} & {*words}), None)
+        next((name for name in names if {*_key(name).split("_")} & words), None)
         for words in (PREFERRED, REJECTED)
     )
     return PREFERENCES.format(better, worse) if better and worse else None
 
 
-def _one_message_a_row(columns: Sequence[Column]) -> str | None:
-    speakers = [one for one in _named(columns, SPEAKERS) if 2 <= one.distinct <= 5]
-    spoken = [one for one in _named(columns, SPOKEN) if one.type == "text"]
-    others = [one for one in columns if one not in (*speakers, *spoken)]
-    if not speakers or not spoken or _named(others, (*LABEL_NAMES, *SUBJECTS)):
-        return None
-    return ONE_MESSAGE_A_ROW.format(speakers[0].name, spoken[0].name)
-
-
-def _writes(
+def _generates(
     columns: Sequence[Column], texts: Sequence[Column], rows: int, label: str | None
 ) -> tuple[bool, str | None]:
-    """Return whether answers seem to be written texts, and a question where classes are as likely.
+    """Return whether the rows look like prompts with responses, and a question if classes are as likely.
 
-    Columns of prompts and of many different answers look so, and instructions with however few. With a label
-    beside them, that is asked for: only an instruction says what its answer is for.
+    Columns of prompts and of many unique responses look so, and instructions with however few. The user
+    chooses if there is a label too: only an instruction says what its response is for.
     """
     few = 1 if _named(texts, INSTRUCTIONS) else min(USUAL_CLASSES, rows // 2)
     numbers = [one for one in columns if one.type in NUMBERS and _key(one.name) not in LABEL_NAMES]
@@ -468,19 +429,15 @@ def _writes(
     rest = [one for one in columns if one not in answers]
     if any(one.distinct > 1 for one in _named(rest, LABEL_NAMES)):
         return False, None
-    subjects = [one for one in _named(rest, SUBJECTS) if one.name == label]
-    if subjects:
-        return False, (
-            f"Answers could be written (“{answers[0].name}”), or one of some classes told "
-            f"(“{subjects[0].name}”). Say which."
-        )
+    if any(one.name == label for one in _named(rest, SUBJECTS)):
+        return False, f"It can be generated text (“{answers[0].name}”) or classes (“{label}”). Choose one."
     return True, None
 
 
 def _prompt_and_answer(
     columns: Sequence[Column], texts: Sequence[Column]
 ) -> tuple[tuple[str, ...], str | None]:
-    """Return the columns of the prompt and of the answer: by name, else the first text and the last."""
+    """Return the columns of the prompt and of the response: by name, else the first text and the last."""
     prompt = next(iter(_named(texts, (*PROMPTS, *TEXT_NAMES))), None)
     there = [one for one in columns if one.type != "nothing"]
     answer = next((one for one in _named(there, ANSWERS) if one != prompt), None)
@@ -489,5 +446,6 @@ def _prompt_and_answer(
     answer = answer or (left.pop() if left else None)
     parts = [prompt] if prompt else []
     if prompt and _key(prompt.name) in INSTRUCTIONS:
-        parts += [one for one in _named(there, MORE_OF_PROMPT) if one not in (prompt, answer)][:1]
+        more = _named(there, _NAMES["more_of_prompt"])
+        parts += [one for one in more if one not in (prompt, answer)][:1]
     return tuple(one.name for one in parts), answer.name if answer else None

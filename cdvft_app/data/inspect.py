@@ -1,10 +1,9 @@
-"""Inspect an imported table: the task that it makes, its classes, lengths and split, and warnings."""
+"""Inspect an imported table: its task, classes, lengths, split, issues, and warnings."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -29,10 +28,8 @@ from cdvft_app.catalog.columns import (
     texts,
     written_numbers,
 )
-from cdvft_app.catalog.columns import (
-    columns_of as columns_of_table,
-)
-from cdvft_app.catalog.conversations import joined, messages_of
+from cdvft_app.catalog.columns import columns_of as columns_of_table
+from cdvft_app.catalog.conversations import joined
 from cdvft_app.catalog.entries import Kind, Recipe
 from cdvft_app.catalog.uploaded import (
     MAX_LENGTH,
@@ -44,7 +41,7 @@ from cdvft_app.catalog.uploaded import (
     train_test_split,
 )
 from cdvft_app.data.imported_table import ImportedTable, columns_of
-from cdvft_app.data.row_errors import Finding, RowErrors
+from cdvft_app.data.row_errors import Finding
 from cdvft_app.data.source import DataRefused
 from cdvft_app.format import counted
 from cdvft_app.metrics.accuracy import CommonestClass, commonest_class
@@ -59,11 +56,15 @@ Task = Literal["classification", "regression", "generation", "none"]
 
 @dataclass(frozen=True)
 class Inspection:
-    """`data` is what a run needs, None where nothing can be learned, and `problem` says why not.
+    """The result of `inspect`.
 
-    `classes` are (name, rows to train on, rows to evaluate on). `majority` is the share of evaluation rows
-    that the commonest class has, None for a regression. `clean` are the steps that mend the rows,
-    `cleaned` says what they did; `automatic` are those of them that are done unasked.
+    Attributes:
+        data: what a run needs; None if no run can use the table, and `problem` says why.
+        faults: rows that are skipped, by reason; `left_out` counts them.
+        classes: (name, training rows, evaluation rows).
+        majority: the score of always predicting the most common class; None for a regression.
+        clean, cleaned: the cleaning steps, and what they did.
+        automatic: those of the steps that nobody requested.
     """
 
     kept: ImportedTable
@@ -87,7 +88,7 @@ class Inspection:
 
     @property
     def kind(self) -> Kind:
-        """Of what is learned."""
+        """The kind of the task."""
         return "generation" if self.roles.is_generative else self.kept.kind
 
 
@@ -102,37 +103,46 @@ def inspect(
     split_seed: int = 0,
     clean: Sequence[str] = (),
 ) -> Inspection:
-    """Return what would be learned from it by the columns' `roles`, those of `roles_of`; None: as guessed.
+    """Return what a run would learn from the table.
 
-    `clean` are steps by which the rows are mended before; labels such as 1.234,50 € are read as numbers by a
-    further one, where the column leaves no doubt how. Errors of rows are named with the title of the file
-    they are in.
+    Args:
+        kept: the table.
+        title: its name in sentences.
+        roles: of `roles_of`; None: as guessed.
+        evaluation, evaluation_title: a table to evaluate on, and its name.
+        held_out, split_seed: the share that is held out otherwise, and the seed of the split.
+        clean: cleaning steps. Labels such as 1.234,50 € are parsed without one if it is clear how.
 
     Raises:
-        DataRefused: the rows to evaluate on lack a column.
+        DataRefused: the evaluation table lacks a column.
     """
-    columns = columns_of(kept)
     roles = roles or roles_of(kept)
     files = [(title, kept, kept.row_errors)]
     if evaluation:
         files.append((evaluation_title, evaluation, evaluation.row_errors))
-    unread = sum(faults.count for _, _, faults in files)
-    looked = Inspection(
-        kept, columns, roles, "none", "", _sentences(files), tuple(kept.notes), unread, clean=tuple(clean)
-    )
+    unread = sum(errors.count for _, _, errors in files)
+
+    def issues() -> tuple[Finding, ...]:
+        return tuple(one for name, _, errors in files for one in errors.sentences(name))
+
+    columns = columns_of(kept)
+    found = Inspection(kept, columns, roles, "none", "", issues(), tuple(kept.notes), unread)
     if roles.label is None or not roles.inputs:
-        return dataclasses.replace(looked, problem=no_roles(columns, roles))
-    written = None if roles.is_generative else _written(kept, roles.label)
-    automatic = _read_by(written)
-    if not any(map(_reads_numbers, clean)) and len(clean) < cleaning.MAX_STEPS:
+        return dataclasses.replace(found, clean=tuple(clean), problem=no_roles(columns, roles))
+    has_numbers = kept.kind == "text" and not roles.is_generative
+    written = written_numbers(kept_table(kept.sha256), roles.label) if has_numbers else None
+    automatic: tuple[str, ...] = (
+        written.steps if written and len(written.steps) == 1 and not written.is_mixed else ()
+    )
+    if not any(step.startswith("numbers:") for step in clean) and len(clean) < cleaning.MAX_STEPS:
         clean = (*automatic, *clean)
     automatic = tuple(step for step in automatic if step in clean)
-    looked = dataclasses.replace(looked, clean=tuple(clean), automatic=automatic)
+    found = dataclasses.replace(found, clean=tuple(clean), automatic=automatic)
     data = UploadedDataset(
         sha256=kept.sha256,
         evaluation_sha256=evaluation.sha256 if evaluation else None,
         title=title,
-        kind=looked.kind,
+        kind=found.kind,
         inputs=roles.inputs,
         label=roles.label,
         labels=(),
@@ -151,130 +161,100 @@ def inspect(
     rows = cleaned_table(data, kept.sha256)
     if clean:
         columns = columns_of_table(rows, kept.columns, uploaded.IMAGE if kept.kind == "image" else None)
-        looked = dataclasses.replace(looked, cleaned=_cleaned(rows, data), columns=columns)
+        found = dataclasses.replace(found, columns=columns)
+    label = next(one for one in columns if one.name == roles.label)
     if roles.is_generative:
-        metric, why = choose_metric(rows, roles, columns)
-        looked = dataclasses.replace(looked, task="generation", why=why)
+        metric, why = choose_metric(rows, label)
+        found = dataclasses.replace(found, task="generation", why=why)
         data = data.model_copy(update={"metric": metric})
     else:
-        labels, why, problem = task_of(rows, kept.kind, columns, roles)
-        looked = dataclasses.replace(looked, task="classification" if labels else "regression", why=why)
+        labels, why, problem = task_of(rows, kept.kind, label)
+        task: Task = "classification" if labels else "regression"
+        found = dataclasses.replace(found, task=task, why=why, cleaned=_cleaned(rows, data))
         if problem:
-            return dataclasses.replace(
-                looked, problem=problem, warnings=tuple(_mendable(rows, columns, roles))
-            )
+            return dataclasses.replace(found, problem=problem, warnings=_number_steps(rows, label.name))
         data = data.model_copy(update={"labels": labels})
-    labels = data.labels
-    for _, one, faults in files:
-        _lacking(one, data, faults)
+    for _, table, errors in files:
+        _add_unusable(table, data, errors.add)
     try:
         split = train_test_split(data)
-        if data.split and not len(split.evaluation):  # the column says nothing of evaluation
+        if data.split and not len(split.evaluation):  # the column does not name evaluation rows
             data = data.model_copy(update={"split": None})
             roles = dataclasses.replace(roles, split=None)
-            if clean:
-                looked = dataclasses.replace(looked, cleaned=_cleaned(rows, data))
             split = train_test_split(data)
     except ValueError as error:
         raise DataRefused(str(error)) from None
-    looked = dataclasses.replace(
-        looked,
+    found = dataclasses.replace(
+        found,
         roles=roles,
         split=split,
-        faults=_sentences(files),
-        left_out=unread + split.unusable,  # one that lacks two values is named for each, and is one row
+        faults=issues(),
+        left_out=unread + split.unusable,  # a row that lacks two values is one row
+        cleaned=_cleaned(rows, data),
     )
     if len(split.train) < MIN_ROWS or not len(split.evaluation):
-        left, twice = counted(len(split.train), "row"), counted(split.duplicates, "row")
+        left = counted(len(split.train), "row")
         repeat = "repeats" if split.duplicates == 1 else "repeat"
-        repeated = f" {twice} {repeat} the input of an earlier one." if split.duplicates else ""
-        return dataclasses.replace(
-            looked,
-            problem=f"{left} {'is' if len(split.train) == 1 else 'are'} left to train on and "
-            f"{len(split.evaluation):,} to evaluate on; at least {MIN_ROWS} and 1 are needed.{repeated}",
+        repeated = f" {counted(split.duplicates, 'row')} {repeat} the input of an earlier one."
+        problem = (
+            f"{left} {'is' if len(split.train) == 1 else 'are'} left to train on and "
+            f"{len(split.evaluation):,} to evaluate on; at least {MIN_ROWS} and 1 are needed."
         )
+        return dataclasses.replace(found, problem=problem + (repeated if split.duplicates else ""))
     lengths = lengths_of(data, split) if data.kind != "image" else None
+    numbers = split.train_labels.astype(np.float64) if found.task == "regression" else np.zeros(1)
+    deviation = float(numbers.std()) or None
     data = data.model_copy(
         update={
             "train_rows": len(split.train),
             "evaluation_rows": len(split.evaluation),
-            "mean_length": lengths.mean if lengths else None,
+            "mean_length": lengths and lengths.mean,
             "usual_length": lengths and (lengths.longest if data.metric else lengths.p95),
-            **_scale(looked.task, split),
+            "label_mean": float(numbers.mean()) if deviation else None,
+            "label_deviation": deviation,
         }
     )
-    classes = _classes(labels, split)
-    looked = dataclasses.replace(
-        looked,
+    sides = (split.train_labels, split.evaluation_labels)
+    counts = [np.bincount(one.astype(np.int64), minlength=len(data.labels)) for one in sides if data.labels]
+    classes = tuple(zip(data.labels, *(one.tolist() for one in counts), strict=True)) if counts else ()
+    warnings = list(warnings_of(data, split, classes, lengths))
+    if automatic and written:
+        parsed = (
+            f"“{label.name}” holds numbers such as {written.example}: they are read as numbers, the "
+            f"{written.mark} before their decimals."
+        )
+        warnings = [Finding(parsed, label.name), *warnings]
+    return dataclasses.replace(
+        found,
         data=data,
         classes=classes,
         lengths=lengths,
         majority=commonest_class(*zip(*classes, strict=True)) if classes else None,
+        warnings=tuple(warnings),
     )
-    warnings = warnings_of(data, split, classes, lengths)
-    return dataclasses.replace(looked, warnings=(*_said_of_numbers(looked, written), *warnings))
-
-
-def _written(kept: ImportedTable, label: str) -> WrittenNumbers | None:
-    """Return how the labels are written, where these are numbers of texts."""
-    return written_numbers(kept_table(kept.sha256), label) if kept.kind == "text" else None
-
-
-def _read_by(written: WrittenNumbers | None) -> tuple[str, ...]:
-    """Return the step that reads such labels as numbers, where there is no doubt."""
-    if written is None or not written.is_amount or written.mark is None or len(written.units) > 1:
-        return ()
-    return (f"numbers:{written.mark}",)
-
-
-def _reads_numbers(step: str) -> bool:
-    return step.startswith("numbers:")
-
-
-def _said_of_numbers(looked: Inspection, written: WrittenNumbers | None) -> Iterator[Finding]:
-    if looked.automatic and written:
-        label = str(looked.roles.label)
-        yield Finding(
-            f"“{label}” holds numbers such as {written.example}: they are read as numbers, the "
-            f"{written.mark} before their decimals.",
-            label,
-        )
-
-
-def _scale(task: Task, split: TrainTestSplit) -> dict[str, float]:
-    """Return the mean and standard deviation of the numbers to train on, by which they are learned."""
-    numbers = split.train_labels.astype(np.float64)
-    if task != "regression" or not (deviation := float(numbers.std())):
-        return {}
-    return {"label_mean": float(numbers.mean()), "label_deviation": deviation}
 
 
 def _cleaned(rows: pa.Table, data: UploadedDataset) -> tuple[str, ...]:
-    """Return what the steps did, and what of it is done to the rows to evaluate on."""
+    """Return the effect of each step, and which rows of the evaluation set they apply to."""
+    if not data.clean:
+        return ()
     if data.evaluation_sha256 or data.split:
-        of_evaluation = (
-            "Texts and labels of the rows to evaluate on are mended by the same steps; of those rows none is "
-            "left out, but those of a dropped class."
+        applied = (
+            "The same steps change texts and labels of the evaluation set. They skip none of its rows, "
+            "except those of a dropped class."
         )
     else:
-        of_evaluation = "The rows to evaluate on are drawn from the mended ones."
-    return (*(one.sentence for one in steps_done(rows)), of_evaluation)
+        applied = "The evaluation set is drawn from the cleaned rows."
+    return (*(one.sentence for one in steps_done(rows)), applied)
 
 
-def _mendable(rows: pa.Table, columns: Sequence[Column], roles: Roles) -> Iterator[Finding]:
-    """Yield what stands in the way of learning, where a step takes it away."""
-    column = next(one for one in columns if one.name == roles.label)
-    written = written_numbers(rows, column.name)
-    if written and written.is_amount and written.mark is None and not written.is_mixed:
-        yield Finding(
-            f"“{column.name}” holds numbers such as {written.example}, which can be read in two ways.",
-            column.name,
-            steps=("numbers:comma", "numbers:point"),
-        )
-
-
-def _sentences(files: Sequence[tuple[str, ImportedTable, RowErrors]]) -> tuple[Finding, ...]:
-    return tuple(sentence for title, _, faults in files for sentence in faults.sentences(title))
+def _number_steps(rows: pa.Table, label: str) -> tuple[Finding, ...]:
+    """Return the steps that parse labels which can be read in two ways."""
+    written = written_numbers(rows, label)
+    if written is None or len(written.steps) < 2:
+        return ()
+    what = f"“{label}” holds numbers such as {written.example}, which can be read in two ways."
+    return (Finding(what, label, steps=written.steps),)
 
 
 def roles_of(
@@ -283,51 +263,39 @@ def roles_of(
     label: str | None = None,
     is_generative: bool | None = None,
 ) -> Roles:
-    """Return which columns are what, as said or guessed.
+    """Return the columns' roles, as named or guessed.
 
-    `inputs` and `label` are prompt and answer of a generative task, whose answer is written in words.
+    `inputs` and `label` are prompt and response of a generative task.
 
     Raises:
-        DataRefused: a column that was said is not there, or cannot be what it was said to be.
+        DataRefused: a named column does not exist, or cannot have that role.
     """
     if is_generative and kept.kind == "image":
-        raise DataRefused("Pictures have no prompts; their classes can be learned.")
+        raise DataRefused("Images have no prompts. Their classes can be learned.")
     columns = columns_of(kept)
     names = [column.name for column in columns]
     for name in (*inputs, *([label] if label else [])):
         if name not in names:
             raise DataRefused(f"There is no column “{name[:80]}”. The columns are {', '.join(names[:30])}.")
     if label and label in inputs:
-        raise DataRefused(
-            f"“{label}” cannot be both what is read and what is to be answered; choose two columns."
-        )
+        raise DataRefused(f"“{label}” cannot be both input and label. Choose two columns.")
     if is_generative is None and kept.conversations:
         is_generative = True
-
-    def guessed(among: Sequence[Column], written: bool | None) -> Roles:
-        pictures = uploaded.IMAGE if kept.kind == "image" else None
-        return guess_roles(among, kept.rows, pictures=pictures, is_generative=written)
-
-    found = guessed(columns, is_generative)
-    if label and not inputs:
-        rest = guessed([column for column in columns if column.name != label], found.is_generative)
-        found = dataclasses.replace(
-            found, inputs=rest.inputs, question=rest.question if not rest.inputs else None
-        )
-    if inputs and not label:
-        rest = guessed([one for one in columns if one.name not in inputs], found.is_generative)
-        found = dataclasses.replace(
-            found, label=rest.label, question=rest.question if not rest.label else None
-        )
+    free = [column for column in columns if column.name != label and column.name not in inputs]
+    pictures = uploaded.IMAGE if kept.kind == "image" else None
+    found = guess_roles(columns, kept.rows, pictures=pictures, is_generative=is_generative)
+    if bool(label) != bool(inputs):  # guess the other one among the columns that are left
+        rest = guess_roles(free, kept.rows, pictures=pictures, is_generative=found.is_generative)
+        found = dataclasses.replace(rest, split=found.split, is_generative=found.is_generative)
     found = dataclasses.replace(found, inputs=tuple(inputs) or found.inputs, label=label or found.label)
     return dataclasses.replace(found, question=None) if found.inputs and found.label else found
 
 
-def _lacking(kept: ImportedTable, data: UploadedDataset, faults: RowErrors) -> None:
-    """Name the rows that lack what is to be read or told."""
+def _add_unusable(kept: ImportedTable, data: UploadedDataset, add: Any) -> None:
+    """Add the rows without an input or a usable label to the issues of their file."""
     for name in (*data.inputs, data.label):
         if name not in kept.columns:
-            raise DataRefused(f"The rows to evaluate on have no column “{name}”; name it as in the others.")
+            raise DataRefused(f"The rows to evaluate on have no column “{name}”. Name it as in the others.")
     rows = cleaned_table(data, kept.sha256)
     known = {*data.labels}
     empty = "it is empty", "give it a value, or drop the row"
@@ -335,30 +303,18 @@ def _lacking(kept: ImportedTable, data: UploadedDataset, faults: RowErrors) -> N
     inputs, labels = inputs_of(rows, data.inputs, data.kind), texts(rows.column(data.label))
     for number, given, label in zip(numbers, inputs, labels, strict=True):
         if lacks_input(given, data.kind):
-            for name, value in zip(data.inputs, given, strict=True):
-                if not value:
-                    faults.add(number, *empty, name)
-                    if data.kind == "generation":
-                        break
+            missing = [name for name, value in zip(data.inputs, given, strict=True) if not value]
+            for name in missing[:1] if data.kind == "generation" else missing:
+                add(number, *empty, name)
         if not label:
-            faults.add(number, *empty, data.label)
+            add(number, *empty, data.label)
         elif known and label not in known:
-            faults.add(number, "no training row has this label", "check its spelling", data.label)
+            add(number, "no training row has this label", "check its spelling", data.label)
         elif not known and data.kind != "generation" and math.isnan(as_number(label)):
-            faults.add(number, "it is not a number", "write one", data.label)
+            add(number, "it is not a number", "write one", data.label)
 
 
-def _classes(labels: Sequence[str], split: TrainTestSplit) -> tuple[tuple[str, int, int], ...]:
-    if not labels:
-        return ()
-    train, evaluation = (
-        np.bincount(numbers.astype(np.int64), minlength=len(labels)).tolist()
-        for numbers in (split.train_labels, split.evaluation_labels)
-    )
-    return tuple(zip(labels, train, evaluation, strict=True))
-
-
-# What a column of labels can teach
+# The task
 
 
 def no_roles(columns: Sequence[Column], roles: Roles) -> str:
@@ -366,29 +322,23 @@ def no_roles(columns: Sequence[Column], roles: Roles) -> str:
     if roles.question:
         return roles.question
     if roles.is_generative:
-        return "It needs two columns of text, one for the prompt and one for the answer. Say which ones."
+        return "It needs two columns of text, one for the prompt and one for the response. Name both."
     if not roles.inputs:
-        return "No column holds text to read. Say which one by its name."
+        return "No column holds text. Name the one to read."
     if len(columns) == 1:
         return f"It has one column, “{columns[0].name}”. Give it a second one, with the label of each row."
-    names = ", ".join(f"{column.name} ({column.distinct:,} different)" for column in columns[:10])
-    return f"No column looks like a label, which has a few different values: {names}. Say which one it is."
-
-
-def _nothing_to_tell(column: Column) -> str:
-    have = "the same value in each row" if column.distinct else "no value in any row"
-    return f"“{column.name}” has {have}: there is nothing to tell apart. Choose another label."
+    names = ", ".join(f"{column.name} ({column.distinct:,} unique)" for column in columns[:10])
+    return f"No column looks like a label, which has a few unique values: {names}. Name the label."
 
 
 def task_of(
-    rows: pa.Table, kind: Literal["text", "image"], columns: Sequence[Column], roles: Roles
+    rows: pa.Table, kind: Literal["text", "image"], column: Column
 ) -> tuple[tuple[str, ...], str, str | None]:
-    """Return the classes, none for a regression; why; and why nothing can be learned, if so."""
-    column = next(one for one in columns if one.name == roles.label)
-    name = f"“{column.name}”"
-    many = f"{column.distinct:,} different values"
+    """Return the classes (none for a regression), why, and the problem if the label cannot be learned."""
+    name, many = f"“{column.name}”", f"{column.distinct:,} unique values"
     if column.distinct < 2:
-        return (), "", _nothing_to_tell(column)
+        have = "the same value in each row" if column.distinct else "no value in any row"
+        return (), "", f"{name} has {have}. Choose another label."
     numbers = column.type in ("numbers", "whole numbers")
     if numbers and kind == "text" and (column.type == "numbers" or column.distinct > MAX_NUMBERS):
         return (), f"{name} holds {column.type}, {many}: a number is predicted.", None
@@ -398,24 +348,23 @@ def task_of(
     if column.distinct > MAX_NUMBERS and odd_among_numbers(rows, column.name):
         return (), f"{name} holds numbers, {many}: a number is predicted.", None
     if column.distinct > min(MAX_CLASSES, max(rows.num_rows // 2, 2)):
-        return (
-            (),
-            "",
-            f"{name} has {many} in {rows.num_rows:,} rows: it names rows, not classes. Choose another label"
-            f"{', or let it be written as an answer' if column.type == 'text' else ''}.",
-        )
+        generate = ", or generate it as text" if column.type == "text" else ""
+        return (), "", (
+            f"{name} has {many} in {rows.num_rows:,} rows: it names rows, not classes. "
+            f"Choose another label{generate}."
+        )  # fmt: skip
     values = {*texts(rows.column(column.name))} - {""}
     if any(len(value) > 200 for value in values):
-        return (), "", f"{name} has values of more than 200 characters: they are no names of classes."
+        return (), "", f"{name} has values of more than 200 characters. Choose another label."
     key: Any = (lambda value: (float(value), value)) if numbers else None
     return tuple(sorted(values, key=key)), f"{name} has {many}: one of these classes is predicted.", None
 
 
 def _doubt(written: WrittenNumbers, column: Column) -> str | None:
-    """Return why numbers as people write them cannot be read, beginning with how they are written."""
-    if len(written.units) > 1 and column.distinct <= MAX_NUMBERS:
-        return None  # 1,5 kg and 2 l may be classes
+    """Return why a column of amounts cannot be parsed."""
     if len(written.units) > 1:
+        if column.distinct <= MAX_NUMBERS:
+            return None  # 1,5 kg and 2 l may be classes
         units = ", ".join(unit[:20] for unit in written.units[:5])
         return f"numbers in different units: {units}. Write all in one, or choose another label."
     if written.is_mixed:
@@ -427,53 +376,47 @@ def _doubt(written: WrittenNumbers, column: Column) -> str | None:
         sign = "comma" if "," in written.example else "point"
         return (
             f"numbers such as {written.example}: the {sign} may stand before decimals or between thousands. "
-            "Say which mark the decimals follow (--clean numbers:comma or numbers:point)."
+            "Choose the decimal separator (--clean numbers:comma or numbers:point)."
         )
     return None
 
 
-SHORT = 60  # characters that 19 of 20 answers do not exceed, where whole answers are right or wrong
-FEW = 0.05  # share of the answers that may go over several lines then
-
-Scored = Literal["exact_match", "chrf"]
+SHORT = 60  # characters of 95% of the responses, for exact match
+FEW = 0.05  # share of the responses that may have several lines then
 
 
-def choose_metric(rows: pa.Table, roles: Roles, columns: Sequence[Column]) -> tuple[Scored, str]:
-    """Return the metric of the answers, and why: short ones in one line are right or wrong, others more or
-    less."""
-    column = next(one for one in columns if one.name == roles.label)
-    answers = [one for one in texts(rows.column(column.name)) if one]
-    lengths = sorted(map(len, answers))
+def choose_metric(rows: pa.Table, column: Column) -> tuple[Literal["exact_match", "chrf"], str]:
+    """Return the metric of the responses, and why: exact match for short ones, else chrF."""
+    responses = [one for one in texts(rows.column(column.name)) if one]
+    lengths = sorted(map(len, responses))
     usual = lengths[math.ceil(0.95 * len(lengths)) - 1] if lengths else 0
-    lines = sum("\n" in one for one in answers) / max(len(answers), 1)
-    length = (
-        f"“{column.name}” has {column.distinct:,} different values, 19 of 20 of at most {usual:,} characters"
-    )
+    lines = sum("\n" in one for one in responses) / max(len(responses), 1)
+    length = f"“{column.name}” has {column.distinct:,} unique values, 95% of at most {usual:,} characters"
     if usual <= SHORT and lines < FEW:
-        return (
-            "exact_match",
-            f"{length}: right is what is written exactly so (exact match).",
-        )
-    return "chrf", f"{length}: how alike in letters what is written is counts (chrF)."
+        return "exact_match", f"{length}: a response is correct if it is exactly the same (exact match)."
+    return "chrf", f"{length}: responses are scored by their similarity in letters (chrF)."
 
 
 # Lengths
 
-SAMPLE = 2_000  # rows, drawn at random where there are more
+SAMPLE = 2_000  # rows, drawn at random if there are more
 EDGES = (8, 16, 32, 48, 64, 96, 128, 192, 256, 512)
 _WORDS = re.compile(r"\w+|[^\w\s]")
-MODEL = "minilm"  # the offline text model, whose vocabulary BERT and many others share
-WRITER = "smollm2_135m"  # the offline model that writes
-TEMPLATE_WORDS = 30  # what a chat template adds, where there is none to ask
+TOKENIZERS = {"text": "minilm", "generation": "smollm2_135m"}  # of the offline models
+TEMPLATE_TOKENS = 52  # around prompt and response in a chat template
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """Of `counted` rows: mean, the length that 19 of 20 do not exceed, the longest; `bars` are the shares of
-    rows up to each of `EDGES`, and beyond. `exact`: by the tokenizer of the offline model of that kind, of a
-    prompt in its chat template and its answer together; else words and marks."""
+    """Lengths of training rows: prompt and response together for generation.
 
-    counted: int
+    Attributes:
+        mean, p95, longest: over the rows.
+        bars: shares of rows up to each of `EDGES`, and beyond.
+        exact: counted by the tokenizer of the offline model; otherwise words and punctuation.
+        tokens: the length of each row.
+    """
+
     mean: int
     p95: int
     longest: int
@@ -482,31 +425,38 @@ class Lengths:
     tokens: tuple[int, ...]
 
     def share_over(self, length: int) -> float:
-        """Return the share of rows that are cut at so many tokens."""
+        """Return the share of rows with more tokens than this."""
         return sum(one > length for one in self.tokens) / len(self.tokens)
 
 
 def lengths_of(data: UploadedDataset, split: TrainTestSplit) -> Lengths:
+    """Count the tokens of the training rows, or of a sample."""
     places = split.train
     if len(places) > SAMPLE:
         places = np.random.default_rng(0).choice(places, SAMPLE, replace=False)
-    written = [data.label] if data.kind == "generation" else []
-    every = cleaned_table(data, data.sha256).select([*data.inputs, *written])
-    drawn = np.zeros(every.num_rows, bool)
+    written = data.kind == "generation"
+    table = cleaned_table(data, data.sha256).select([*data.inputs, *([data.label] if written else [])])
+    drawn = np.zeros(table.num_rows, bool)
     drawn[places] = True
-    rows = every.filter(drawn)  # `take` would join all batches in memory first
-    folder = offline.prepared(WRITER if written else MODEL)
-    tokenizer = _tokenizer(folder) if folder else None
-    if written:
-        prompts = [joined(row, *data.inputs) for row in rows.to_pylist()]
-        answers = [answer.strip() for answer in rows.column(data.label).to_pylist()]
-        counts = _of_answers(prompts, answers, folder, tokenizer)
+    rows = table.filter(drawn).to_pylist()  # `take` would join all batches in memory first
+    parts = [
+        (joined(row, *data.inputs), row[data.label].strip())
+        if written
+        else tuple(row[name] for name in data.inputs)
+        for row in rows
+    ]
+    folder = offline.prepared(TOKENIZERS[data.kind])
+    file = folder / "tokenizer.json" if folder else None
+    tokenizer = _read_tokenizer(file) if file and file.is_file() else None
+    more = TEMPLATE_TOKENS if written else 0
+    if tokenizer is None:
+        counts = [more + 1 + sum(len(_WORDS.findall(one)) + 1 for one in part) for part in parts]
     else:
-        counts = _of_texts([rows.column(name).to_pylist() for name in data.inputs], tokenizer)
+        pairs: Any = [part[0] if len(part) == 1 else part for part in parts]
+        counts = [more + len(one.ids) for one in tokenizer.encode_batch(pairs)]
     numbers = np.array(counts)
     shares = np.histogram(numbers, bins=[0, *(edge + 1 for edge in EDGES), 10**9])[0] / len(numbers)
     return Lengths(
-        len(counts),
         round(float(numbers.mean())),
         int(np.ceil(np.quantile(numbers, 0.95))),
         int(numbers.max()),
@@ -516,16 +466,9 @@ def lengths_of(data: UploadedDataset, split: TrainTestSplit) -> Lengths:
     )
 
 
-def _tokenizer(folder: Path) -> Any:
-    """Return the tokenizer of a prepared model, which cuts nothing; None where it has none."""
-    file = folder / "tokenizer.json"
-    return _read_tokenizer(file, file.stat().st_mtime_ns) if file.is_file() else None
-
-
 @functools.lru_cache(maxsize=2)
-def _read_tokenizer(file: Path, changed: int) -> Any:
-    """Return the tokenizer in a file as it was when `changed`, in nanoseconds; reading it takes a quarter
-    second."""
+def _read_tokenizer(file: Path) -> Any:
+    """Return the tokenizer in a file; it truncates nothing."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(file))
@@ -534,51 +477,14 @@ def _read_tokenizer(file: Path, changed: int) -> Any:
     return tokenizer
 
 
-def _of_texts(columns: list[list[str]], tokenizer: Any) -> list[int]:
-    if tokenizer is None:
-        return [
-            1 + sum(len(_WORDS.findall(text)) + 1 for text in texts) for texts in zip(*columns, strict=True)
-        ]
-    inputs = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
-    return [len(one.ids) for one in tokenizer.encode_batch(inputs)]
-
-
-def _chat_template(folder: Path) -> str:
-    """Of a prepared model; transformers 5 saves it in a file of its own."""
-    file = folder / "chat_template.jinja"
-    if file.is_file():
-        return file.read_text(encoding="utf-8")
-    return json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))["chat_template"]
-
-
-def _of_answers(prompts: list[str], answers: list[str], folder: Path | None, tokenizer: Any) -> list[int]:
-    """Of each prompt as the model's chat template lays it out, its answer, and the token that ends it."""
-    if tokenizer is None or folder is None:
-        both = zip(prompts, answers, strict=True)
-        return [TEMPLATE_WORDS + sum(len(_WORDS.findall(text)) for text in row) for row in both]
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    # As transformers compiles it, which would take seconds to load.
-    template = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(
-        _chat_template(folder)
-    )
-    laid_out = [
-        template.render(messages=messages_of(prompt), add_generation_prompt=True) for prompt in prompts
-    ]
-    sides = (tokenizer.encode_batch(side, add_special_tokens=False) for side in (laid_out, answers))
-    return [len(prompt.ids) + len(answer.ids) + 1 for prompt, answer in zip(*sides, strict=True)]
-
-
-# Warnings, each with its consequence, and what mends it
+# Warnings, each with the steps that fix it
 
 FEW_OF_CLASS = 8
 FEW_TO_EVALUATE = 50
 ALMOST_ALL = 0.95
-LEAKS = 0.2  # share of the rows whose text has the name of their own label in it
-MARKUP = 0.01  # share of the rows with HTML in them
-NAMED = 5
-LETTERS_OF = 2_000  # rows are looked at for the language
-MAX_TOKENS, WORDS = 512, 350  # that encoders here read, and about as many words
+LEAKS = 0.2  # share of the rows whose text holds the name of their own label
+MARKUP = 0.01  # share of the texts with HTML
+MAX_TOKENS, WORDS = 512, 350  # of encoders, and about as many words
 
 
 def warnings_of(
@@ -587,126 +493,97 @@ def warnings_of(
     classes: Sequence[tuple[str, int, int]],
     lengths: Lengths | None,
 ) -> Iterator[Finding]:
-    """The most grave first."""
+    """Yield the warnings, the most severe first."""
     total = sum(train for _, train, _ in classes)
     for name, train, _ in classes:
         if train > ALMOST_ALL * total:
-            share = f"{100 * train / total:.0f}"
-            share = "more than 99" if share == "100" else share  # as there is another class
+            share = min(math.floor(100 * train / total), 99)
             yield Finding(
-                f"“{name}” has {share} % of the rows: always answering it is right almost always, so "
-                "accuracy says little here.",
+                f"“{name}” has at least {share}% of the rows. Always predicting it is almost always correct.",
                 data.label,
             )
-    yield from _alike(data)
+    by_spelling: dict[str, list[str]] = {}
+    for label in data.labels:
+        by_spelling.setdefault(cleaning.spelling(label), []).append(label)
+    if several := [one for one in by_spelling.values() if len(one) > 1]:
+        first, second, *_ = several[0]
+        more = f", and {len(several) - 1} more groups of labels" if several[1:] else ""
+        yield Finding(
+            f"The labels “{first}” and “{second}”{more} differ in case or spaces only. Each spelling counts "
+            "as a class.",
+            data.label,
+            steps=("merge-case",),
+        )
     few = [f"“{name}” ({train})" for name, train, _ in classes if train < FEW_OF_CLASS]
     if few:
-        more = f" and {len(few) - NAMED} more" if len(few) > NAMED else ""
+        more = f" and {len(few) - 5} more" if len(few) > 5 else ""
         yield Finding(
-            f"Fewer than {FEW_OF_CLASS} rows to train on for {', '.join(few[:NAMED])}{more}: "
-            f"{'it is' if len(few) == 1 else 'they are'} hardly learned. Give more rows, or join classes.",
+            f"Fewer than {FEW_OF_CLASS} rows to train on for {', '.join(few[:5])}{more}. "
+            "Give more rows, or join classes.",
             data.label,
             steps=(f"join-rare:{FEW_OF_CLASS}",) if len(few) < len(classes) else (),
         )
-    right_or_wrong = data.labels or data.metric == "exact_match"
-    if right_or_wrong and len(split.evaluation) < FEW_TO_EVALUATE:
-        doubt = 100 * 1.96 * math.sqrt(0.25 / len(split.evaluation))
+    if (data.labels or data.metric == "exact_match") and len(split.evaluation) < FEW_TO_EVALUATE:
+        error = 100 * 1.96 * math.sqrt(0.25 / len(split.evaluation))
         yield Finding(
-            f"{counted(len(split.evaluation), 'row')} to evaluate on: a score near 50 % is known to "
-            f"± {doubt:.0f} points only, so small differences between methods mean nothing."
+            f"{counted(len(split.evaluation), 'row')} to evaluate on: a score near 50% is accurate to "
+            f"±{error:.0f} points."
         )
-    if data.kind == "text":
-        yield from _leak(data)
     if data.kind != "image":
-        yield from _markup(data)
+        yield from _about_texts(data)
     if split.duplicates:
         have = "rows have" if split.duplicates > 1 else "row has"
-        dropped = f"{split.dropped:,} {'is' if split.dropped == 1 else 'are'} evaluated on only"
+        dropped = f" {split.dropped:,} {'are' if split.dropped > 1 else 'is'} used for evaluation only."
         yield Finding(
-            f"{split.duplicates:,} {have} the same input as an earlier one. None is on both sides"
-            f"{f': {dropped}' if split.dropped else ''}.",
+            f"{split.duplicates:,} {have} the same input as an earlier one. None is in both sets."
+            f"{dropped if split.dropped else ''}",
             *data.inputs,
             steps=("drop-repeats",),
         )
     yield from _contradictions(data)
-    most = MAX_LENGTH["generation"]
-    if data.kind == "generation" and lengths and (over := lengths.share_over(most)):
+    if lengths:
+        most = MAX_LENGTH["generation"] if data.kind == "generation" else MAX_TOKENS
+        if over := lengths.share_over(most):
+            skipped = "skipped unless you raise the max length" if data.metric else "truncated"
+            yield Finding(
+                f"{100 * over:.1f}% of the rows have more than {most} tokens and are {skipped}. The longest "
+                f"has {lengths.longest:,}.",
+                *data.inputs,
+                steps=(f"cut:{WORDS}",),
+            )
+
+
+def _about_texts(data: UploadedDataset) -> Iterator[Finding]:
+    """Yield warnings about HTML in texts, and about texts that hold the name of their own label."""
+    rows = cleaned_table(data, data.sha256)
+    names = [one.lower() for one in data.labels]
+    following = dict(zip(names, [*names[1:], *names[:1]], strict=True))
+    own_count = other_count = markup = count = 0
+    labels = texts(rows.column(data.label))
+    for given, label in zip(inputs_of(rows, data.inputs, data.kind), labels, strict=True):
+        text, own = " ".join(map(str, given)), label.lower()
+        count += 1
+        markup += cleaning.has_markup(text)
+        if len(own) >= cleaning.MIN_NAME and own in following:
+            own_count += own in text.lower()
+            other_count += following[own] in text.lower()
+    if own_count > LEAKS * count and own_count > 2 * other_count and data.kind == "text":
         yield Finding(
-            f"{100 * over:.1f} % of the rows have more than {most} tokens, prompt and answer together, and "
-            "are left out unless the length is raised: cut, an answer would teach to stop in its middle.",
+            f"In {100 * own_count / count:.0f}% of the rows the text holds the name of its own label: the "
+            "score will be too high.",
             *data.inputs,
-            steps=(f"cut:{WORDS}",),
+            steps=("hide-labels",),
         )
-    elif data.kind == "text" and lengths and lengths.longest > MAX_TOKENS:
+    if markup > MARKUP * count:
         yield Finding(
-            f"The longest text has {lengths.longest:,} tokens; models here read {MAX_TOKENS} at most, and "
-            "the rest is cut.",
-            *data.inputs,
-            steps=(f"cut:{WORDS}",),
-        )
-
-
-def _alike(data: UploadedDataset) -> Iterator[Finding]:
-    """Labels that are most likely one."""
-    ways: dict[str, list[str]] = {}
-    for label in data.labels:
-        ways.setdefault(cleaning.spelling(label), []).append(label)
-    several = [one for one in ways.values() if len(one) > 1]
-    if not several:
-        return
-    first, second, *more = max(several, key=len)
-    in_what = "capitals" if first.casefold() == second.casefold() else "spaces"
-    sentence = f"The labels “{first}” and “{second}” differ in {in_what} only: they count as two classes."
-    if more or len(several) > 1:
-        many = f"{len(several)} labels are" if len(several) > 1 else "A label is"
-        sentence = (
-            f"{many} written in several ways, which differ in capitals or spaces only, such as “{first}” and "
-            f"“{second}”: each way counts as a class."
-        )
-    yield Finding(sentence, data.label, steps=("merge-case",))
-
-
-def _markup(data: UploadedDataset) -> Iterator[Finding]:
-    """Yield a warning where texts have HTML in them, by the first ones."""
-    rows = cleaned_table(data, data.sha256).slice(0, LETTERS_OF)
-    texts = [one for name in data.inputs for one in rows.column(name).to_pylist() if one]
-    having = sum(map(cleaning.has_markup, texts))
-    if having > MARKUP * len(texts):
-        yield Finding(
-            f"{100 * having / len(texts):.0f} % of the texts have HTML in them, such as <br> or &amp;: it is "
-            "read as words.",
+            f"{100 * markup / count:.0f}% of the texts hold HTML, such as <br> or &amp;.",
             *data.inputs,
             steps=("strip-html",),
         )
 
 
-def _leak(data: UploadedDataset) -> Iterator[Finding]:
-    """Yield a warning where the text has its own label's name in it, and other labels' far less often."""
-    if not data.labels:
-        return
-    rows = cleaned_table(data, data.sha256)
-    names = [one.lower() for one in data.labels]
-    following = dict(zip(names, [*names[1:], names[0]], strict=True))
-    own_count = other_count = count = 0
-    labels = texts(rows.column(data.label))
-    for given, label in zip(inputs_of(rows, data.inputs, "text"), labels, strict=True):
-        if own := label.lower():
-            text, other = " ".join(map(str, given)).lower(), following.get(own, "")
-            own_count += len(own) >= cleaning.MIN_NAME and own in text
-            other_count += len(own) >= cleaning.MIN_NAME and other in text
-            count += 1
-    its_own, of_others = own_count / max(count, 1), other_count / max(count, 1)
-    if its_own > LEAKS and its_own > 2 * of_others:
-        yield Finding(
-            f"In {100 * its_own:.0f} % of the rows the text holds the name of its own label: the answer may "
-            "be given away, and the score will be too good.",
-            *data.inputs,
-            steps=("hide-labels",),
-        )
-
-
 def _contradictions(data: UploadedDataset) -> Iterator[Finding]:
-    """Equal inputs with different labels, among rows that are not left out for an empty input or label."""
+    """Yield a warning about equal inputs with different labels."""
     rows = cleaned_table(data, data.sha256)
     seen: dict[int, str] = {}
     contradicting = set()
@@ -715,20 +592,19 @@ def _contradictions(data: UploadedDataset) -> Iterator[Finding]:
         if label and not lacks_input(given, data.kind) and seen.setdefault(hash(given), label) != label:
             contradicting.add(hash(given))
     if count := len(contradicting):
-        many = count > 1
+        come = "inputs come" if count > 1 else "input comes"
+        what = "responses" if data.kind == "generation" else "labels"
         yield Finding(
-            f"{count:,} input{'s come' if many else ' comes'} with different "
-            f"{'answers' if data.kind == 'generation' else 'labels'}: nobody can be right "
-            f"on {'them' if many else 'it'} each time.",
+            f"{count:,} {come} with different {what}. No model can be correct on all of these rows.",
             data.label,
             steps=("drop-contradictions",),
         )
 
 
-# What is told of it
+# Settings and output
 
-# The measured recipe that data of a kind takes its model, batch and rates from.
 NEAREST: dict[Kind, str] = {"text": "sentiment", "image": "mnist", "generation": "addresses"}
+"""The measured recipe whose model, batch size, and learning rates are used for data of a kind."""
 
 
 def nearest_recipe(kind: Kind) -> Recipe:
@@ -736,20 +612,22 @@ def nearest_recipe(kind: Kind) -> Recipe:
 
 
 def recipe_reason(recipe: Recipe) -> str:
-    """Return where the settings come from."""
+    """Return the source of the settings."""
     return (
-        f"Model, batch size and learning rates are those of “{recipe.title}”, the nearest recipe that was "
-        f"measured ({recipe.train_examples:,} examples); epochs and length are made for your rows."
+        f"Model, batch size, and learning rates are those of “{recipe.title}”, the nearest measured recipe "
+        f"({recipe.train_examples:,} examples). Epochs and max length are set for your rows."
     )
 
 
 def as_dict(looked: Inspection) -> dict[str, Any]:
-    """Return an inspection for the command line, the API and the page.
+    """Return an inspection for the command line and the API.
 
-    Lengths are in tokens; `cut` is the share of the rows that are longer than `max_length`: texts are cut
-    there, prompts with answers left out."""
+    Lengths are in tokens. `cut` is the share of rows longer than `max_length`.
+    """
     kept, data, lengths = looked.kept, looked.data, looked.lengths
     recipe = nearest_recipe(looked.kind)
+    length = starting_values(data, recipe).get("max_length") if data else None
+    classes = looked.classes
     return {
         "sha256": kept.sha256,
         "format": kept.format,
@@ -765,10 +643,7 @@ def as_dict(looked: Inspection) -> dict[str, Any]:
         "task": looked.task,
         "why": looked.why,
         "problem": looked.problem,
-        "classes": [
-            {"name": name, "train": train, "evaluation": evaluation}
-            for name, train, evaluation in looked.classes
-        ],
+        "classes": [{"name": name, "train": train, "evaluation": some} for name, train, some in classes],
         "train_rows": data.train_rows if data else 0,
         "evaluation_rows": data.evaluation_rows if data else 0,
         "metric": data and data.metric,
@@ -786,7 +661,7 @@ def as_dict(looked: Inspection) -> dict[str, Any]:
             "edges": list(EDGES),
             "shares": list(lengths.bars),
         },
-        "max_length": (length := data and starting_values(data, recipe).get("max_length")),
+        "max_length": length,
         "cut": lengths.share_over(int(length)) if lengths and length else 0.0,
         "majority": looked.majority and {"label": looked.majority.label, "share": looked.majority.share},
         "left_out": looked.left_out,

@@ -7,13 +7,12 @@ import re
 
 import made
 import numpy as np
-import pyarrow as pa
 import pytest
 from given_tables import looked, table_of
 
 from cdvft_app.catalog import resolve
 from cdvft_app.catalog.dataset_readers import load_rows, read_uploaded
-from cdvft_app.catalog.uploaded import kept_table, train_test_split
+from cdvft_app.catalog.uploaded import train_test_split
 from cdvft_app.commands.data import lines
 from cdvft_app.data.imported_table import columns_of, import_file
 from cdvft_app.data.inspect import as_dict
@@ -60,7 +59,7 @@ def test_every_fault_is_named_with_its_row_and_column(tmp_path):
     assert found.left_out == 5 and found.data.train_rows + found.data.evaluation_rows == 4 + 299
     warned = " ".join(found.warnings)
     assert "Fewer than 8 rows to train on for “Good” (1)" in warned
-    assert "“Good” and “good” differ in capitals only" in warned
+    assert "“Good” and “good” differ in case or spaces only" in warned
     assert "2 rows have the same input as an earlier one" in warned
     assert "1 input comes with different labels" in warned
 
@@ -139,34 +138,15 @@ def test_few_rows_to_evaluate_on_make_a_run_that_can_be_kept(tmp_path):
     assert RunSettings.model_validate(settings.model_dump(mode="json")) == settings
 
 
-def test_labels_that_are_written_in_several_ways_are_one_finding(tmp_path):
-    labels = ("Good", "good", "GOOD", "Bad one", "Bad  one")
-    rows = [(f"scene {place}", labels[place % 5]) for place in range(60)]
-    found = looked(table_of(tmp_path, "text,label", rows))
-    (said,) = [one for one in found.warnings if "merge-case" in one.steps]
-    assert said.startswith("2 labels are written in several ways, which differ in capitals or spaces only")
-    assert "such as “GOOD” and “Good”" in said
-
-
 def test_warnings_that_matter(tmp_path):
     rows = [(f"t{n} is spam" if n % 2 else f"t{n} is fine", "spam" if n % 2 else "fine") for n in range(60)]
     assert "name of its own label" in " ".join(looked(table_of(tmp_path, "text,label", rows)).warnings)
     rows = [(f"t{n}", "rare" if n < 4 else "usual") for n in range(300)]
     warned = " ".join(looked(table_of(tmp_path, "text,label", rows, "rare.csv")).warnings)
-    assert "“usual” has 99 % of the rows" in warned and "“rare” (3)" in warned
+    assert "“usual” has at least 98% of the rows" in warned and "“rare” (3)" in warned
     rows = [(f"t{n}", "rare" if n < 3 else "usual") for n in range(900)]
     warned = " ".join(looked(table_of(tmp_path, "text,label", rows, "rarer.csv")).warnings)
-    assert "“usual” has more than 99 % of the rows" in warned, "there is another class"
-
-
-def test_one_row_is_told_in_the_singular(tmp_path):
-    rows = [*((f"t{n}", "xy"[n % 2], "train") for n in range(20)), ("new", "x", "test")]
-    warned = looked(table_of(tmp_path, "text,label,split", rows)).warnings
-    assert any(one.startswith("1 row to evaluate on: a score near") for one in warned)
-    rows = [("a", "x", "train"), ("b", "y", "test"), ("b", "y", "test")]
-    found = looked(table_of(tmp_path, "text,label,split", rows, "few.csv"))
-    assert found.problem.startswith("1 row is left to train on and 2 to evaluate on; ")
-    assert found.problem.endswith(" 1 row repeats the input of an earlier one.")
+    assert "“usual” has at least 99% of the rows" in warned, "there is another class"
 
 
 @pytest.mark.parametrize(
@@ -249,13 +229,6 @@ def test_the_recipe_gives_small_data_more_epochs_and_its_own_length(tmp_path):
     assert plan.title == "rows" and plan.settings.dataset is None
     chosen = RunSettings(method="lora", data=data, epochs=1.0, max_length=64)
     assert (resolve(chosen).settings.epochs, resolve(chosen).settings.max_length) == (1, 64)
-
-
-def test_a_table_is_not_read_into_memory(tmp_path):
-    kept = import_file(made.clean_csv(tmp_path / "rows.csv", made.sentences(5_000)))
-    before = pa.total_allocated_bytes()
-    rows = kept_table(kept.sha256)
-    assert rows.num_rows == 5_000 and pa.total_allocated_bytes() - before < 10_000
 
 
 @pytest.mark.parametrize("space", [" ", "\t", "\r\n", " \u00a0\t", "\u2028"])

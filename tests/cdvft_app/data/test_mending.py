@@ -9,9 +9,8 @@ import pytest
 from given_tables import looked, table_of
 
 from cdvft_app.catalog.dataset_readers import read_uploaded
-from cdvft_app.catalog.uploaded import CLEANED, MAX_CLEANED, train_test_split
+from cdvft_app.catalog.uploaded import train_test_split
 from cdvft_app.commands.data import lines
-from cdvft_app.data.imported_table import import_file
 from cdvft_app.data.inspect import as_dict
 from cdvft_app.data.library import read_steps
 from cdvft_app.data.source import DataRefused
@@ -55,7 +54,7 @@ def test_after_the_steps_nothing_of_it_is_found_and_the_numbers_are_told(dirty):
     assert [name for name, _, _ in found.classes] == ["Frage", "Lob", "Rechnung", "other"]
     assert found.cleaned[0].startswith("strip-html: ") and "values changed" in found.cleaned[0]
     assert "8 different labels became 5" in found.cleaned[1]
-    assert "evaluate on are drawn from the mended ones" in found.cleaned[-1]
+    assert "evaluation set is drawn from the cleaned rows" in found.cleaned[-1]
     assert found.data.clean == steps and as_dict(found)["clean"] == list(steps)
 
 
@@ -77,7 +76,7 @@ def test_rows_to_evaluate_on_are_mended_and_kept(dirty, tmp_path):
     splits = read_uploaded(found.data)
     assert splits.evaluation.select([0, 1]) == ["new", "new"]
     assert [splits.labels[one] for one in splits.evaluation.labels] == ["Rechnung", "Rechnung"]
-    assert "mended by the same steps" in found.cleaned[-1]
+    assert "The same steps change texts and labels" in found.cleaned[-1]
 
 
 def test_rows_to_evaluate_on_without_a_column_are_refused_in_a_sentence_with_steps_too(dirty, tmp_path):
@@ -90,15 +89,7 @@ def test_rows_to_evaluate_on_without_a_column_are_refused_in_a_sentence_with_ste
 def test_a_column_of_folds_is_no_split_of_which_the_steps_spare_anything(tmp_path):
     rows = [f"text {place},{'yn'[place % 2]},{place % 5}" for place in range(60)]
     found = looked(table_of(tmp_path, "text,label,fold", rows), ("merge-case",))
-    assert found.roles.split is None and "drawn from the mended ones" in found.cleaned[-1]
-
-
-def test_a_few_mended_tables_are_kept_and_the_others_made_again(dirty):
-    first = looked(dirty, ("merge-case",)).data
-    for words in range(2, 8):
-        looked(dirty, (f"cut:{words}",))
-    assert len(list(import_file(dirty).folder.glob(f"{CLEANED}*"))) <= MAX_CLEANED
-    assert len(train_test_split(first).train) == first.train_rows
+    assert found.roles.split is None and "drawn from the cleaned rows" in found.cleaned[-1]
 
 
 def prices(tmp_path, written):
@@ -175,7 +166,7 @@ def test_unparsed_numbers_are_skipped_with_their_rows(tmp_path, odd):
 def test_an_amount_is_asked_for_beside_a_class_without_a_name_of_one(tmp_path):
     rows = [f"{place % 6} rooms,a flat in town {place} with a view,{place}.5" for place in range(60)]
     found = looked(table_of(tmp_path, "kind of flat,description,price_eur", rows))
-    assert "“kind of flat” and “price_eur” are as likely the label" in found.problem
+    assert "“kind of flat” and “price_eur” are equally likely to be the label" in found.problem
 
 
 def test_a_step_that_is_none_is_refused():

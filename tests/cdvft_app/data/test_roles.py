@@ -97,7 +97,6 @@ ASKED = [
     ("preference_better_worse.csv", "preference pairs"),
     ("preference_conversations.jsonl", "preference pairs"),
     ("preference_conversations.parquet", "preference pairs"),
-    ("one_message_a_row.csv", "one message of a conversation"),
 ]
 
 
