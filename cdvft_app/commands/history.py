@@ -12,9 +12,10 @@ from rich.markup import escape
 
 from cdvft_app.commands.options import Json, RunIds, console, table
 from cdvft_app.format import training_time
+from cdvft_app.public import intake
 from cdvft_app.settings.environment import runs_folder
 from cdvft_app.store import history_file
-from cdvft_app.store.records import RunRecord, shortened
+from cdvft_app.store.records import RunRecord, StoreError, shortened
 from cdvft_app.store.runs import RunStore, backup, rebuild
 
 TABLE_WIDTH = 200  # room for any row, so that no number is cut
@@ -81,6 +82,7 @@ def _circumstances(run: RunRecord) -> dict[str, Any]:
 
 history = typer.Typer(help="Export, import, back up, and rebuild the history.", no_args_is_help=True)
 ZipFile = Annotated[Path, typer.Argument(help="A ZIP file.")]
+READING = intake.ChildLimits(memory=2 * 2**30)
 
 
 @history.command("export")
@@ -91,11 +93,22 @@ def export_history(file: ZipFile) -> None:
 
 @history.command("import")
 def import_history(file: ZipFile) -> None:
-    """Import the runs of an exported history that you trust; runs that are here already stay as they are."""
-    found = history_file.import_history(RunStore.default(), file)
+    """Import the runs of an exported history; runs that are here already stay as they are."""
+    found = history_file.import_history(RunStore.default(), file, _unpack_in_child)
     print(f"{len(found.ids)} runs imported from {file}; {found.known} were here before")
     for why in found.rejected:
         typer.echo(f"not imported: {why}", err=True)
+
+
+def _unpack_in_child(*arguments: Any) -> dict[str, Any]:
+    found: dict[str, Any] = intake.read_in_child(
+        history_file.unpack,
+        *arguments,
+        limits=READING,
+        imports=("safetensors.numpy",),
+        refusals=(StoreError,),
+    )
+    return found
 
 
 @history.command("backup")

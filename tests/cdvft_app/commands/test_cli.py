@@ -175,8 +175,7 @@ def test_a_history_goes_as_one_file_and_comes_back(command, tmp_path, monkeypatc
     monkeypatch.setenv("RUNS_DIR", str(tmp_path / "elsewhere"))
     taken = f"1 runs imported from {file}; 0 were here before\n"
     assert command("history", "import", file)[:2] == (0, taken)
-    elsewhere = RunStore(tmp_path / "elsewhere")
-    assert elsewhere.get(run.id).metric == 0.75
+    assert RunStore(tmp_path / "elsewhere").get(run.id).metric == 0.75
     assert command("history", "import", file)[1] == f"0 runs imported from {file}; 1 were here before\n"
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(f"{'0' * 32}/run.json", "{}")

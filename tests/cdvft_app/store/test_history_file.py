@@ -1,4 +1,4 @@
-"""A history file: what is exported, and what an import accepts."""
+"""A history file: what is exported, and what an import accepts of a file that no one trusts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ended_runs import trained
-from safetensors.numpy import save_file
+from safetensors.numpy import save, save_file
 from stored_runs import events_of
 
 from cdvft_app.store import history_file, snapshots
@@ -59,6 +59,10 @@ def facts(**changes):
     return {"run.json": lambda held: json.dumps(json.loads(held) | changes).encode()}
 
 
+def tensors(**arrays):
+    return save(arrays)
+
+
 def test_import_restores_runs_as_they_were(store, other, run_id, file):
     store.set_private(run_id, True, "secret")
     file.unlink()
@@ -87,6 +91,7 @@ def test_export_leaves_owners_and_tracebacks_out(store, run_id, tmp_path):
         assert secret.encode() not in everything
 
 
+LARGE = np.zeros(snapshots.BYTES_LIMIT // 2, np.float32)
 HOSTILE = {
     "no facts": {"run.json": None},
     "facts are no JSON": {"run.json": b"{"},
@@ -94,6 +99,16 @@ HOSTILE = {
     "another run's facts": facts(id="f" * 32),
     "a bad number": facts(family=2**70),
     "bad settings": facts(settings={"method": "nonsense"}),
+    "a snapshot beyond 4 MiB": {SNAPSHOT: lambda held: tensors(diagonal=LARGE)},
+    "a long header": {SNAPSHOT: (2**40).to_bytes(8, "little") + b"{}"},
+    "no tensors": {WEIGHTS: b"weights"},
+    "more labels than rows": {
+        "adapter/task.json": json.dumps({"labels": [""] * 2_000_000, "head": "classifier"}).encode()
+    },
+    "labels without a head": {WEIGHTS: lambda held: tensors(query=np.zeros(2, np.float32))},
+    "labels are no list": {"adapter/task.json": b'{"labels": 7}'},
+    "a pattern": {"adapter/adapter_config.json": b'{"target_modules": "(a+)+$"}'},
+    "a config that is no object": {"adapter/adapter_config.json": b"[]"},
 }
 
 
@@ -123,7 +138,7 @@ def test_import_rejects_archives_that_lead_elsewhere(other, file, name):
     assert [*other.folders.path.iterdir()] == []
 
 
-@pytest.mark.parametrize("limit", ["MAX_FILE_BYTES", "MAX_MEMBERS"])
+@pytest.mark.parametrize("limit", ["MAX_FILE_BYTES", "MAX_FACTS", "MAX_MEMBERS"])
 def test_import_limits_sizes(other, file, monkeypatch, limit):
     monkeypatch.setattr(history_file, limit, 2)
     with suppress(StoreError):
