@@ -27,7 +27,7 @@ from cdvft_app.judging.compared_runs import (
     spread_over_seeds,
 )
 from cdvft_app.judging.comparison_sets import ComparisonSet, judge_runs
-from cdvft_app.judging.judge import Verdict, band
+from cdvft_app.judging.judge import MARGIN, Verdict, band
 from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.methods import ORDER, Method
 from cdvft_app.metrics import METRICS, get_metric
@@ -50,15 +50,13 @@ class Axis:
 
 AXES = (
     Axis("parameters", "Parameters", "count", "parameters", "the fewest parameters",
-         "Numbers that the adapter trains; the classifier head, the same in every method, is not counted."),
+         "Trainable parameters of the adapter, without the classifier head."),
     Axis("flops", "Extra FLOPs", "flops", "extra FLOPs", "the fewest extra FLOPs",
-         "Operations that the method added to the whole training: a step's by formula, every example at full "
-         "length, times the steps."),
+         "FLOPs that the method adds to the whole training, by formula with every example at full length."),
     Axis("seconds", "Training seconds", "seconds", "seconds", "the shortest training",
-         "Measured, without preparation and evaluations. What else the machine did meanwhile shows in it."),
+         "Measured time of the training steps, without preparation and evaluation."),
     Axis("memory", "Peak memory", "bytes", "peak memory", "the least memory",
-         "Measured. On a CPU the largest size of the whole program, model and libraries included; on a GPU "
-         "what torch had taken."),
+         "Measured. On a CPU, peak size of the process. On a GPU, peak memory allocated by PyTorch."),
 )  # fmt: skip
 
 
@@ -377,48 +375,48 @@ class JudgedRace:
         return verdict_text.sentences(self.comparison_set.shown)
 
     @cached_property
-    def _met(self) -> tuple[list[Point], list[Point]]:
-        """The best setting of each method: those not shown to be behind another one, and the others."""
-        verdicts = self.comparison_set.between.values()
-        met = {label for one in verdicts for label in (one.first, one.second)}
-        behind = {one.first for one in verdicts if one.word == "behind"}
-        behind |= {one.second for one in verdicts if one.word == "ahead"}
-        placed = [
-            one for one in {one.label: one for one in self.points.values()}.values() if one.label in met
-        ]
-        return (
-            [point for point in placed if point.label not in behind],
-            [point for point in placed if point.label in behind],
-        )
+    def best(self) -> Point | None:
+        """The compared setting with the highest mean; of equal means, the smaller adapter."""
+        compared = {
+            label for one in self.comparison_set.between.values() for label in (one.first, one.second)
+        }
+        placed = [point for point in self.points.values() if point.label in compared]
+        return max(placed, key=lambda one: (one.metric.mean, -_numbers(one)), default=None)
 
     @property
     def advised(self) -> Point | None:
-        """The setting with the fewest trained numbers of those not shown to be behind another one.
+        """The recommended setting: the best, unless a smaller one is equivalent to it within the margin.
 
-        Of several with as few, the one that scores highest. None where of no pair it is known how sure their
-        difference is, or where each is behind another.
+        None if no interval is known.
         """
-        known = any(one.low is not None for one in self.comparison_set.between.values())
-        left = sorted(self._met[0], key=lambda one: (_numbers(one), -one.metric.mean))
-        return left[0] if known and left else None
+        best, verdicts = self.best, self.comparison_set.between.values()
+        if best is None or not any(one.low is not None for one in verdicts):
+            return None
+        equivalent = {
+            label
+            for one in self.comparison_set.against(best.label)
+            if one.word == "as good"
+            for label in (one.first, one.second)
+        }
+        candidates = [point for point in self.points.values() if point.label in equivalent]
+        return min([best, *candidates], key=_numbers)
 
     @property
     def advice(self) -> str:
-        """A sentence on which method to take; empty where nothing is `advised`."""
-        taken, (left, behind) = self.advised, self._met
-        if taken is None:
+        """A sentence that recommends a setting; empty if none is `advised`."""
+        taken, best = self.advised, self.best
+        if taken is None or best is None:
             return ""
-        about = self.comparison_set.against(taken.label)
-        lows = [one.low for one in about if one.low is not None]
-        is_known = len(lows) == len(about)
-        others = [point for point in left if point is not taken]
+        unclear = [
+            one.second if one.first == taken.label else one.first
+            for one in self.comparison_set.against(taken.label)
+            if one.word == "not shown"
+        ]
         return verdict_text.advice(
             taken.label,
-            most=get_metric(about[0].metric_name).format_distance(min(lows)) if is_known else None,
-            others=[point.label for point in others],
-            behind=[point.label for point in behind],
-            as_few=any(_numbers(point) == _numbers(taken) for point in others),
-            alike=len({point.method for point in (*left, *behind)}) == 1,
+            best.label,
+            unclear,
+            get_metric(self.comparison_set.against(taken.label)[0].metric_name).format_distance(MARGIN),
         )
 
 

@@ -1,4 +1,4 @@
-"""The judge's sentences, in one table."""
+"""Templates of the statistical comparison, in one table."""
 
 from __future__ import annotations
 
@@ -12,46 +12,39 @@ from cdvft_app.judging.judge import MARGIN, METHODS_FROM, Verdict
 from cdvft_app.metrics import get_metric
 
 SENTENCES = {
-    "ahead": "{first} is ahead of {second} by {size} ({low} to {high}).",
-    "behind": "{first} is behind {second} by {size} ({low} to {high}).",
-    "as good": "{first} is as good as {second} within {margin} ({low} to {high}).",
-    "not shown": "No difference is shown: {first} has {size} {more} than {second} ({low} to {high}).",
-    "level": "No difference is shown: {first} and {second} score about the same ({low} to {high}).",
-    "unknown": "No difference is shown: {first} has {size} {more} than {second}, "
-    "and how sure that is cannot be told.",
-    "unknown level": "No difference is shown: {first} and {second} score about the same, "
-    "and how sure that is cannot be told.",
-    "runs": "Runs of {first_seeds} and {second_seeds} are compared, not methods: for methods it takes "
+    "ahead": "{first} scores {size} higher than {second} ({low} to {high}).",
+    "behind": "{first} scores {size} lower than {second} ({low} to {high}).",
+    "as good": "{first} and {second} are equivalent within ±{margin} ({low} to {high}).",
+    "not shown": "No significant difference: {first} scores {size} {more} than {second} ({low} to {high}).",
+    "level": "No significant difference: {first} and {second} score about the same ({low} to {high}).",
+    "unknown": "{first} scores {size} {more} than {second}. The uncertainty is not known.",
+    "unknown level": "{first} and {second} score about the same. The uncertainty is not known.",
+    "runs": "This compares runs of {first_seeds} and {second_seeds}. A comparison of methods needs "
     "{methods} of each.",
-    "one seed": "Runs of {first_seeds} and {second_seeds} are compared, not methods: with one seed "
-    "nothing is known of chance in training. For methods it takes {methods} of each.",
-    "methods": "Over {first_seeds} and {second_seeds}, seeds and rows together.",
-    "same rows": "Compared row by row over {rows}",
-    "own rows": "No answers were kept row by row, so each score errs for itself, over {rows}",
-    "interval": "{where}; the brackets hold the difference with {least}{confidence} confidence{family}.",
-    "family": ", each for itself; {pairs} are corrected together",
-    "all": "The best of several settings is judged on the rows it is chosen by, so all pairs of them count.",
+    "one seed": "This compares runs of {first_seeds} and {second_seeds}, without random variation between "
+    "seeds. A comparison of methods needs {methods} of each.",
+    "methods": "The interval covers {first_seeds} and {second_seeds}, over seeds and examples.",
+    "same rows": "Paired by example over {rows}",
+    "own rows": "Unpaired over {rows}",
+    "interval": "{where}, {least}{confidence} confidence interval in parentheses{family}.",
+    "family": ", Holm-corrected over {pairs}",
+    "all": "The best of several settings was chosen on these examples, so the correction counts all pairs.",
     "front of one": "{who} has the highest {what} with {least}.",
-    "front": "On the front of {what} against {noun}: {who}.",
-    "long front": "On the front of {what} against {noun}: {settings}, from {first} to {last}.",
-    "one setting": "{who} is the only setting drawn. Train another method on the same data to compare.",
-    "nothing known": "No {noun} are known of these runs.",
-    "nothing measured": "Nobody measured the memory of these runs.",
-    "rate": "The rate must be found: {verdicts}",
-    "searched rates": "The race trains at the recipe's rates. Trained anew, each at the best rate on "
-    "validation rows (python -m benchmarks.equal_numbers): {verdicts}",
-    "edge": "At the edge of the learning rates that were tried lies the best of {settings}: a rate beyond it "
-    "may be better.",
-    "no setting": "No value of a setting of CDVFT is shown to be better than another.",
-    "failed": "Left out, because a run failed: {settings}.",
-    "take enough": "Take {who}: {why}, and no {kind} is shown to be better; one may be, by up to {most}.",
-    "take any": "Take {who}: {why}, and no {kind} is shown to be better; how sure that is cannot be told of "
-    "all.",
-    "take left": "Take {who}: {behind} {are} behind, and of the others {why}.",
-    "take only": "Take {who}: {behind} {are} behind.",
-    "fewest": "it trains the fewest numbers",
-    "as few": "of those that train the fewest numbers none scores higher",
-    "as few of the others": "that train the fewest numbers none scores higher",
+    "front": "Pareto-optimal for {what} and {noun}: {who}.",
+    "long front": "Pareto-optimal for {what} and {noun}: {settings}, from {first} to {last}.",
+    "one setting": "The chart shows one setting, {who}. Train another method on the same data to compare.",
+    "nothing known": "The {noun} of these runs are not known.",
+    "nothing measured": "The memory of these runs was not measured.",
+    "rate": "The learning rate must be tuned: {verdicts}",
+    "searched rates": "The race uses the recipe's learning rates. Retrained at the best rate on the "
+    "validation set (python -m benchmarks.equal_numbers): {verdicts}",
+    "edge": "The best learning rate of {settings} is at the edge of the search range.",
+    "no setting": "No value of a CDVFT setting is significantly better than another.",
+    "failed": "Excluded because a run failed: {settings}.",
+    "use": "Use {who}: {why}.",
+    "best": "highest score",
+    "cheaper": "equivalent to {best} within ±{margin}, with fewer trainable parameters",
+    "open": "highest score, but the difference to {others} is not significant",
 }
 
 BY_RUNS = "depending on the runs"
@@ -92,7 +85,7 @@ def _numbers(size: float, stated: Verdict) -> dict[str, str]:
     return {
         "size": metric.format_distance(size),
         "margin": metric.format_distance(MARGIN).replace("1.0", "1"),
-        "more": "more" if size >= 0 else "less",
+        "more": "higher" if size >= 0 else "lower",
         "low": metric.format_difference(stated.low or 0.0),
         "high": metric.format_difference(stated.high or 0.0),
     }
@@ -123,28 +116,22 @@ def basis(verdict: Verdict, least: float | None = None) -> list[str]:
     return [about, *known, *([SENTENCES[verdict.chosen]] if verdict.chosen else [])]
 
 
-def advice(
-    taken: str, others: Sequence[str], behind: Sequence[str], most: str | None, *, as_few: bool, alike: bool
-) -> str:
-    """Return a sentence that names the method with the fewest trained numbers of those that are not behind.
+def advice(taken: str, best: str, unclear: Sequence[str], margin: str) -> str:
+    """Return one sentence that recommends a setting.
 
     Args:
-        taken: its setting.
-        others: that are not behind either.
-        behind: that are shown to be behind another.
-        most: how far the others may be ahead of it, by their intervals; None where one is not known.
-        as_few: whether one of the others trains as few numbers.
-        alike: whether all are settings of one method.
+        taken: The recommended setting.
+        best: The setting with the highest mean. If it is another one, `taken` is equivalent and smaller.
+        unclear: Settings that do not differ significantly from `taken`.
+        margin: The margin of equivalence, formatted.
     """
-    key = ("only" if not others else "left") if behind else "any" if most is None else "enough"
-    return SENTENCES[f"take {key}"].format(
-        who=taken,
-        why=SENTENCES["fewest" if not as_few else "as few of the others" if behind else "as few"],
-        kind="setting" if alike else "method",
-        behind=joined([*behind]) if behind else "",
-        are="are" if len(behind) > 1 else "is",
-        most=most,
-    )
+    if taken != best:
+        why = SENTENCES["cheaper"].format(best=best, margin=margin.replace("1.0", "1"))
+    elif unclear:
+        why = SENTENCES["open"].format(others=_named(unclear))
+    else:
+        why = SENTENCES["best"]
+    return SENTENCES["use"].format(who=taken, why=why)
 
 
 def sentences(verdicts: Iterable[Verdict]) -> list[str]:
@@ -162,14 +149,14 @@ def sentences(verdicts: Iterable[Verdict]) -> list[str]:
     pairs: dict[str, list[str]] = {}
     for verdict, texts in zip(known, bases, strict=True):
         own = " ".join(text for text in texts if text not in shared)
-        pairs.setdefault(own, []).append(f"{verdict.first} against {verdict.second}")
+        pairs.setdefault(own, []).append(f"{verdict.first} and {verdict.second}")
     behind = [*shared, *(f"{_named(names)}: {own}" for own, names in pairs.items() if own)]
     return [*map(result, known), " ".join(behind)]
 
 
 def _named(pairs: Sequence[str]) -> str:
-    """Return the first pairs, and how many more there are."""
-    more = counted(len(pairs) - _MAX_NAMED, "more pair")
+    """Return the first names, and how many more there are."""
+    more = f"{len(pairs) - _MAX_NAMED} more"
     return joined([*pairs[:_MAX_NAMED], *([more] if len(pairs) > _MAX_NAMED else [])])
 
 

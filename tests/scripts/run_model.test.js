@@ -9,8 +9,7 @@ import {
   RunModel,
   statusText,
 } from "../../assets/js/train/run_model.js";
-import { rangeText } from "../../assets/js/train/predicted.js";
-import { command } from "../../assets/js/train/reproduce.js";
+import { command } from "../../assets/js/train/copy_command.js";
 
 /** What the server sends of a running run, with steps of two seconds each. */
 const news = (id, steps, more = {}) => ({
@@ -155,11 +154,3 @@ test("command: options repeat and values are quoted", () => {
   const options = ["--recipe sentiment", "--lora-r 8", "--target-modules query", "--target-modules value"];
   assert.deepEqual(words, ["python -m cdvft_app train", ...options, "--model 'it'\\''s mine'"]);
 });
-
-for (const [low, high, text] of [
-  [40, 90, "40.0 s to 90.0 s"],
-  [40, 130, "0:40 to 2:10 min"],
-  [3000, 4200, "50:00 min to 1:10:00 h"],
-  [4000, 8000, "1:06:40 h to 2:13:20 h"],
-])
-  test(`rangeText: ${text}`, () => assert.equal(rangeText({ low, high }, "seconds"), text));

@@ -1,4 +1,4 @@
-// The paper's figures beside ours, each with its verdict.
+// The paper's figures and ours, each with its verdict.
 
 import { find, fold, h } from "../shared/dom.js";
 import { exports, table } from "../shared/table.js";
@@ -73,9 +73,9 @@ function draw(element, rows) {
   const both = rows.filter((row) => row.published !== null);
   const one = rows.filter((row) => row.published === null);
   find(element, ".mount").replaceChildren(
-    h("h2", {}, "The paper's figures beside ours"),
+    h("h2", {}, "The paper's figures and ours"),
     h("p", { class: "quiet" }, `${rows[0].source}; the full text could not be had.`),
-    figures("The paper's figures beside ours", both),
+    figures("The paper's figures and ours", both),
     fold("Why equal, why different", h("div", { class: "seen" }, reasons(both))),
     fold(
       `Without a known figure of the paper: ${one.length} more rows`,

@@ -285,7 +285,7 @@ class FactorsTab {
       const { layer, other, beside } = await this.showing(this.loadBoth(run, module));
       if (!layer || run !== this.run || module !== this.module) return;
       this.problem.show(
-        other && !beside ? `${other.label} has no ${module}, so nothing stands beside it.` : null,
+        other && !beside ? `${other.label} has no ${module}, so it cannot be compared.` : null,
       );
       const step = this.wanted ? this.wanted.step : this.layer?.run.id === run.id ? this.shownStep : null;
       this.layer = layer;

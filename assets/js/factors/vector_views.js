@@ -44,7 +44,7 @@ const ascending = (values) =>
   Uint32Array.from(values, (_, place) => place).sort((one, other) => values[one] - values[other]);
 
 export class VectorViews {
-  sorted = true;
+  sorted = false;
   /** @type {Curve[]} */
   curves = [];
   t = 0;
@@ -54,13 +54,13 @@ export class VectorViews {
   constructor() {
     this.row = h("div", { class: "row" });
     const order = segmented(
-      "Numbers of a vector",
+      "Order of the values",
       "vector-order",
       [
+        ["place", "By index"],
         ["value", "Sorted"],
-        ["place", "By place"],
       ],
-      "value",
+      "place",
       (key) => {
         this.sorted = key === "value";
         this.at(this.t);
@@ -91,8 +91,8 @@ export class VectorViews {
       curve.view.label = `${symbol(place)} over its ${size} entries`;
       curve.note(
         circulant
-          ? `circulant · ${blocks ? `${shape[0]} × ${shape[1]} blocks of ${shape[2]}` : `${size} numbers`}`
-          : `${diagonal} diagonal · ${size} numbers`,
+          ? `circulant · ${blocks ? `${shape[0]} × ${shape[1]} blocks of ${shape[2]}` : `${size} values`}`
+          : `${diagonal} diagonal · ${size} values`,
       );
     });
   }

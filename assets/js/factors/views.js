@@ -56,7 +56,7 @@ export class Views {
     this.heatmaps = {
       circulant: heatmap("circulant", "circ(c)"),
       update: heatmap("update", "ΔW"),
-      beside: heatmap("beside", "ΔW beside"),
+      beside: heatmap("beside", "ΔW of the other run"),
     };
     this.bars = { circulant: scaleBar(), update: scaleBar(), beside: scaleBar() };
     const { circulant, update, beside } = this.heatmaps;
@@ -65,7 +65,7 @@ export class Views {
     update.node.append(this.bars.update.node);
     beside.node.append(this.bars.beside.node);
     const colors = segmented(
-      "Colour scale",
+      "Color scale",
       "factor-colors",
       [
         ["run", "Whole run"],
@@ -83,7 +83,7 @@ export class Views {
       "div",
       { class: "heat-controls" },
       zoomButtons(update.view),
-      h("span", { class: "quiet" }, "Colours over"),
+      h("span", { class: "quiet" }, "Color scale"),
       colors,
       this.which,
     );
@@ -209,7 +209,7 @@ export class Views {
     update.note(layer.method === "cdvft" ? "its rows and columns scaled" : `${layer.d_out} × ${layer.d_in}`);
     if (other) {
       beside.title(`ΔW of ${other.run.label}`);
-      beside.note(`step ${other.steps[at]}, colours as those of ${layer.run.label}`);
+      beside.note(`step ${other.steps[at]}, same color scale as ${layer.run.label}`);
       this.#heat("beside", both[1], other.block, limit);
     }
     this.point(update.view.cursor);

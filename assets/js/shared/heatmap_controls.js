@@ -21,7 +21,7 @@ export function zoomButtons(heatmap) {
     { class: "zoom-buttons", role: "group", "aria-label": "Zoom" },
     zoom("+", "Zoom in (+)", () => heatmap.zoom(0.5)),
     zoom("−", "Zoom out (-)", () => heatmap.zoom(2)),
-    zoom("whole", "Whole matrix (0)", () => heatmap.setView(heatmap.whole())),
+    zoom("Reset", "Whole matrix (0)", () => heatmap.setView(heatmap.whole())),
   );
 }
 

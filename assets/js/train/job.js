@@ -1,4 +1,4 @@
-// Runs that train as Jobs of the hub: where they are,.
+// Links of runs that train as HF Jobs.
 
 import { h } from "../shared/dom.js";
 import { titleOf } from "./run_model.js";
@@ -22,8 +22,8 @@ export function jobLines(runs) {
         "p",
         { class: "job" },
         name,
-        job.address ? link(job.address, "a Job of the hub") : "a Job of the hub",
-        ", which puts what it learns into ",
+        job.address ? link(job.address, "HF Job") : "HF Job",
+        ", saves to ",
         job.address ? link(job.repository_address, job.repository) : job.repository,
       ),
     ];

@@ -66,7 +66,7 @@ export function mount({ element, props, server, trigger, life }) {
   const fold = h(
     "details",
     { class: "hub" },
-    h("summary", {}, `More from the hub (${online.length})`),
+    h("summary", {}, `More from the Hub (${online.length})`),
     reach,
     h("p", { class: "unmeasured" }, props.unmeasured),
     h("div", { class: "recipe-list" }, online.map(card)),

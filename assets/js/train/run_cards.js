@@ -1,7 +1,6 @@
-// What stands under the chart: the outcome in a sentence, failures with their causes, notes.
+// Cards below the chart: the result, failures with their causes, and notes.
 
 import { h, keyed, paragraphs } from "../shared/dom.js";
-import { isShare } from "../shared/format.js";
 import { jobLines } from "./job.js";
 import { titleOf } from "./run_model.js";
 
@@ -23,34 +22,12 @@ function sentences(text) {
  */
 const listed = (parts) => [parts.slice(0, -1).join(", "), parts.at(-1)].filter(Boolean).join(" and ");
 
-/** Share of all rows between two scores that tells more of the training than of the methods. */
-const TOO_WIDE = 0.2;
-const WIDE =
-  "A gap so wide mostly means that one of them has hardly learned yet: give it more steps or another rate before you judge.";
-
-/**
- * What the judge says of a race that is over; where one lags far behind, what that means.
- * @param {Run[]} runs
- * @param {string[]} verdict
- */
-export function outcome(runs, verdict) {
-  const rows = runs[0]?.settings?.train_examples;
-  const scores = runs
-    .filter((run) => run.settings?.train_examples === rows) // and not those that ask whether more would help
-    .filter(
-      (run) => run.state === "finished" && !run.overlay && run.method !== "head" && isShare(run.metric_name),
-    )
-    .flatMap(({ metric }) => (metric === null ? [] : [metric]));
-  const wide = verdict.length > 0 && Math.max(...scores) - Math.min(...scores) >= TOO_WIDE;
-  return wide ? [...verdict, WIDE] : verdict;
-}
-
 /**
  * One card for all runs that failed for the same reason.
  * @param {Run[]} runs
  */
 function failure(runs) {
-  const [what, why] = sentences(runs[0].reason ?? "The run failed without saying why.");
+  const [what, why] = sentences(runs[0].reason ?? "The run failed without a message.");
   const title = `${listed(runs.map(titleOf))} failed`;
   return h(
     "article",
@@ -58,11 +35,7 @@ function failure(runs) {
     h("h3", {}, title),
     h("p", { class: "what" }, what),
     why ? h("p", {}, why) : null,
-    h(
-      "p",
-      { class: "quiet" },
-      "Your settings are as you left them: change what is named above and start again.",
-    ),
+    h("p", { class: "quiet" }, "Your settings are unchanged. Fix the cause above and start again."),
     h(
       "details",
       {},
@@ -95,7 +68,7 @@ function interruption(runs) {
     "article",
     { class: "card", "aria-label": title },
     h("h3", {}, title),
-    h("p", {}, run.reason ?? "The program ended while this run was training."),
+    h("p", {}, run.reason ?? "The server stopped while this run was training."),
   );
 }
 
@@ -129,13 +102,12 @@ export class Cards {
     const key = JSON.stringify([states, this.verdict]);
     if (key === this.key) return;
     this.key = key;
-    const said = outcome(runs, this.verdict);
     const notes = runs.flatMap((run) => run.notes.map((note) => ({ run, note })));
     const different = notes.filter(
       ({ note }, index) => notes.findIndex(({ note: other }) => other.text === note.text) === index,
     );
     const cards = [
-      ...(said.length ? [h("div", { class: "outcome" }, ...paragraphs(said))] : []),
+      ...(this.verdict.length ? [h("div", { class: "outcome" }, ...paragraphs(this.verdict))] : []),
       ...jobLines(runs),
       ...byReason(runs, "failed", failure),
       ...byReason(runs, "interrupted", interruption),

@@ -239,7 +239,7 @@ export function statusText(runs) {
   const waiting = runs.filter((run) => run.state === "queued");
   const unfinished = 1 + beside + waiting.length;
   if (active) {
-    const parts = [`${active.label} ${active.state}${beside ? `, ${beside} beside it` : ""}`];
+    const parts = [`${active.label} ${active.state}${beside ? `, ${beside} more` : ""}`];
     if (active.state === "preparing" && active.preparing) {
       const { text, fraction } = active.preparing;
       parts.push(fraction === null ? text : `${text}, ${Math.round(100 * fraction)} %`);

@@ -10,9 +10,8 @@ import { unanswered } from "../shared/request.js";
 import { asked, keep, linkTo } from "../shared/router.js";
 import { formVisited } from "./form_filling.js";
 import { Notice } from "./notice.js";
-import { Predicted } from "./predicted.js";
 import { AnswerStrip } from "./answer_strip.js";
-import { Reproduce } from "./reproduce.js";
+import { copyButton } from "./copy_command.js";
 import { Cards } from "./run_cards.js";
 import { RunChart } from "./run_chart.js";
 import { isActive, isFinal, progress, RunModel, shownRace, statusText, titleOfAll } from "./run_model.js";
@@ -25,7 +24,7 @@ import { Scoreboard } from "./scoreboard.js";
 const EVERY = 1000;
 const UNSEEN = 5000; // in a tab that is not looked at: its title and its note follow all the same
 /** @type {Partial<Record<RunView["kind"], string>>} what is shown while nobody asked for a race */
-const UNASKED = { last: "The last race here", best: "The best race here on its data", waiting: "" };
+const UNASKED = { last: "Latest race", best: "Best race on this dataset", waiting: "" };
 const AT_REST = 10_000; // all runs are over, but another page may resume or rename them
 
 /** @param {Run} run */
@@ -78,9 +77,9 @@ export function mount({ element, props, server, trigger, life }) {
       class: "text-button",
       hidden: true,
       href: "?tab=use",
-      title: "Ask its methods, prove what they promise, take them home",
+      title: "Predict, verify, and export with these runs",
     },
-    "Use it",
+    "Predict",
   );
   const origin = h("p", { class: "origin" });
   const status = h("p", { class: "status" });
@@ -97,7 +96,7 @@ export function mount({ element, props, server, trigger, life }) {
   const lost = h(
     "p",
     { class: "notice", role: "status", hidden: true },
-    `${AWAY} A run that trains there goes on without this page, unless the server itself has stopped. `,
+    `${AWAY} Runs continue on the server while this page is disconnected. `,
     textButton("Reload the page", () => location.reload()),
   );
   const aloud = h("p", { class: "hidden-text", "aria-live": "polite" });
@@ -105,11 +104,10 @@ export function mount({ element, props, server, trigger, life }) {
   const chart = new RunChart(props.lines, props.layout, element.id, (step) => strip.scrub(step));
   const board = new Scoreboard(props.lines, (id) => chart.toggle(id));
   const cards = new Cards();
-  const predicted = new Predicted(props.lines);
-  const reproduce = new Reproduce();
+  const copy = copyButton(() => model.shown);
   const notice = new Notice();
   find(element, ".mount").replaceChildren(
-    h("div", { class: "run-head" }, title, use, reuse),
+    h("div", { class: "run-head" }, title, use, reuse, copy),
     origin,
     h("div", { class: "status-line" }, status, notice.node, stop),
     refused,
@@ -120,8 +118,6 @@ export function mount({ element, props, server, trigger, life }) {
     strip.node,
     board.node,
     cards.node,
-    predicted.node,
-    reproduce.node,
   );
 
   let model = new RunModel([]);
@@ -194,11 +190,11 @@ export function mount({ element, props, server, trigger, life }) {
       status,
       first
         ? recorded
-          ? `Recorded, not run here. ${props.invitation}`
+          ? `Recorded on another machine. ${props.invitation}`
           : statusText(race)
         : coming
           ? "Reading the race …"
-          : "Drop a file or take an example, and press Start.",
+          : "Drop a file or choose an example, then press Start.",
     );
     status.title = recorded ? `Recorded ${recorded}` : "";
     reuse.hidden = !first || Boolean(recorded);
@@ -214,14 +210,13 @@ export function mount({ element, props, server, trigger, life }) {
     void judged.see(race);
     drawn(board.node, () => board.show(runs));
     drawn(cards.node, () => cards.show(runs));
-    drawn(predicted.node, () => predicted.show(runs));
-    drawn(reproduce.node, () => reproduce.show(runs));
+    copy.hidden = !first || Boolean(recorded);
     const stepless = runs.every((run) => isFinal(run) && !run.steps.length);
     const empty = first
       ? stepless
-        ? "No step was made."
-        : "The curves begin with the first step."
-      : "The curves of your race will be drawn here.";
+        ? "No steps were completed."
+        : "The curves start with the first step."
+      : "Curves appear here when a race starts.";
     if (changed || chart.emptyText !== empty) drawn(chart.node, () => chart.show(runs, empty));
     element.toggleAttribute("data-settled", model.settled);
   }
@@ -254,7 +249,7 @@ export function mount({ element, props, server, trigger, life }) {
       props.value = {
         ...props.value,
         runs: props.value.runs.slice(0, props.max_runs),
-        refused: `At most ${props.max_runs} runs are drawn together; these are the first.`,
+        refused: `The chart shows the first ${props.max_runs} runs.`,
       };
     const { runs, recorded, rows, token, kind } = props.value;
     waits = kind === "waiting" && Boolean(asked("run")?.length);

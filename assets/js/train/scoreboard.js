@@ -11,19 +11,24 @@ import { isActive, isFinal, sharedMetric, titleOf } from "./run_model.js";
 /** @typedef {ReturnType<Scoreboard["row"]>} BoardRow */
 
 export const HINTS = {
-  parameters:
-    "Numbers that the adapter trains. The classifier head, the same in every method, is not counted.",
-  time: "Seconds of training steps alone, without loading and evaluation.",
+  parameters: "Trainable parameters of the adapter, without the classifier head.",
+  time: "Time of the training steps, without loading and evaluation.",
 };
 
 /** @type {[key: string, title: string | null, hint: string][]} without a title: the metric's */
 const COLUMNS = [
-  ["method", "Method", "The way of fine-tuning. Press a row's line sample to hide its curve."],
-  ["metric", null, "On examples that were not trained on; the latest evaluation."],
+  ["method", "Method", "Fine-tuning method. Press the line sample to hide its curve."],
+  ["metric", null, "Latest score on held-out examples."],
   ["parameters", "Parameters", HINTS.parameters],
   ["time", "Training", HINTS.time],
-  ["speed", "Examples/s", "Training examples a second, measured over the whole run."],
+  ["speed", "Examples/s", "Training examples per second, over the whole run."],
 ];
+
+/** @param {Run} run */
+const estimate = ({ forecast }) =>
+  forecast?.seconds
+    ? ` (estimate: ${timeText(forecast.seconds.low)} to ${timeText(forecast.seconds.high)})`
+    : "";
 
 export class Scoreboard {
   /**
@@ -117,7 +122,7 @@ export class Scoreboard {
     cells.metric.title =
       run.best_step === null
         ? ""
-        : `Of step ${run.best_step}, the best on validation rows${score ? `; the last step: ${score}` : ""}`;
+        : `Step ${run.best_step}, best on the validation set${score ? ` (last step: ${score})` : ""}`;
     cells.metric.classList.toggle("best", this.leaders.includes(run.id));
     setText(cells.parameters, count(run.trainable_parameters) || "–");
     cells.parameters.title =
@@ -129,7 +134,7 @@ export class Scoreboard {
     cells.time.title =
       seconds === null
         ? ""
-        : `${seconds.toFixed(1)} seconds on ${run.device}${run.precision ? `, ${run.precision}` : ""}`;
+        : `${seconds.toFixed(1)} s on ${run.device}${run.precision ? `, ${run.precision}` : ""}${estimate(run)}`;
     setText(
       cells.speed,
       run.examples_per_second === null ? (running ? "…" : "–") : aligned(run.examples_per_second),

@@ -61,14 +61,14 @@ class _Competitor:
 def _sentence(one: _Competitor, model: str, whole: int) -> str:
     method, parameters = one.method, one.parameters
     if method.key == "head":
-        return '<p class="promise">Only the classifier head is trained; the model stays as it is.</p>'
+        return '<p class="promise">Trains the classifier head only.</p>'
     if method.key == "full":
-        return f'<p class="promise">All <b>{parameters:,}</b> numbers of the model are trained.</p>'
+        return f'<p class="promise">Trains all <b>{parameters:,}</b> parameters of the model.</p>'
     share = percent(parameters / whole).replace(" ", "\u00a0")
-    hint = f"{share} of the {whole:,} numbers in the adapted layers of {escape(model)}, which stay frozen."
+    hint = f"{share} of the {whole:,} frozen parameters in the adapted layers of {escape(model)}."
     return (
-        f'<p class="promise" title="{hint}">{escape(one.name)} trains <b>{parameters:,}</b> '
-        f"numbers <span class='quiet'>({share} of adapted layers)</span></p>"
+        f'<p class="promise" title="{hint}">{escape(one.name)}: <b>{parameters:,}</b> trainable '
+        f"parameters <span class='quiet'>({share} of adapted layers)</span></p>"
     )
 
 

@@ -33,7 +33,7 @@ from cdvft_app.ui.train.recipes import recipe_key
 
 PROGRESS = gr.Progress()  # Gradio knows it by the default value of an argument
 MAX_NAME, MAX_QUOTED = 120, 80
-FORMATS = "CSV, Excel, JSON, Parquet, pictures"
+FORMATS = "CSV, Excel, JSON, Parquet, images"
 TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".zip", ".gz")
 KEPT = "Kept here until you delete it; only this browser sees it and trains on it."
 KEPT_PUBLIC = "Kept for {hours} after its last use; only this browser sees it and trains on it."
@@ -146,7 +146,7 @@ class UploadedPanel:
                 elem_id="own-pasted",
             )
             self.path = text_field(
-                "Or a file, or a folder of pictures, on this machine",
+                "Or a file, or a folder of images, on this machine",
                 visible=self.private,
                 elem_id="own-path",
                 max_length=1000,

@@ -64,9 +64,9 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> gr.events.Depen
     streams = SessionStreams(answering)
 
     html(
-        "<h3>Apply to a file</h3><p class='hint'>Its rows come back answered; with labels, scored.</p>",
+        "<h3>Batch prediction</h3><p class='hint'>Predicts and scores the rows of a file.</p>",
     )
-    file = gr.File(label="File to answer", file_types=[*ENDINGS], elem_id="use-apply-file", height=120)
+    file = gr.File(label="File", file_types=[*ENDINGS], elem_id="use-apply-file", height=120)
     opened = gr.State(None)
     with gr.Column(visible=False) as fields:
         read = gr.Dropdown(
@@ -75,7 +75,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> gr.events.Depen
         label = gr.Dropdown(
             [], label="Column of labels", info="If it has one: for a score.", elem_id="use-apply-label"
         )
-        ending = gr.Dropdown([*WRITERS], label="Give it back as", elem_id="use-apply-as")
+        ending = gr.Dropdown([*WRITERS], label="Format", elem_id="use-apply-as")
         with gr.Row(elem_classes=["go-buttons"]):
             start = gr.Button("Answer the file", elem_id="use-apply-start")
             stop = gr.Button("Stop", interactive=False, elem_id="use-apply-stop")

@@ -1,4 +1,4 @@
-"""Right and wrong: the held-out rows of a race, and how two of its runs answered them."""
+"""Check: held-out examples of a race, with the predictions of two runs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from cdvft_app.ui.shared.state import AppState
 from cdvft_app.ui.use import held_out_tables, races, sheets
 
 SHOWN = (
-    ("Surest mistakes", "mistakes"),
+    ("Most confident errors", "mistakes"),
     ("The two disagree", "disagree"),
-    ("Surely right", "right"),
+    ("Most confident correct", "right"),
     ("All", "all"),
 )
 SHOWN_OF_ANSWERS = (
@@ -55,23 +55,23 @@ $p$ is below 0.05. From five seeds of each method on, the test includes the vari
 def section(app: AppState, answering: Answering, race: gr.Dropdown, asking: dict[str, Any]) -> None:
     """Lay the section out; it follows the `race` that is chosen. `asking`: how a listener waits its turn."""
     html(
-        "<h2>Right and wrong</h2><p class='hint'>The rows that were held out, and trained on by nobody.</p>",
+        "<h2>Check</h2><p class='hint'>Predictions on the held-out examples.</p>",
     )
     with gr.Row():
         first = gr.Dropdown([], label="Method", elem_id="use-first")
-        second = gr.Dropdown([], label="Beside", elem_id="use-second-run")
+        second = gr.Dropdown([], label="Compare with", elem_id="use-second-run")
     scores = sheets.sections("use-scores")
-    with gr.Accordion("How two methods are compared", open=False, elem_classes=["fold"]) as explained:
+    with gr.Accordion("How methods are compared", open=False, elem_classes=["fold"]) as explained:
         gr.Markdown(TEST, latex_delimiters=LATEX)
-    evaluate = gr.Button("Answer the held-out rows", visible=False, elem_id="use-evaluate")
+    evaluate = gr.Button("Predict the held-out rows", visible=False, elem_id="use-evaluate")
     with gr.Column(visible=False) as listed:
         show = gr.Radio(list(SHOWN), label="Rows", elem_id="use-show")
-        label = gr.Dropdown([], label="With the label", elem_id="use-label")
+        label = gr.Dropdown([], label="Label", elem_id="use-label")
         rows = sheets.sections("use-rows")
         start = gr.State(0)
         with gr.Row(visible=False) as pages:
             back = gr.Button("Back", elem_id="use-back")
-            further = gr.Button("Further", elem_id="use-further")
+            further = gr.Button("Next", elem_id="use-further")
 
     def shown(group_id: object, chosen: Sequence[object], labels: bool) -> list[Any]:
         """Return the scores of the chosen runs; `labels`: fill the choice of labels, too."""

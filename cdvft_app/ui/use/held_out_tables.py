@@ -42,10 +42,10 @@ def judged(runs: Sequence[tuple[str, str, Any]], verdict: Verdict | None) -> lis
     parts: list[Section] = []
     if np.array_equal(one.rows, other.rows) and np.array_equal(one.labels, other.labels):
         alone = int((one.correct & ~other.correct).sum()), int((other.correct & ~one.correct).sum())
-        said = f"{first} alone is right on {alone[0]:,} of {len(one.rows):,} rows, "
-        parts.append({"said": [line(f"{said}{second} alone on {alone[1]:,}.")]})
+        said = f"Only {first} is correct on {alone[0]:,} of {len(one.rows):,} examples, "
+        parts.append({"said": [line(f"{said}only {second} on {alone[1]:,}.")]})
     else:
-        parts.append(quiet("These two did not answer the same rows."))
+        parts.append(quiet("These runs were evaluated on different examples."))
     if verdict:
         parts.append({"said": [line(verdict_text.result(verdict), strong=True)]})
         parts.append(quiet(" ".join(verdict_text.basis(verdict))))
@@ -55,18 +55,18 @@ def judged(runs: Sequence[tuple[str, str, Any]], verdict: Verdict | None) -> lis
 def _matrix(run: RunAnswers, confusion: np.ndarray, labels: Sequence[str]) -> Section:
     title, method, answers = run
     right, rows = int(answers.correct.sum()), len(answers.labels)
-    heading = f"{title}: {right:,} of {rows:,} right ({_percent(right / rows)})"
+    heading = f"{title}: {right:,} of {rows:,} correct ({_percent(right / rows)})"
     if len(labels) > MAX_CLASSES:
         return {"title": heading, "sheet": _confused(title, confusion, labels), "beside": True}
     matrix = sheet(
         "confusion",
-        f"Labels and answers of {title}",
+        f"Labels and predictions of {title}",
         ["Label", *labels],
         [
             [cell(label), *(_cell(count, of.sum(), place == truth) for place, count in enumerate(of))]
             for truth, (label, of) in enumerate(zip(labels, confusion, strict=True))
         ],
-        above=[("", 1), ("Answer", len(labels))],
+        above=[("", 1), ("Prediction", len(labels))],
         method=method,
     )
     return {"title": heading, "sheet": matrix, "beside": True}
@@ -85,7 +85,7 @@ def _confused(title: str, confusion: np.ndarray, labels: Sequence[str]) -> Sheet
         for truth, answer, count in pairs
         if count
     ]
-    return sheet("confused", f"What {title} confuses most often", ("Label", "Answer", "Rows"), rows)
+    return sheet("confused", f"Most frequent confusions of {title}", ("Label", "Prediction", "Rows"), rows)
 
 
 def _per_class(

@@ -38,16 +38,14 @@ def build(run: gr.Radio, write: Write, asking: dict[str, Any]) -> None:
     `asking`: how `write`, which asks like the rest of the tab, waits its turn.
     """
     html(
-        "<h3>Push to the hub</h3><p class='hint'>The adapter as it was trained, with its card.</p>",
+        "<h3>Push to the Hub</h3><p class='hint'>The trained adapter with its model card.</p>",
     )
     if is_out_of_reach("pushed"):
         return
     name = gr.Textbox(label="Repository", placeholder="your-name/film-reviews", elem_id="push-name")
-    private = gr.Checkbox(True, label="Private: nobody else sees it", elem_id="push-private")
-    replace = gr.Checkbox(
-        False, label="If it is there already, replace its files of the same names", elem_id="push-replace"
-    )
-    token = token_field("push", "With the right to write. It is used once, and kept nowhere.")
+    private = gr.Checkbox(True, label="Private repository", elem_id="push-private")
+    replace = gr.Checkbox(False, label="Replace files that exist in the repository", elem_id="push-replace")
+    token = token_field("push", "A token with write access. It is used once and not stored.")
     push = gr.Button("Push", elem_id="push")
     message = html(elem_id="push-said")
     folder = gr.State(None)  # of the adapter, between the two steps

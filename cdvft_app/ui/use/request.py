@@ -61,4 +61,4 @@ def request_html(run: FinishedRun) -> str:
         f'<pre tabindex="0" role="region" aria-label="{title}">{escape(code)}</pre>'
         for title, code in parts
     )
-    return f'<details class="reproduce"><summary>Ask it from a program</summary>{blocks}</details>'
+    return f'<details class="from-code"><summary>Predict from code</summary>{blocks}</details>'

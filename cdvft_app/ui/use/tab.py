@@ -1,4 +1,4 @@
-"""Use: ask a finished race, prove what its adapters promise, and take them home."""
+"""Predict: run finished models, verify their adapters, and export them."""
 
 from __future__ import annotations
 
@@ -46,18 +46,14 @@ from cdvft_app.ui.use import (
 )
 from cdvft_app.ui.use.endpoints import own_picture
 
-TITLE = "Use"
+TITLE = "Predict"
 NOT_ASKED: AnsweredInputs = {"answered": [], "problem": ""}
-READING = "Reading the finished races …"
-NONE_YET = "No race has finished here yet. Start one on the Train tab; it ends up here."
-ONLY_RECORDED = (
-    "No race has finished here yet: this one ran elsewhere. Start one on the Train tab; it ends up here."
-)
+READING = "Loading finished races …"
+NONE_YET = "No finished race yet. Start one on the Train tab."
+ONLY_RECORDED = "This race was recorded on another machine. Start your own on the Train tab."
 FORMATS = [(one.title, one.key) for one in EXPORTERS.values()]
-READY = "The latest race comes first."
-OTHER = (
-    "The address names a run with nothing to use here: it has not ended, or was deleted. This is another one."
-)
+READY = "Latest first."
+OTHER = "The run in the address has not finished, or it was deleted. Another race is shown."
 MAX_LINES = 20
 # One question at a time; further visitors wait in Gradio's queue.
 ASKING: dict[str, Any] = {
@@ -83,11 +79,11 @@ def build(app: AppState) -> OnVisit:
         with gr.Column(visible=False, elem_classes=["use-race"]) as opened:
             html("<h2>Try</h2>")
             texts = gr.Textbox(
-                label="Texts, one a line", lines=3, max_lines=12, elem_id="use-texts",
+                label="Texts, one per line", lines=3, max_lines=12, elem_id="use-texts",
                 placeholder="A gripping, funny and deeply human film.",
             )  # fmt: skip
             second = gr.Textbox(
-                label="Second texts, one a line", lines=3, max_lines=12, visible=False, elem_id="use-second"
+                label="Second texts, one per line", lines=3, max_lines=12, visible=False, elem_id="use-second"
             )
             at = write.Prompt()
             pad = drawing.pad()
@@ -96,27 +92,27 @@ def build(app: AppState) -> OnVisit:
             )
             waits = html(elem_id="use-waits")
             with gr.Row():
-                ask = gr.Button("Ask all methods", variant="primary", elem_id="use-ask")
-                example = gr.Button("Take an example", elem_id="use-example")
+                ask = gr.Button("Predict", variant="primary", elem_id="use-ask")
+                example = gr.Button("Use an example", elem_id="use-example")
             example_message = html(elem_id="use-example-said")
             taken = gr.State()  # what the example put into the fields
             answered = component("use/answers.js", NOT_ASKED, elem_id="use-answers")
             examples.section(app, answering, race, ASKING)
-            html("<h2>One of them</h2>")
+            html("<h2>Export</h2>")
             run = gr.Radio([], label="Method", elem_id="use-run")
             of_file = apply.build(app, of_files, run)
             html(
-                "<h3>Prove</h3><p class='hint'>Merged, switched off and saved, on what is above.</p>",
+                "<h3>Verify</h3><p class='hint'>Compare the merged, disabled, and reloaded adapter.</p>",
             )
-            prove = gr.Button("Prove it", elem_id="use-prove")
+            prove = gr.Button("Verify", elem_id="use-prove")
             proved = sheets.sections("use-proof")
-            html("<h3>Take home</h3>")
-            form = gr.Radio(FORMATS, value=AS_TRAINED.key, label="As", elem_id="use-form")
+            html("<h3>Download</h3>")
+            form = gr.Radio(FORMATS, value=AS_TRAINED.key, label="Format", elem_id="use-form")
             rank = gr.Number(
-                DEFAULT_RANK, label="Rank", info="A higher one keeps more of what was learned.", precision=0,
+                DEFAULT_RANK, label="Rank", info="Higher ranks keep more of the update.", precision=0,
                 minimum=1, visible=False, elem_id="use-rank",
             )  # fmt: skip
-            take = gr.Button("Prepare the zip", elem_id="use-take")
+            take = gr.Button("Prepare download", elem_id="use-take")
             refused = html(elem_id="use-refused")
             file = gr.File(label="Zip", interactive=False, visible=False, elem_id="use-file")
             publish.build(run, write_folder, ASKING)
@@ -216,7 +212,7 @@ def build(app: AppState) -> OnVisit:
                 own.write_bytes(row["image"])
         except UserError as error:
             return [*[gr.skip()] * 5, problem(str(error))]
-        sentence = f"Row {row['row']:,} of those held out; its label: <b>{escape(row['label'])}</b>."
+        sentence = f"Held-out example {row['row']:,}. Label: <b>{escape(row['label'])}</b>."
         put = [text, row["second"], own and str(own)]
         return [*put, text, _of_example(*put), f'<p class="quiet">{sentence}</p>']
 
@@ -261,7 +257,7 @@ def build(app: AppState) -> OnVisit:
             prepare(run, _progress_to(progress))
             asked = {"run_id": run_id, "to": kind, "rank": int(of_rank or 0)}
             name = file_name(run, exporter(kind).key)
-            progress(None, desc="Preparing the zip")
+            progress(None, desc="Preparing the download")
             made = files.export(name, lambda out: answering.ask("export", **asked, out=str(out)))
         except UserError as error:
             return [problem(str(error)), gr.update(visible=False)]
@@ -309,5 +305,5 @@ def _progress_to(bar: gr.Progress) -> Callable[[float | None, str], None]:
 def _lines(text: str | None) -> list[str]:
     lines = [line for line in (text or "").splitlines() if line.strip()]
     if len(lines) > MAX_LINES:
-        raise ResultsError(f"There are {len(lines):,} lines; at most {MAX_LINES} are asked at once.")
+        raise ResultsError(f"There are {len(lines):,} lines. Enter at most {MAX_LINES}.")
     return lines
