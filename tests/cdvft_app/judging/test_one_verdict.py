@@ -38,6 +38,4 @@ def test_every_reader_gives_the_same_verdict(store):
     told = [said["text"] for section in in_use for said in section.get("said", [])]
     assert told[:2] == ["Only cdvft is correct on 60 of 1,000 examples, only lora on 0.", shown[0]]
     assert [verdict_text.result(one) for one in judged.about(ids[0])] == shown[:2], "on the model card"
-    assert verdict_text.result(judged.between(ids[1], ids[0])).startswith(
-        "LoRA r\u00a0=\u00a08 is behind CDVFT m\u00a0=\u00a02"
-    )
+    assert verdict_text.result(judged.between(ids[1], ids[0])).startswith("LoRA r\u00a0=\u00a08 scores ")
