@@ -20,7 +20,6 @@ from cdvft_app.methods import InvalidChoice
 
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
-TRACKERS = {"tensorboard": ("tensorboard", "tensorboardX"), "trackio": ("trackio",)}
 """Trackers, each with packages of which one must be installed."""
 MIN_KEY_LENGTH = 12
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
