@@ -107,7 +107,7 @@ export function mount({ element, props, server, trigger, life }) {
   const copy = copyButton(() => model.shown);
   const notice = new Notice();
   find(element, ".mount").replaceChildren(
-    h("div", { class: "run-head" }, title, use, reuse, copy),
+    h("div", { class: "run-head" }, title, use, copy, reuse),
     origin,
     h("div", { class: "status-line" }, status, notice.node, stop),
     refused,

@@ -38,7 +38,9 @@ def test_a_sweep_is_one_group_and_ends_with_its_table(command, tmp_path):
     lines = plain(output).splitlines()
     best = "CDVFT m = 3, learning rate × 0.3 80.5 % 80.0 % to 81.0 % 2 of 2 3,000 0.2"
     assert " ".join(lines[1].split()) == best
-    assert "CDVFT with m = 2 has 10.0 points less than CDVFT with m = 3 (" in " ".join(plain(output).split())
+    assert "CDVFT with m = 2 scores 10.0 points lower than CDVFT with m = 3 (" in " ".join(
+        plain(output).split()
+    )
     assert "8 of 8: CDVFT" in errors
     (runs,) = RunStore(tmp_path).groups(10)
     assert len(runs) == 8 and {run.state for run in runs} == {"finished"} and runs[0].sweep

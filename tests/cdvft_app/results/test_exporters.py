@@ -53,7 +53,7 @@ def test_page_shows_progress_of_exports(store, runs, monkeypatch):
         tab.build(AppState.make(store, RunQueue(store)))
     (take_home,) = [one.fn for one in page.fns.values() if one.name == "take_home"]
     take_home(run.record.id, "adapter", None, lambda share, desc: heard.append((share, desc)))
-    assert heard == [(None, "Preparing the zip"), "export"]
+    assert heard == [(None, "Preparing the download"), "export"]
 
 
 def test_endpoint_takes_every_format(store):

@@ -24,16 +24,19 @@ def said(request: RaceRequest) -> ForecastHtml:
 @pytest.mark.parametrize(
     ("race", "promise"),
     [
-        ({}, "CDVFT trains <b>13,824</b> numbers <span class='quiet'>(0.78\u00a0% of adapted layers)</span>"),
-        ({}, "0.78\u00a0% of the 1,769,472 numbers in the adapted layers of MiniLM (6 layers)"),
+        (
+            {},
+            "CDVFT: <b>13,824</b> trainable parameters <span class='quiet'>(0.78\u00a0%",
+        ),
+        ({}, "0.78\u00a0% of the 1,769,472 frozen parameters in the adapted layers of MiniLM (6 layers)"),
         ({}, 'role="list"><li title="LoRA r\u00a0=\u00a08"><span class="dot lora">'),  # the others
         ({}, "</span>LoRA <b>73,728</b></li><li "),
         ({}, "</span>FourierFT <b>12,000</b></li></ul>"),
         ({"m": 3, "block_size": 1}, "(201\u00a0% of adapted layers)"),
-        ({"block_size": 64}, "CDVFT trains <b>36,864</b> numbers"),
-        ({"methods": ("lora",)}, "LoRA trains <b>73,728</b> numbers"),
-        ({"methods": ("head",)}, "Only the classifier head is trained"),
-        ({"recipe": "mnist"}, "CDVFT trains <b>46,080</b> numbers"),
+        ({"block_size": 64}, "CDVFT: <b>36,864</b> trainable parameters"),
+        ({"methods": ("lora",)}, "LoRA: <b>73,728</b> trainable parameters"),
+        ({"methods": ("head",)}, "Trains the classifier head only"),
+        ({"recipe": "mnist"}, "CDVFT: <b>46,080</b> trainable parameters"),
         ({"model": "someone/something"}, "The layers of this model are counted once it is loaded."),
     ],
 )
@@ -81,7 +84,7 @@ def test_what_runs_took_here_is_promised_by_method(monkeypatch: pytest.MonkeyPat
     promised[1] = replace(promised[1], peak_memory_bytes=much)
     counts = told(promised)
     assert "About <b>3 min</b>" in counts
-    assert "CDVFT α = 1 trains <b>13,824</b> numbers" in counts, "entries of a method are told apart"
+    assert "CDVFT α = 1: <b>13,824</b> trainable parameters" in counts, "entries of a method are told apart"
     assert "</span>CDVFT α = 5 <b>13,824</b>" in counts and "</span>LoRA <b>" in counts
     assert "CDVFT α = 5, 39 s of training: as seen LoRA, 39 s of training: as seen" in counts
     assert '<p class="problem" role="alert">CDVFT α = 5 needs about ' in counts
