@@ -27,6 +27,7 @@ def cost(
     request: CostRequest,
     *,
     checkpointing: Annotated[bool, typer.Option(help="Use gradient checkpointing.")] = False,
+    explain: Annotated[bool, typer.Option(help="Also print the assumptions.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
 ) -> None:
     """Recommend a method for a model, and list the cost of each. Nothing is downloaded."""
@@ -37,6 +38,9 @@ def cost(
         print(json.dumps(made.as_json()))
     else:
         _show(made)
+        if explain:
+            for text in dict.fromkeys(text for row in made.rows for text in row["assumptions"] or ()):
+                print(text)
 
 
 def _here(request: CostRequest) -> int | None:
