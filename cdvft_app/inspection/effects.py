@@ -47,7 +47,6 @@ MAX_ROWS, MAX_WRITTEN_ROWS = 192, 16  # that are answered again and again, with 
 USED = 0.9  # of the inputs' energy lies along the directions that count as used
 LEADING = 8  # directions of another run's effect, outside of which a run is alone
 ROUNDING = 1e-5  # of the largest singular value, below which one is zero in float32
-SIGNIFICANT = 0.05
 FILE, MAX_BYTES = "effects.json", 2**20  # in the run's folder
 DIRECTIONS, EXAMPLES = 4, 2  # every set of directions is switched off, 2^4 of them, for each example
 CHOSEN_FROM = 48  # rows, of which those are shown that a layer moves most

@@ -28,7 +28,6 @@ from cdvft_app.judging.compared_runs import (
 )
 from cdvft_app.judging.comparison_sets import ComparisonSet, judge_runs
 from cdvft_app.judging.judge import MARGIN, Verdict, band
-from cdvft_app.judging.row_scores import RowScores
 from cdvft_app.methods import ORDER, Method
 from cdvft_app.metrics import METRICS, get_metric
 from cdvft_app.settings import InvalidChoice, RunSettings
@@ -157,9 +156,6 @@ class Point:
         """The judge's 95 % interval of its score; from the lowest to the highest where that is not known."""
         side = contestant(self.label, self.runs)
         return band(side, self.runs[0].metric_name) or (self.metric.low, self.metric.high)
-
-    def answers_of(self, run_id: str) -> RowScores | None:
-        return next((one.answers for one in self.runs if one.id == run_id), None)
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from typing import Any
 
 from cdvft_app.format import counted, joined
 from cdvft_app.judging.judge import MARGIN, METHODS_FROM, Verdict
@@ -158,17 +156,3 @@ def _named(pairs: Sequence[str]) -> str:
     """Return the first names, and how many more there are."""
     more = f"{len(pairs) - _MAX_NAMED} more"
     return joined([*pairs[:_MAX_NAMED], *([more] if len(pairs) > _MAX_NAMED else [])])
-
-
-def as_dicts(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """Return the verdicts' fields as JSON can hold them, each with its texts."""
-    return [
-        asdict(one)
-        | {
-            "seeds": list(one.seeds),
-            "alone": None if one.alone is None else list(one.alone),
-            "result": result(one),
-            "basis": " ".join(basis(one)),
-        }
-        for one in verdicts
-    ]

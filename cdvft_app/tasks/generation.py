@@ -155,7 +155,6 @@ class GenerationTask(GenerativeTask):
     """A causal language model of transformers, and its tokenizer.
 
     Attributes:
-        shots: few-shot examples, (prompt, answer), put before every prompt, for a model that was not trained.
         context: tokens of prompt and answer together that the model takes.
     """
 
@@ -172,7 +171,6 @@ class GenerationTask(GenerativeTask):
         self._opened, self.commit = opened, opened.commit
         self.max_length, self.dataset = plan.settings.max_length, plan.dataset
         self.instruction, self.fields = plan.dataset.instruction, plan.dataset.fields
-        self.shots: Sequence[tuple[str, str]] = ()
         self.tokenizer = opened.tokenizer
         self.context = opened.context or self.max_length
         self.end = int(self.tokenizer.eos_token_id)
@@ -216,7 +214,7 @@ class GenerationTask(GenerativeTask):
         for place, answer in enumerate(() if labels is None else labels, 1):
             if not str(answer).strip():
                 raise InvalidInput(f"Row {place} has an empty answer; give it one, or leave the row out.")
-        found = [{"input_ids": self._prompt(text, self.shots)} for text in inputs]
+        found = [{"input_ids": self._prompt(text)} for text in inputs]
         if labels is None:
             for row in found:
                 self._check_length("This text", len(row["input_ids"]) + 1)
@@ -226,10 +224,8 @@ class GenerationTask(GenerativeTask):
             self._check_length(f"Row {place} with its answer", len(row["input_ids"]) + len(row["labels"]))
         return found
 
-    def _prompt(self, text: str, shots: Sequence[tuple[str, str]]) -> list[int]:
+    def _prompt(self, text: str) -> list[int]:
         messages = [{"role": "system", "content": self.instruction}] if self.instruction else []
-        for prompt, answer in shots:
-            messages += [*messages_of(prompt), {"role": "assistant", "content": answer}]
         try:
             laid_out = self.tokenizer.apply_chat_template(
                 [*messages, *messages_of(text)], add_generation_prompt=True, tokenize=False
@@ -394,7 +390,7 @@ class GenerationTask(GenerativeTask):
             InvalidInput: They do not.
         """
         room = self.context - max_new_tokens
-        length = len(self._prompt(prompt, ()))
+        length = len(self._prompt(prompt))
         if length > room:
             raise InvalidInput(
                 f"This prompt has {length:,} tokens. The model takes {self.context:,} with the answer, which "
@@ -410,7 +406,7 @@ class GenerationTask(GenerativeTask):
     ) -> Iterator[tuple[str, float] | None]:
         """Yield the answer as it is written: for each token the piece of text that it completes, or None."""
         pieces = Pieces(self._decode)
-        inputs = self.collate([{"input_ids": self._prompt(prompt, ())}])
+        inputs = self.collate([{"input_ids": self._prompt(prompt)}])
         for token, probability in self._tokens(inputs, max_new_tokens, forward, sampling):
             if int(token) == self.end:
                 return
