@@ -105,7 +105,7 @@ def test_nothing_of_the_page_does_anything_to_a_strangers_run(server: PublicServ
 
 @pytest.mark.skipif(not incoming.serves_agents(), reason="needs the package mcp")
 @pytest.mark.parametrize("value", ["[" * 10_000 + "]" * 10_000, "9" * 5000])
-def test_json_that_no_reader_takes_is_refused(server: PublicServer, value: str) -> None:
+def test_invalid_json_is_rejected(server: PublicServer, value: str) -> None:
     """The reader of the protocol for agents answers it with status 500."""
     call = {"name": "describe_dataset", "arguments": {"id": "@"}}
     asked = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call})

@@ -93,7 +93,7 @@ def notes(store, run_id):
     return [row["text"] for row in store.rows(run_id, kinds=["note"])[0]]
 
 
-def test_own_data_travels_with_the_run_and_is_removed_there(store, queue, monkeypatch, ray):
+def test_uploaded_data_is_copied_and_removed(store, queue, monkeypatch, ray):
     sha256, rows = "ab" * 32, b"these rows" * 20_000
     file = store.root / "data" / sha256 / "rows.arrow"
     file.parent.mkdir(parents=True)
@@ -110,7 +110,7 @@ def test_own_data_travels_with_the_run_and_is_removed_there(store, queue, monkey
     wait_for(lambda: not any("rows.arrow" in files for _, _, files in os.walk(ray.home)))
 
 
-def test_a_run_whose_node_is_killed_goes_on_to_the_same_bit(store, queue, ray, held, tmp_path):
+def test_run_resumes_bitwise_after_node_is_killed(store, queue, ray, held, tmp_path):
     (held / "1").touch()
     (run_id,) = queue.submit([settings(1)], "a")
     folder = store.folder(run_id)
@@ -140,7 +140,7 @@ def serve(folder, address):
         signal.pause()
 
 
-def test_a_page_that_was_killed_follows_its_runs_again(ray, tmp_path):
+def test_killed_page_follows_its_runs_again(ray, tmp_path):
     page = multiprocessing.get_context("spawn").Process(target=serve, args=(tmp_path, ray.address))
     page.start()
     store = RunStore(tmp_path)

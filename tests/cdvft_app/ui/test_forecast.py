@@ -84,7 +84,7 @@ def test_what_runs_took_here_is_promised_by_method(monkeypatch: pytest.MonkeyPat
     promised[1] = replace(promised[1], peak_memory_bytes=much)
     counts = told(promised)
     assert "About <b>3 min</b>" in counts
-    assert "CDVFT α = 1: <b>13,824</b> trainable parameters" in counts, "entries of a method are told apart"
+    assert "CDVFT α = 1: <b>13,824</b> trainable parameters" in counts
     assert "</span>CDVFT α = 5 <b>13,824</b>" in counts and "</span>LoRA <b>" in counts
     assert "CDVFT α = 5, 39 s of training: as seen LoRA, 39 s of training: as seen" in counts
     assert '<p class="problem" role="alert">CDVFT α = 5 needs about ' in counts
