@@ -1,4 +1,4 @@
-"""`python -m cdvft_app admin`: what the operator of a server changes, from a terminal."""
+"""`python -m cdvft_app admin`: stop or hide runs as the operator of a server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import typer
 from cdvft_app.commands.options import RunIds
 from cdvft_app.store.runs import RunStore
 
-admin = typer.Typer(help="Stop or hide anybody's runs.", no_args_is_help=True)
+admin = typer.Typer(help="Stop or hide runs of any user.", no_args_is_help=True)
 
 
 @admin.command()

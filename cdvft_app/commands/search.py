@@ -28,7 +28,7 @@ from cdvft_app.store.states import UNFINISHED
 from cdvft_app.sweep import numbers
 
 MAX_SEARCHES = 50  # that are checked for an interrupted one
-INTERRUPTED, ENDED_EARLY = (f"{how}; the same command goes on." for how in ("Interrupted", "Stopped"))
+INTERRUPTED, ENDED_EARLY = (f"{how}. Run the same command to continue." for how in ("Interrupted", "Stopped"))
 
 
 @with_race

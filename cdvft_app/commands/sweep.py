@@ -42,7 +42,7 @@ from cdvft_app.training.run import run_here
 MAX_SWEEPS = 50  # that are checked for an interrupted one
 TABLE_WIDTH = 110
 CONTINUES = "{ended} of {runs} runs ended before. Use --again to start over."
-INTERRUPTED, ENDED_EARLY = (f"{how}; the same command goes on." for how in ("Interrupted", "Stopped"))
+INTERRUPTED, ENDED_EARLY = (f"{how}. Run the same command to continue." for how in ("Interrupted", "Stopped"))
 
 
 @with_race

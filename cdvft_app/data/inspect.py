@@ -64,7 +64,7 @@ class Inspection:
         classes: (name, training rows, evaluation rows).
         majority: the score of always predicting the most common class; None for a regression.
         clean, cleaned: the cleaning steps, and what they did.
-        automatic: those of the steps that nobody requested.
+        automatic: the steps of `clean` that were added without a request.
     """
 
     kept: ImportedTable

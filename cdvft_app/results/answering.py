@@ -26,7 +26,7 @@ ROWS_PER_PAGE = 10
 ENDED = "The prediction process ended, probably for lack of memory. Try fewer runs."
 PARTS = "predictions"
 """The folder of predictions beside the rows of a file."""
-UNDER_HEAD = "the base model under the head of {label}"
+UNDER_HEAD = "base model with the head of {label}"
 NOT_SAVED = "These runs saved no predictions of the held-out rows."
 DIFFERENT_ROWS = "These runs were evaluated on different rows."
 NO_IMAGE = "Choose an image first."

@@ -43,7 +43,7 @@ def texts(run: FinishedRun, given: Sequence[str], second: Sequence[str] = ()) ->
     if run.plan.model.kind == "image":
         raise ResultsError("This run is about images; give it an image.")
     if not given and not second:
-        raise ResultsError("There is nothing to answer; write at least one text.")
+        raise ResultsError("Enter at least one text.")
     pairs = takes_pairs(run)
     if pairs and len(second) != len(given):
         raise ResultsError("This run compares two texts; give both, each first text with its second one.")
@@ -69,7 +69,7 @@ def prompt(run: FinishedRun, given: object) -> str:
     if run.plan.model.kind != "generation":
         raise ResultsError("The models of this race write nothing; they answer with a class or a number.")
     if not isinstance(given, str) or not given.strip():
-        raise ResultsError("There is nothing to answer; write a prompt.")
+        raise ResultsError("Enter a prompt.")
     (checked,) = texts(run, [given.strip()])
     return prompt_in(checked)
 

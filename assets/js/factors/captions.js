@@ -6,8 +6,7 @@ import { isTraining } from "./live.js";
 /** @import { InspectedRun, OpenedRun } from "../payloads.js" */
 /** @import { LayerData } from "./data.js" */
 
-export const GONE =
-  "The address names a run that keeps no factors here; it may have been deleted. This is another one.";
+export const GONE = "The run in the address has no factors, or it was deleted. Another run is shown.";
 
 /** @param {InspectedRun} run */
 export const runTitle = (run) =>

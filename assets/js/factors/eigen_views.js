@@ -34,7 +34,7 @@ export class EigenViews {
   constructor(fileName, onfrequency) {
     this.onfrequency = onfrequency;
     this.moduli = this.#panel("|FFT(c)|", "Modulus", () => fileName("moduli"));
-    this.phases = this.#panel("Phase", "Phase", () => fileName("phases"), "coloured as above");
+    this.phases = this.#panel("Phase", "Phase", () => fileName("phases"), "same colors");
     this.node = h("div", { class: "spectra" }, this.moduli.node, this.phases.node);
   }
 

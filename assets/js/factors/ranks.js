@@ -15,11 +15,11 @@ import { panel } from "./panels.js";
 /** @type {[string, string | null][]} */
 const COLUMNS = [
   ["Method", null],
-  ["Step", "The training step after which these numbers were taken"],
-  ["Numbers trained", "How many numbers of this layer training may change"],
-  ["‖ΔW‖", "Size of the change: the square root of the sum of its squared entries (Frobenius norm)"],
-  ["of ‖W‖", "That size in percent of the same norm of the pretrained weights"],
-  ["Effective rank", "About how many directions carry the change, out of the most that this layer has"],
+  ["Step", "Training step of these values"],
+  ["Trainable parameters", "Trainable parameters of this layer"],
+  ["‖ΔW‖", "Frobenius norm of the weight update"],
+  ["of ‖W‖", "Frobenius norm of the weight update, in percent of that of the base weight"],
+  ["Effective rank", "Effective rank of the update, of the full rank of this layer"],
 ];
 /** @typedef {Pick<SingularValues, "steps" | "effective_rank" | "norm"> & {rows: Float32Array[], reason?: string}} Unpacked */
 /** @typedef {Unpacked & {run: OpenedRun, parameters: number}} Companion another run's same layer */
@@ -52,7 +52,7 @@ export class Ranks {
     const meaning = h(
       "p",
       { class: "quiet" },
-      "A singular value says how much ΔW stretches one of its perpendicular directions: ΔW = Σ σₖ uₖ vₖᵀ, with all uₖ and vₖ of length 1. The rank counts those above zero.",
+      "ΔW = Σ σₖ uₖ vₖᵀ with orthonormal uₖ and vₖ. The rank is the number of singular values σₖ above zero.",
     );
     this.panel.node.append(this.legend.node, meaning);
     this.table = table({ label: "This layer in numbers", class: "numbers compare", tall: false });
@@ -63,7 +63,7 @@ export class Ranks {
       h(
         "figure",
         { class: "panel" },
-        h("figcaption", {}, h("h3", {}, "In numbers"), h("span", { class: "note" }, "this layer")),
+        h("figcaption", {}, h("h3", {}, "Comparison"), h("span", { class: "note" }, "this layer")),
         this.table.node,
         h(
           "p",

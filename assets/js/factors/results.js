@@ -34,8 +34,8 @@ export class Results {
     setText(
       this.caption,
       counted
-        ? `Correct of ${rows} held-out examples${progress}`
-        : `Loss on ${rows} held-out examples${progress}`,
+        ? `Correct on the first ${rows} held-out examples${progress}`
+        : `Loss on the first ${rows} held-out examples${progress}`,
     );
     const largest = counted ? rows : Math.max(off.loss, shifts.loss, trained.loss);
     const entries = /** @type {const} */ ([

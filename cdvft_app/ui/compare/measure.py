@@ -147,7 +147,7 @@ class Progress:
             return "Loading torch and the model"
         if self._now["kind"] == "waiting":
             before = self._now["place"]
-            return f"Somebody else is measuring; {before} before you" if before > 1 else "Next in the queue"
+            return f"Number {before + 1} in the queue" if before > 1 else "Next in the queue"
         sentence = f"Measuring {label(self._now)}, {self._now['number']} of {self._now['of']}"
         left = self.left()
         if left is None:

@@ -48,7 +48,7 @@ def answers(inputs: Sequence[str], found: Mapping[str, Any], picture: bytes | No
 
 def _cut(tokens: int) -> str:
     text = "1 token was" if tokens == 1 else f"{tokens:,} tokens were"
-    return f"{text} cut from the end: the run reads no longer texts." if tokens else ""
+    return f"{text} truncated: the text is longer than the max length." if tokens else ""
 
 
 def _thumbnail(png: bytes) -> str:
@@ -84,19 +84,19 @@ def proof(found: Mapping[str, Any], title: str) -> Sections:
         for name, shape, numbers in found["tensors"]
     ]
     total = sum(numbers for _, _, numbers in found["tensors"])
-    heads = ("Promise", "Largest difference", "Kept")
+    heads = ("Check", "Largest difference", "Passed")
     return {
         "sections": [
-            {"sheet": sheet("proof", f"What {title} promises", heads, checks)},
+            {"sheet": sheet("proof", f"Checks of {title}", heads, checks)},
             quiet(
-                f"Between logits of up to {invariants[0]['size']:.2f}, in float32. "
-                f"What was learned moves them by {learned['difference']:.2f}."
+                f"Logits are at most {invariants[0]['size']:.2f}, in float32. "
+                f"The adapter changes them by at most {learned['difference']:.2f}."
             ),
             {
-                "title": f"The file: {amount('bytes', found['file_bytes'])}, {len(tensors)} tensors, "
-                f"{total:,} numbers",
+                "title": f"File: {amount('bytes', found['file_bytes'])}, {len(tensors)} tensors, "
+                f"{total:,} parameters",
                 "folded": True,
-                "sheet": sheet("tensors", "Tensors", ("Tensor", "Shape", "Numbers"), tensors),
+                "sheet": sheet("tensors", "Tensors", ("Tensor", "Shape", "Parameters"), tensors),
             },
         ]
     }

@@ -34,7 +34,7 @@ from cdvft_app.ui.shared.viewing import visitor
 
 ENDINGS = (*TABLES, ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip", *SPREADSHEETS, *PICTURES)
 UPDATE_SECONDS = 0.25
-LEFT = "Stopped, as another run was chosen; with the one before “Answer the file” goes on."
+LEFT = "Stopped because another run was chosen. Choose the previous run to continue."
 SPENT = "answering of files"
 ONE_FILE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "apply"}
 NO_TIME = "Your time on this server is used up. What was answered is kept for an hour: go on then."
@@ -77,7 +77,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> gr.events.Depen
         )
         ending = gr.Dropdown([*WRITERS], label="Format", elem_id="use-apply-as")
         with gr.Row(elem_classes=["go-buttons"]):
-            start = gr.Button("Answer the file", elem_id="use-apply-start")
+            start = gr.Button("Predict the file", elem_id="use-apply-start")
             stop = gr.Button("Stop", interactive=False, elem_id="use-apply-stop")
     said = html(elem_id="use-apply-said")
     answered = gr.File(label="Answered file", interactive=False, visible=False, elem_id="use-apply-answered")
@@ -156,7 +156,7 @@ def build(app: AppState, answering: Answering, run: gr.Radio) -> gr.events.Depen
             left = f", {exact_duration((total - done) * per_row)} left" if per_row else ""
             yield f"{done:,} of {total:,} rows{left}.", None
         if report is None:
-            yield f"Stopped after {done:,} of {total:,} rows; “Answer the file” goes on.", None
+            yield f"Stopped after {done:,} of {total:,} rows. Predict again to continue.", None
             return
         job = BatchJob(found, folder, given["sha256"], columns, folder / PARTS)
         name = f"{without_gz(Path(given['path'])).stem} predictions{to}"

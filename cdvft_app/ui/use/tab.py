@@ -98,15 +98,14 @@ def build(app: AppState) -> OnVisit:
             taken = gr.State()  # what the example put into the fields
             answered = component("use/answers.js", NOT_ASKED, elem_id="use-answers")
             examples.section(app, answering, race, ASKING)
-            html("<h2>Export</h2>")
-            run = gr.Radio([], label="Method", elem_id="use-run")
+            run = gr.Radio([], label="Method to check and export", elem_id="use-run")
             of_file = apply.build(app, of_files, run)
             html(
                 "<h3>Verify</h3><p class='hint'>Compare the merged, disabled, and reloaded adapter.</p>",
             )
             prove = gr.Button("Verify", elem_id="use-prove")
             proved = sheets.sections("use-proof")
-            html("<h3>Download</h3>")
+            html("<h2>Export</h2>")
             form = gr.Radio(FORMATS, value=AS_TRAINED.key, label="Format", elem_id="use-form")
             rank = gr.Number(
                 DEFAULT_RANK, label="Rank", info="Higher ranks keep more of the update.", precision=0,
