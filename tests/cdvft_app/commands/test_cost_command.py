@@ -1,4 +1,4 @@
-"""`python -m cdvft_app cost` and `measure`: known counts, kept measurements, complaints in a sentence."""
+"""`cdvft cost`: known counts, matched sizes, the length of the output, and errors."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def test_settings_reach_the_count(cost):
 
 @pytest.mark.parametrize("model", [model.id for model in KNOWN_MODELS])
 def test_cost_prints_at_most_16_lines(cost, model):
-    assert len(cost("--model", model)[1].splitlines()) <= 16
+    lines = cost("--model", model)[1].splitlines()
+    assert len(lines) <= 16
+    assert len(cost("--model", model, "--explain")[1].splitlines()) > len(lines)
 
 
 def test_no_number_of_the_table_is_cut(cost):
@@ -73,27 +75,3 @@ def test_what_cannot_be_counted_is_a_sentence(cost, monkeypatch, options, senten
     monkeypatch.setenv("SPACE_ID", "nobody/nothing")  # names are not looked up on the hub
     code, output, errors = cost(*options)
     assert code == 2 and output == "" and sentence in errors and "Traceback" not in errors
-
-
-ABOUT = {"method": "lora", "setting": {"lora_r": 8}}
-RESULT = {"kind": "result", **ABOUT, "model": "FacebookAI/roberta-base", "targets": ["query", "value"],
-          "batch": 16, "sequence": 128, "seconds": 0.5, "low": 0.4, "high": 0.6, "steps": 9, "time": 100.0,
-          "forward_seconds": 0.2, "peak_bytes": 10**9, "others": 0.03}  # fmt: skip
-
-
-@pytest.fixture
-def measure(monkeypatch, command_line, tmp_path):
-    """Runs the command on lines that a measurement would tell; gives exit code, output and complaints."""
-
-    def run(told, *options):
-        def measuring(request, line, disturbed):
-            for one in told:
-                if isinstance(one, Exception):
-                    raise one
-                yield one
-
-        monkeypatch.setenv("RUNS_DIR", str(tmp_path))
-        monkeypatch.setattr("cdvft_app.measuring.background.measuring", measuring)
-        return command_line("measure", "--model", "roberta-base", "--methods", "cdvft,lora", *options)
-
-    return run

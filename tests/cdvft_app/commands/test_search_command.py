@@ -14,6 +14,7 @@ from in_process import InProcess
 from waiting import wait_for
 
 from cdvft_app.commands import train as train_command
+from cdvft_app.commands.search import ENDED_EARLY
 from cdvft_app.events import Evaluation, Halt
 from cdvft_app.format import plain
 from cdvft_app.settings import RunSettings
@@ -64,7 +65,7 @@ def test_json_names_the_race_of_the_best(command):
 
 
 @pytest.mark.parametrize("cluster", [(), ("--cluster", "ray://lab-1:10001")], ids=["here", "on a cluster"])
-def test_ctrl_c_stops_it_and_the_same_command_goes_on(command, trained, tmp_path, monkeypatch, cluster):
+def test_stopped_command_continues_when_repeated(command, trained, tmp_path, monkeypatch, cluster):
     asked = []
 
     def on_cluster(address):
@@ -74,7 +75,7 @@ def test_ctrl_c_stops_it_and_the_same_command_goes_on(command, trained, tmp_path
     monkeypatch.setattr(train_command, "on_cluster", on_cluster)
     trained["interrupt"] = 3
     code, _, errors = command(*COMMAND, *cluster)
-    assert code == 130 and "Stopped; the same command goes on." in errors
+    assert code == 130 and ENDED_EARLY in errors
     assert len(trained["settings"]) == 3
     trained["interrupt"] = None
     code, output, _ = command(*COMMAND, *cluster)

@@ -7,6 +7,7 @@ import signal
 import pytest
 import run_events
 
+from cdvft_app.commands.sweep import ENDED_EARLY
 from cdvft_app.events import Evaluation, TrainingFailed
 from cdvft_app.format import plain
 from cdvft_app.store.runs import RunStore
@@ -60,10 +61,10 @@ def test_json_is_one_line(command):
     assert first["mean"] == pytest.approx(0.705) and first["trainable_parameters"] == 2000
 
 
-def test_ctrl_c_stops_it_and_the_same_command_goes_on(command, trained, tmp_path):
+def test_stopped_command_continues_when_repeated(command, trained, tmp_path):
     trained["interrupt"] = 3
     code, _, errors = command(*COMMAND)
-    assert code == 130 and "Stopped; the same command goes on." in errors
+    assert code == 130 and ENDED_EARLY in errors
     assert len(trained["settings"]) == 3
     trained["interrupt"] = None
     code, _, errors = command(*COMMAND)

@@ -38,7 +38,7 @@ def png(width: int = 8, height: int = 8) -> bytes:
 @pytest.mark.parametrize(
     ("run", "texts", "image", "sentence"),
     [
-        (TEXTS, [], None, "nothing to answer; write at least one text"),
+        (TEXTS, [], None, "at least one text"),
         (TEXTS, [" \t"], None, "Text 1 is empty"),
         (TEXTS, ["fine", "word " * 10_000], None, "Text 2 has 50,000 characters; at most 10,000"),
         (TEXTS, [], png(), "about texts; give it a text"),

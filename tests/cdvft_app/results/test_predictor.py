@@ -151,7 +151,7 @@ def test_stream_rejects_long_prompts(writers, models):
 
 
 def completion(models, run, prompt, **more) -> Completion:
-    request = Completion(models.task._prompt(prompt, ()), **{"max_tokens": 24, **more})
+    request = Completion(models.task._prompt(prompt), **{"max_tokens": 24, **more})
     pieces = models.complete(run.record.id, request)
     assert "".join(filter(None, pieces)) == request.text
     return request

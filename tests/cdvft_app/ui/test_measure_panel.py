@@ -41,7 +41,7 @@ def test_seconds_left_follow_what_is_known():
 def test_who_waits_is_told():
     progress = Progress(Clock())
     progress.add({"kind": "waiting", "place": 2})
-    assert progress.text() == "Somebody else is measuring; 2 before you"
+    assert progress.text() == "Number 3 in the queue"
     progress.add({"kind": "on"})
     assert progress.text() == "Loading torch and the model"
 
